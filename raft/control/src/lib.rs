@@ -1,0 +1,12 @@
+//! The control plane of hellojohn as a **pure** state machine: documents, commands, outcomes, views.
+//!
+//! Owns what a tenant, client, scope catalogue or signing key *is* and how a command changes them.
+//! May import serde, thiserror and the like. Must never know tokio, openraft, a clock, randomness or a
+//! file: everything that differs between two nodes is decided by the leader and carried in the
+//! [`Envelope`], so that applying the same log gives the same state everywhere.
+
+pub mod ids;
+pub mod timestamp;
+
+pub use ids::{ClientId, InvalidId, Kid, ScopeName, Slug};
+pub use timestamp::Timestamp;

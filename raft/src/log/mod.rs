@@ -1,0 +1,1 @@
+//! The Raft log and vote on disk: sled, with an explicit data sync before anything is acknowledged.

@@ -1,0 +1,1 @@
+//! Peer RPC: length-prefixed frames over TCP, with mutual TLS bound to node names.

@@ -1,0 +1,1 @@
+//! The projection of the applied state to YAML files, and its reconciler.

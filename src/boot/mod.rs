@@ -1,0 +1,1 @@
+//! L5: composition and process life: assemble the parts, listeners, TLS, telemetry, shutdown.

@@ -1,0 +1,1 @@
+//! L1: configuration: defaults, YAML, environment, flags; one file a section.

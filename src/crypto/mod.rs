@@ -1,0 +1,1 @@
+//! L1: passwords, sealed values, signatures, tokens; secrets as newtypes.

@@ -1,0 +1,1 @@
+//! L0: plain types and rules. Knows no I/O.

@@ -1,0 +1,1 @@
+//! L4: the HTTP edge: translates requests and errors, never decides.

@@ -1,0 +1,3 @@
+//! The `hellojohn` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! L2: the user plane in PostgreSQL: ports, pools, migrations.
