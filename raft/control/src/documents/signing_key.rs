@@ -1,0 +1,113 @@
+//! Signing keys: the document of spec §2.1 and its life of spec §2.2 and §13.3.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Kid, Sealed, Timestamp};
+
+/// JWS algorithms that hellojohn signs with (RFC 7518 §3.1, RFC 8037 §3.1). Never `none`, never HMAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Alg {
+    /// Ed25519; the default.
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+    /// ECDSA with P-256 and SHA-256.
+    #[serde(rename = "ES256")]
+    Es256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    #[serde(rename = "RS256")]
+    Rs256,
+}
+
+impl Alg {
+    /// The name in a JOSE header.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Alg::EdDsa => "EdDSA",
+            Alg::Es256 => "ES256",
+            Alg::Rs256 => "RS256",
+        }
+    }
+}
+
+/// The public half of a key, as RFC 7517 and RFC 8037 name its members. All values are base64url.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kty", deny_unknown_fields)]
+pub enum PublicJwk {
+    /// Octet key pair: Ed25519.
+    #[serde(rename = "OKP")]
+    Okp {
+        /// Curve, `Ed25519`.
+        crv: String,
+        /// Public key.
+        x: String,
+    },
+    /// Elliptic curve.
+    #[serde(rename = "EC")]
+    Ec {
+        /// Curve, `P-256`.
+        crv: String,
+        /// X coordinate.
+        x: String,
+        /// Y coordinate.
+        y: String,
+    },
+    /// RSA.
+    #[serde(rename = "RSA")]
+    Rsa {
+        /// Modulus.
+        n: String,
+        /// Exponent.
+        e: String,
+    },
+}
+
+/// Where a key is in its life. Only `Active` signs; all but `Retired` are published in the JWKS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyState {
+    /// Published, not signing yet.
+    Next,
+    /// Signs new tokens.
+    Active,
+    /// Signs nothing more; published until `retire_at`.
+    Retiring,
+    /// No longer published.
+    Retired,
+}
+
+/// A signing key of a tenant or of the global set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SigningKey {
+    /// Key id, as in JOSE headers.
+    pub kid: Kid,
+    /// The one algorithm this key is used with.
+    pub alg: Alg,
+    /// Public half.
+    pub public_jwk: PublicJwk,
+    /// PKCS#8 private key, sealed with `SIGNING_MASTER_KEY`.
+    pub private_key: Sealed,
+    /// Where the key is in its life.
+    pub state: KeyState,
+    /// From when on the key signs.
+    pub not_before: Timestamp,
+    /// When a retiring key leaves the JWKS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retire_at: Option<Timestamp>,
+    /// When the key was made.
+    pub created_at: Timestamp,
+}
+
+/// A freshly made key on its way into a command: made and sealed on the leader, before it is proposed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    /// Key id.
+    pub kid: Kid,
+    /// Algorithm.
+    pub alg: Alg,
+    /// Public half.
+    pub public_jwk: PublicJwk,
+    /// PKCS#8 private key, sealed with `SIGNING_MASTER_KEY`.
+    pub private_key: Sealed,
+}
