@@ -1,1 +1,8 @@
 //! L0: plain types and rules. Knows no I/O.
+
+pub mod clock;
+pub mod email;
+pub mod password_policy;
+pub mod refresh_token;
+pub mod rng;
+pub mod user;
