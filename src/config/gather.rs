@@ -1,0 +1,136 @@
+//! Finds and reads the files of the configuration, by the command line's options.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{ErrorKind as IoError, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::error::{Error, ErrorKind, Errors};
+use super::load::{Inputs, TextFile};
+use super::resolve::{Flag, Source};
+
+/// Files that are looked for in the working directory when none is named; the first that exists is read.
+pub const DEFAULT_FILES: [&str; 2] = ["config.yaml", "configs/config.yaml"];
+/// The dotenv file that is read when none is named.
+pub const DEFAULT_DOTENV: &str = ".env";
+/// Switches the dotenv file of the working directory off; a file named by `--env-file` is still read.
+pub const DISABLE_DOTENV: &str = "DISABLE_DOTENV";
+
+/// Largest file that is read, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The options of the command line that choose the sources.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `--config FILE`.
+    pub config: Option<PathBuf>,
+    /// `--env`: no YAML file.
+    pub env_only: bool,
+    /// `--env-file FILE`: this dotenv file instead of `.env`.
+    pub env_file: Option<PathBuf>,
+    /// `--set section.key=value`, and direct flags under their key.
+    pub flags: Vec<Flag>,
+}
+
+/// Reads the files that `options` and `env` ask for; relative paths start at `directory`. Every file that
+/// cannot be read is reported.
+pub fn gather(
+    options: Options,
+    env: BTreeMap<String, String>,
+    directory: &Path,
+) -> Result<Inputs, Errors> {
+    let mut errors = Vec::new();
+    let mut keep = |read: Result<Option<TextFile>, Error>| match read {
+        Ok(file) => file,
+        Err(error) => {
+            errors.push(error);
+            None
+        }
+    };
+    let yaml = keep(yaml(&options, directory));
+    let dotenv = keep(dotenv(&options, &env, directory));
+    match Errors::from_list(errors) {
+        Some(errors) => Err(errors),
+        None => Ok(Inputs { env, dotenv, yaml, flags: options.flags }),
+    }
+}
+
+fn yaml(options: &Options, directory: &Path) -> Result<Option<TextFile>, Error> {
+    match (&options.config, options.env_only) {
+        (Some(path), true) => Err(Error {
+            kind: ErrorKind::Conflict,
+            source: Some(Source::Flag),
+            key: None,
+            env: None,
+            reason: format!("--env reads no file, and --config names {}", path.display()),
+            remedy: "give one of the two".to_owned(),
+        }),
+        (Some(path), false) => required(path, directory).map(Some),
+        (None, true) => Ok(None),
+        (None, false) => {
+            for name in DEFAULT_FILES {
+                if let Some(file) = optional(Path::new(name), directory)? {
+                    return Ok(Some(file));
+                }
+            }
+            Ok(None)
+        }
+    }
+}
+
+fn dotenv(
+    options: &Options,
+    env: &BTreeMap<String, String>,
+    directory: &Path,
+) -> Result<Option<TextFile>, Error> {
+    if let Some(path) = &options.env_file {
+        return required(path, directory).map(Some);
+    }
+    let disabled = env.get(DISABLE_DOTENV).map_or("", |text| text.trim());
+    match disabled.to_ascii_lowercase().as_str() {
+        "" | "0" | "false" | "off" | "no" => optional(Path::new(DEFAULT_DOTENV), directory),
+        "1" | "true" | "on" | "yes" => Ok(None),
+        _ => Err(Error {
+            kind: ErrorKind::Invalid,
+            source: Some(Source::Env(DISABLE_DOTENV.to_owned())),
+            key: None,
+            env: Some(DISABLE_DOTENV),
+            reason: "is not a switch".to_owned(),
+            remedy: "write 1 or 0".to_owned(),
+        }),
+    }
+}
+
+fn required(path: &Path, directory: &Path) -> Result<TextFile, Error> {
+    match optional(path, directory)? {
+        Some(file) => Ok(file),
+        None => Err(unreadable(path, "there is no such file".to_owned())),
+    }
+}
+
+fn optional(path: &Path, directory: &Path) -> Result<Option<TextFile>, Error> {
+    let file = match File::open(directory.join(path)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == IoError::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(path, error.to_string())),
+    };
+    let mut text = String::new();
+    match file.take(MAX_FILE + 1).read_to_string(&mut text) {
+        Ok(length) if u64::try_from(length).is_ok_and(|length| length <= MAX_FILE) => {
+            Ok(Some(TextFile::new(path, text)))
+        }
+        Ok(_) => Err(unreadable(path, "is larger than 1 MiB".to_owned())),
+        Err(error) => Err(unreadable(path, error.to_string())),
+    }
+}
+
+fn unreadable(path: &Path, reason: String) -> Error {
+    Error {
+        kind: ErrorKind::Unreadable,
+        source: Some(Source::File(path.to_owned())),
+        key: None,
+        env: None,
+        reason: format!("cannot read the file: {reason}"),
+        remedy: "give the path of a text file that this process may read".to_owned(),
+    }
+}
