@@ -67,8 +67,8 @@ impl Machine {
         self.keys_outcome(set, kid)
     }
 
-    /// Retires every key of the list that may retire. A key or tenant that went in the meantime is no error:
-    /// what was asked for holds.
+    /// Retires the keys of the list; if one of them is not due, none. A key or tenant that went in the
+    /// meantime is no error: what was asked for holds.
     pub(super) fn retire_keys(&mut self, keys: &[KeyRef], at: Timestamp) -> Result<Outcome, Reject> {
         for key in keys {
             let retired = self.ring(&key.set).and_then(|ring| ring.retired(&key.kid, at));

@@ -69,7 +69,17 @@ impl Machine {
         if batch.v != FORMAT_VERSION {
             return Err(Fatal::UnknownVersion { found: batch.v, known: FORMAT_VERSION });
         }
-        Ok(batch.items.iter().map(|envelope| self.apply_one(envelope)).collect())
+        Ok(batch.items.iter().map(|envelope| self.apply_whole(envelope)).collect())
+    }
+
+    /// Runs a command entirely or not at all. The state is persistent, so keeping the old one costs nothing.
+    fn apply_whole(&mut self, envelope: &Envelope) -> Result<Outcome, Reject> {
+        let before = self.state.clone();
+        let result = self.apply_one(envelope);
+        if result.is_err() {
+            self.state = before;
+        }
+        result
     }
 
     fn apply_one(&mut self, envelope: &Envelope) -> Result<Outcome, Reject> {
