@@ -105,7 +105,7 @@ impl Machine {
             Command::RotateClientSecret { slug, client_id, secret, overlap_seconds } => {
                 self.rotate_client_secret(slug, client_id, secret, *overlap_seconds, precondition, at)
             }
-            Command::EnsureGlobalKeys { keys } => Ok(self.ensure_global_keys(keys, at)),
+            Command::EnsureGlobalKeys { keys } => self.ensure_global_keys(keys, at),
             Command::RotateKeys { set, key, grace_seconds, prepublish_seconds, activate_now } => {
                 let rotation = keys::Rotation {
                     grace_seconds: *grace_seconds,
