@@ -22,7 +22,7 @@ pub mod validate;
 pub mod view;
 
 pub use command::{Command, KeyRef, ScopesMode};
-pub use envelope::{Batch, Envelope, Idempotency, Precondition};
+pub use envelope::{Batch, Envelope, Idempotency, Precondition, UnknownVersion};
 pub use ids::{ClientId, InvalidId, Kid, ScopeName, Slug};
 pub use image::{Image, ImageError};
 pub use keyring::KeyRing;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::Slug;
 use crate::command::Command;
 use crate::documents::KeySet;
-use crate::envelope::{Batch, Envelope, FORMAT_VERSION, Precondition};
+use crate::envelope::{Batch, Envelope, Precondition, UnknownVersion, check_version};
 use crate::image::{Image, ImageError};
 use crate::keyring::KeyRing;
 use crate::outcome::{Outcome, Reject};
@@ -20,15 +20,8 @@ use crate::view::{Issuer, View};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fatal {
     /// The entry was written by a newer release.
-    #[error(
-        "log entry has format version {found}, this release knows versions up to {known}; upgrade this node"
-    )]
-    UnknownVersion {
-        /// Version of the entry.
-        found: u16,
-        /// Newest version of this release.
-        known: u16,
-    },
+    #[error(transparent)]
+    UnknownVersion(#[from] UnknownVersion),
 }
 
 /// The control plane's state and the means to change it.
@@ -66,10 +59,18 @@ impl Machine {
     /// # Errors
     /// [`Fatal`] if this release cannot understand the entry; nothing has changed then.
     pub fn apply(&mut self, batch: &Batch) -> Result<Vec<Result<Outcome, Reject>>, Fatal> {
-        if batch.v != FORMAT_VERSION {
-            return Err(Fatal::UnknownVersion { found: batch.v, known: FORMAT_VERSION });
+        check_version(batch.v)?;
+        Ok(batch.items.iter().map(|envelope| self.apply_whole(envelope)).collect())
+    }
+
+    /// Runs a command entirely or not at all. The state is persistent, so keeping the old one costs nothing.
+    fn apply_whole(&mut self, envelope: &Envelope) -> Result<Outcome, Reject> {
+        let before = self.state.clone();
+        let result = self.apply_one(envelope);
+        if result.is_err() {
+            self.state = before;
         }
-        Ok(batch.items.iter().map(|envelope| self.apply_one(envelope)).collect())
+        result
     }
 
     fn apply_one(&mut self, envelope: &Envelope) -> Result<Outcome, Reject> {
@@ -104,7 +105,7 @@ impl Machine {
             Command::RotateClientSecret { slug, client_id, secret, overlap_seconds } => {
                 self.rotate_client_secret(slug, client_id, secret, *overlap_seconds, precondition, at)
             }
-            Command::EnsureGlobalKeys { keys } => Ok(self.ensure_global_keys(keys, at)),
+            Command::EnsureGlobalKeys { keys } => self.ensure_global_keys(keys, at),
             Command::RotateKeys { set, key, grace_seconds, prepublish_seconds, activate_now } => {
                 let rotation = keys::Rotation {
                     grace_seconds: *grace_seconds,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
+use super::keys::checked;
 use super::{Machine, check, invalid, limit};
 use crate::command::ScopesMode;
 use crate::documents::{Alg, IssuerMode, NewKey, Scope, ScopeCatalogue, Tenant, TenantPatch};
@@ -121,6 +122,7 @@ fn completed(
     for alg in needed {
         if keys.active(*alg).is_none() {
             let new = new_keys.iter().find(|key| key.alg == *alg).ok_or(Reject::KeyNeeded { alg: *alg })?;
+            checked(&keys, new, "new_keys")?;
             keys = keys.with_active(new.clone(), at, 0);
             changed = true;
         }
