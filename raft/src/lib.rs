@@ -3,6 +3,7 @@
 //!
 //! openraft's names stay in this crate, sled's in `log`, serde_yaml's in `project::yaml`.
 
+pub mod durable;
 pub mod identity;
 pub mod log;
 pub mod network;

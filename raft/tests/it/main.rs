@@ -1,1 +1,4 @@
+//! Tests of the replication layer from outside.
 
+mod log;
+mod log_types;
