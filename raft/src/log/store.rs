@@ -86,6 +86,7 @@ where
 
     async fn try_append(&self, entries: Vec<C::Entry>, callback: LogFlushed<C>) -> Result<(), LogError> {
         self.reader.shared.status.check()?;
+        let entries = self.reader.shared.memory().without_superseded(entries);
         let mut sealed = Vec::with_capacity(entries.len());
         let mut sized = Vec::with_capacity(entries.len());
         for entry in entries {
