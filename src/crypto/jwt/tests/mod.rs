@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hellojohn_control::documents::{Alg, KeyState, PublicJwk, SigningKey};
+use hellojohn_control::documents::{Alg, KeyState, SigningKey};
 use hellojohn_control::{Kid, Timestamp};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
