@@ -130,6 +130,7 @@ pub(super) mod tests {
             private_key: new.private_key,
             state: KeyState::Active,
             not_before: Timestamp::from_secs(0),
+            activation: None,
             retire_at: None,
             created_at: Timestamp::from_secs(0),
         }

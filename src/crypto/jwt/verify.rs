@@ -199,16 +199,17 @@ fn check(claims: &AccessClaims, now: Timestamp, expect: &Expect<'_>) -> Result<(
     Ok(())
 }
 
-/// A look-up over the keys of one issuer. A key counts from its publication (`next`: another node may have
-/// activated it already) until it is retired.
-pub fn keys_of<'a>(keys: &'a [SigningKey]) -> impl Fn(&Kid) -> Option<(Alg, PublicJwk)> + 'a {
+/// The look-up for [`verify_access`] over the keys of one issuer, for example
+/// `keys_of(|kid| ring.get(kid.as_str()).map(AsRef::as_ref))`. A key counts from its publication (`next`:
+/// another node may have activated it already) until it is retired.
+pub fn keys_of<'a>(
+    find: impl Fn(&Kid) -> Option<&'a SigningKey>,
+) -> impl Fn(&Kid) -> Option<(Alg, PublicJwk)> {
     move |kid| {
-        keys.iter()
-            .find(|key| key.kid == *kid)
-            .filter(|key| match key.state {
-                KeyState::Next | KeyState::Active | KeyState::Retiring => true,
-                KeyState::Retired => false,
-            })
-            .map(|key| (key.alg, key.public_jwk.clone()))
+        let key = find(kid)?;
+        match key.state {
+            KeyState::Next | KeyState::Active | KeyState::Retiring => Some((key.alg, key.public_jwk.clone())),
+            KeyState::Retired => None,
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hellojohn_control::documents::{Alg, KeyState, PublicJwk, SigningKey};
+use hellojohn_control::documents::{Alg, KeyState, SigningKey};
 use hellojohn_control::{Kid, Timestamp};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
@@ -36,8 +36,8 @@ fn issuer() -> Issuer {
 
 impl Issuer {
     fn verify_with(&self, token: &str, expect: &Expect<'_>) -> Result<AccessClaims, TokenError> {
-        let keys = std::slice::from_ref(&self.key);
-        verify_access(token, &keys_of(keys), Timestamp::from_secs(NOW), expect)
+        let find = |kid: &Kid| Some(&self.key).filter(|key| key.kid == *kid);
+        verify_access(token, &keys_of(find), Timestamp::from_secs(NOW), expect)
     }
 
     fn verify(&self, token: &str) -> Result<AccessClaims, TokenError> {
