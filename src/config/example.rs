@@ -32,7 +32,13 @@ fn entry(text: &mut String, setting: &Setting) {
         Fallback::Required { .. } => ("none, it must be given".to_owned(), String::new()),
         Fallback::Unset { means } => (format!("unset ({means})"), String::new()),
     };
-    let words = format!("{} Default: {default}. Environment: {}.", setting.doc(), setting.env.join(", "));
+    wrapped(text, setting.doc());
+    wrapped(text, &format!("{}; default: {default}", setting.env.join(" or ")));
+    text.push_str(&format!("  {}:{value}\n", setting.leaf()));
+}
+
+/// A comment, broken at spaces.
+fn wrapped(text: &mut String, words: &str) {
     let mut line = String::from("  #");
     for word in words.split_whitespace() {
         if line.len() + 1 + word.len() > WIDTH {
@@ -43,7 +49,8 @@ fn entry(text: &mut String, setting: &Setting) {
         line.push(' ');
         line.push_str(word);
     }
-    text.push_str(&format!("{line}\n  {}:{value}\n", setting.leaf()));
+    text.push_str(&line);
+    text.push('\n');
 }
 
 /// Quoted, unless it is plain in any version of YAML.

@@ -34,11 +34,7 @@ pub struct Options {
 
 /// Reads the files that `options` and `env` ask for; relative paths start at `directory`. Every file that
 /// cannot be read is reported.
-pub fn gather(
-    options: Options,
-    env: BTreeMap<String, String>,
-    directory: &Path,
-) -> Result<Inputs, Errors> {
+pub fn gather(options: Options, env: BTreeMap<String, String>, directory: &Path) -> Result<Inputs, Errors> {
     let mut errors = Vec::new();
     let mut keep = |read: Result<Option<TextFile>, Error>| match read {
         Ok(file) => file,
@@ -132,5 +128,77 @@ fn unreadable(path: &Path, reason: String) -> Error {
         env: None,
         reason: format!("cannot read the file: {reason}"),
         remedy: "give the path of a text file that this process may read".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("configs")).unwrap();
+        for (name, text) in files {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        directory
+    }
+
+    fn found(options: Options, env: &[(&str, &str)], directory: &tempfile::TempDir) -> String {
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        match gather(options, env, directory.path()) {
+            Ok(inputs) => format!("{:?} {:?}", inputs.yaml, inputs.dotenv),
+            Err(errors) => errors.to_string(),
+        }
+    }
+
+    /// Spec §8.
+    #[test]
+    fn default_files_are_read_where_they_exist() {
+        let none = directory(&[]);
+        assert_eq!(found(Options::default(), &[], &none), "None None");
+        let second = directory(&[("configs/config.yaml", "")]);
+        assert_eq!(found(Options::default(), &[], &second), "Some(TextFile(configs/config.yaml)) None");
+        let both = directory(&[("configs/config.yaml", ""), ("config.yaml", ""), (".env", "")]);
+        assert_eq!(found(Options::default(), &[], &both), "Some(TextFile(config.yaml)) Some(TextFile(.env))");
+    }
+
+    /// Spec §8: `--env`, `--env-file`, `DISABLE_DOTENV`.
+    #[test]
+    fn options_choose_the_sources() {
+        let directory = directory(&[("config.yaml", ""), (".env", ""), ("my.env", ""), ("my.yaml", "")]);
+        let env_only = Options { env_only: true, ..Options::default() };
+        assert_eq!(found(env_only.clone(), &[], &directory), "None Some(TextFile(.env))");
+        assert_eq!(found(env_only, &[("DISABLE_DOTENV", "1")], &directory), "None None");
+        let named =
+            Options { config: Some("my.yaml".into()), env_file: Some("my.env".into()), ..Options::default() };
+        assert_eq!(
+            found(named, &[("DISABLE_DOTENV", "1")], &directory),
+            "Some(TextFile(my.yaml)) Some(TextFile(my.env))"
+        );
+    }
+
+    #[test]
+    fn unusable_sources_are_all_reported() {
+        let large = " ".repeat(1 << 20) + " ";
+        let directory = directory(&[("large.yaml", &large), (".env", "")]);
+        let both_missing =
+            Options { config: Some("no.yaml".into()), env_file: Some("no.env".into()), ..Options::default() };
+        assert_eq!(
+            found(both_missing, &[], &directory),
+            "the configuration has 2 problems:\n  \
+             - no.yaml: cannot read the file: there is no such file; \
+             give the path of a text file that this process may read\n  \
+             - no.env: cannot read the file: there is no such file; \
+             give the path of a text file that this process may read"
+        );
+        let large = Options { config: Some("large.yaml".into()), ..Options::default() };
+        assert!(
+            found(large.clone(), &[], &directory).contains("large.yaml: cannot read the file: is larger")
+        );
+        let contradiction = Options { env_only: true, ..large };
+        let report = found(contradiction, &[("DISABLE_DOTENV", "perhaps")], &directory);
+        assert!(report.contains("--env reads no file, and --config names large.yaml"), "{report}");
+        assert!(report.contains("DISABLE_DOTENV: is not a switch"), "{report}");
     }
 }

@@ -153,8 +153,7 @@ impl Resolved {
                 });
                 continue;
             }
-            self.entries
-                .insert(setting.key, Entry { raw: Raw::Text(text.clone()), source: source(name) });
+            self.entries.insert(setting.key, Entry { raw: Raw::Text(text.clone()), source: source(name) });
         }
         self.warn_of_typing_errors(variables);
     }
