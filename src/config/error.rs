@@ -68,6 +68,11 @@ impl Errors {
         (!list.is_empty()).then_some(Self(list))
     }
 
+    /// The problems, to be moved into a longer list.
+    pub(super) fn list_mut(&mut self) -> &mut Vec<Error> {
+        &mut self.0
+    }
+
     /// How many there are, as the first line of a report.
     pub fn title(&self) -> String {
         match self.0.len() {

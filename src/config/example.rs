@@ -63,3 +63,43 @@ fn scalar(default: &str) -> String {
         format!("\"{default}\"")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::tests::{loaded, with_yaml};
+    use crate::config::{ErrorKind, Inputs, Loaded, TextFile, load, table};
+
+    /// Spec §8: the example documents every key and loads.
+    #[test]
+    fn the_example_file_is_the_table_and_loads() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/config.example.yaml");
+        let text = std::fs::read_to_string(path).unwrap();
+        assert_eq!(text, render(), "write it anew with: hellojohn config example");
+        let lines: BTreeSet<&str> =
+            text.lines().map(|line| line.split_once(':').map_or(line, |(key, _)| key)).collect();
+        for setting in table::all() {
+            assert!(lines.contains(format!("  {}", setting.leaf()).as_str()), "{}", setting.key);
+            assert!(setting.env.iter().all(|name| text.contains(name)), "{}", setting.key);
+        }
+        let from_example = load(&with_yaml(&text)).unwrap();
+        let literal = from_example
+            .sources
+            .iter()
+            .filter(|shown| matches!(shown.setting.fallback, Fallback::Literal(text) if !text.is_empty()));
+        for shown in literal {
+            assert_eq!(shown.source.to_string(), "config.yaml", "{}", shown.setting.key);
+        }
+        // The example changes nothing: its values are the defaults.
+        let values =
+            |loaded: &Loaded| loaded.sources.iter().map(|shown| shown.value.clone()).collect::<Vec<_>>();
+        assert_eq!(values(&from_example), values(&loaded(&[])));
+        // Alone it lacks the master keys only.
+        let alone = Inputs { yaml: Some(TextFile::new("e", text)), ..Inputs::default() };
+        let missing = load(&alone).unwrap_err();
+        assert!(missing.list().iter().all(|error| error.kind == ErrorKind::Missing), "{missing}");
+        assert_eq!(missing.list().len(), 2, "{missing}");
+    }
+}

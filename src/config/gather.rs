@@ -36,10 +36,10 @@ pub struct Options {
 /// cannot be read is reported.
 pub fn gather(options: Options, env: BTreeMap<String, String>, directory: &Path) -> Result<Inputs, Errors> {
     let mut errors = Vec::new();
-    let mut keep = |read: Result<Option<TextFile>, Error>| match read {
+    let mut keep = |read: Result<Option<TextFile>, Errors>| match read {
         Ok(file) => file,
-        Err(error) => {
-            errors.push(error);
+        Err(mut found) => {
+            errors.append(found.list_mut());
             None
         }
     };
@@ -51,16 +51,16 @@ pub fn gather(options: Options, env: BTreeMap<String, String>, directory: &Path)
     }
 }
 
-fn yaml(options: &Options, directory: &Path) -> Result<Option<TextFile>, Error> {
+fn yaml(options: &Options, directory: &Path) -> Result<Option<TextFile>, Errors> {
     match (&options.config, options.env_only) {
-        (Some(path), true) => Err(Error {
+        (Some(path), true) => Err(Errors::from(Error {
             kind: ErrorKind::Conflict,
             source: Some(Source::Flag),
             key: None,
             env: None,
             reason: format!("--env reads no file, and --config names {}", path.display()),
             remedy: "give one of the two".to_owned(),
-        }),
+        })),
         (Some(path), false) => required(path, directory).map(Some),
         (None, true) => Ok(None),
         (None, false) => {
@@ -78,7 +78,7 @@ fn dotenv(
     options: &Options,
     env: &BTreeMap<String, String>,
     directory: &Path,
-) -> Result<Option<TextFile>, Error> {
+) -> Result<Option<TextFile>, Errors> {
     if let Some(path) = &options.env_file {
         return required(path, directory).map(Some);
     }
@@ -86,49 +86,49 @@ fn dotenv(
     match disabled.to_ascii_lowercase().as_str() {
         "" | "0" | "false" | "off" | "no" => optional(Path::new(DEFAULT_DOTENV), directory),
         "1" | "true" | "on" | "yes" => Ok(None),
-        _ => Err(Error {
+        _ => Err(Errors::from(Error {
             kind: ErrorKind::Invalid,
             source: Some(Source::Env(DISABLE_DOTENV.to_owned())),
             key: None,
             env: Some(DISABLE_DOTENV),
             reason: "is not a switch".to_owned(),
             remedy: "write 1 or 0".to_owned(),
-        }),
+        })),
     }
 }
 
-fn required(path: &Path, directory: &Path) -> Result<TextFile, Error> {
+fn required(path: &Path, directory: &Path) -> Result<TextFile, Errors> {
     match optional(path, directory)? {
         Some(file) => Ok(file),
-        None => Err(unreadable(path, "there is no such file".to_owned())),
+        None => Err(unreadable(path, "there is no such file")),
     }
 }
 
-fn optional(path: &Path, directory: &Path) -> Result<Option<TextFile>, Error> {
+fn optional(path: &Path, directory: &Path) -> Result<Option<TextFile>, Errors> {
     let file = match File::open(directory.join(path)) {
         Ok(file) => file,
         Err(error) if error.kind() == IoError::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(path, error.to_string())),
+        Err(error) => return Err(unreadable(path, &error.to_string())),
     };
     let mut text = String::new();
     match file.take(MAX_FILE + 1).read_to_string(&mut text) {
         Ok(length) if u64::try_from(length).is_ok_and(|length| length <= MAX_FILE) => {
             Ok(Some(TextFile::new(path, text)))
         }
-        Ok(_) => Err(unreadable(path, "is larger than 1 MiB".to_owned())),
-        Err(error) => Err(unreadable(path, error.to_string())),
+        Ok(_) => Err(unreadable(path, "is larger than 1 MiB")),
+        Err(error) => Err(unreadable(path, &error.to_string())),
     }
 }
 
-fn unreadable(path: &Path, reason: String) -> Error {
-    Error {
+fn unreadable(path: &Path, reason: &str) -> Errors {
+    Errors::from(Error {
         kind: ErrorKind::Unreadable,
         source: Some(Source::File(path.to_owned())),
         key: None,
         env: None,
         reason: format!("cannot read the file: {reason}"),
         remedy: "give the path of a text file that this process may read".to_owned(),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::*;
-use crate::config::setting::Fallback;
 
 /// Planted secrets; no output may contain one.
 const SIGNING: &str = "planted-signing-key-0123456789abcdef";
@@ -21,7 +20,7 @@ pub(crate) fn inputs(more: &[(&str, &str)]) -> Inputs {
     Inputs { env, ..Inputs::default() }
 }
 
-fn with_yaml(text: &str) -> Inputs {
+pub(crate) fn with_yaml(text: &str) -> Inputs {
     Inputs { yaml: Some(TextFile::new("config.yaml", text)), ..inputs(&[]) }
 }
 
@@ -234,6 +233,20 @@ fn a_variable_one_letter_off_is_told() {
     assert_eq!(told[0].text, "the variable CLUSTER_NODE is not a setting; did you mean CLUSTER_NODES?");
 }
 
+/// Dotenv files replace `$NAME`; a secret must not lose a part of itself in silence.
+#[test]
+fn a_dollar_in_a_dotenv_secret_is_told_unless_quoted() {
+    let read = |text: &str| {
+        let loaded = load(&Inputs { dotenv: Some(TextFile::new(".env", text)), ..inputs(&[]) }).unwrap();
+        let told = loaded.warnings.iter().any(|warning| warning.text.contains("single quotes"));
+        (loaded.config.storage.dsn.unwrap().expose().to_owned(), told)
+    };
+    let cut = "postgres://u:ab@db/hj".to_owned();
+    let whole = "postgres://u:ab$nowhere@db/hj".to_owned();
+    assert_eq!(read("export STORAGE_DSN=postgres://u:ab$nowhere@db/hj"), (cut, true));
+    assert_eq!(read("STORAGE_DSN='postgres://u:ab$nowhere@db/hj'"), (whole, false));
+}
+
 #[test]
 fn bad_flags_are_refused_and_secrets_on_the_command_line_are_told() {
     assert!(Flag::parse("server.addr").unwrap_err().to_string().contains("--set wants section.key=value"));
@@ -358,34 +371,4 @@ fn the_table_has_each_key_and_each_variable_once() {
             assert!(names.insert(name), "{name}");
         }
     }
-}
-
-/// Spec §8: the example documents every key and loads.
-#[test]
-fn the_example_file_is_the_table_and_loads() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/config.example.yaml");
-    let text = std::fs::read_to_string(path).unwrap();
-    assert_eq!(text, example::render(), "write it anew with: hellojohn config example");
-    let lines: BTreeSet<&str> =
-        text.lines().map(|line| line.split_once(':').map_or(line, |(key, _)| key)).collect();
-    for setting in table::all() {
-        assert!(lines.contains(format!("  {}", setting.leaf()).as_str()), "{}", setting.key);
-        assert!(setting.env.iter().all(|name| text.contains(name)), "{}", setting.key);
-    }
-    let from_example = load(&with_yaml(&text)).unwrap();
-    let literal = from_example
-        .sources
-        .iter()
-        .filter(|shown| matches!(shown.setting.fallback, Fallback::Literal(text) if !text.is_empty()));
-    for shown in literal {
-        assert_eq!(shown.source.to_string(), "config.yaml", "{}", shown.setting.key);
-    }
-    // The example changes nothing: its values are the defaults.
-    let values = |loaded: &Loaded| loaded.sources.iter().map(|shown| shown.value.clone()).collect::<Vec<_>>();
-    assert_eq!(values(&from_example), values(&loaded(&[])));
-    // Alone it lacks the master keys only.
-    let alone = Inputs { yaml: Some(TextFile::new("e", text)), ..Inputs::default() };
-    let missing = load(&alone).unwrap_err();
-    assert!(missing.list().iter().all(|error| error.kind == ErrorKind::Missing), "{missing}");
-    assert_eq!(missing.list().len(), 2, "{missing}");
 }

@@ -20,12 +20,8 @@ pub(super) fn read(path: &Path, text: &str) -> (BTreeMap<&'static str, Raw>, Vec
         Ok(Value::Null) => {}
         Ok(Value::Mapping(top)) => reader.top(top),
         Ok(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Sequence(_) | Value::Tagged(_)) => {
-            reader.push(
-                ErrorKind::Syntax,
-                None,
-                "is not a mapping of sections",
-                "start with a section such as 'server:'",
-            )
+            let remedy = "start with a section such as 'server:'";
+            reader.push(ErrorKind::Syntax, None, "is not a mapping of sections", remedy);
         }
         Err(error) => reader.syntax(&error),
     }
