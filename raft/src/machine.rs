@@ -78,7 +78,8 @@ impl StateMachine {
     }
 
     fn newest(&self) -> Result<Option<(SnapshotMeta, Vec<u8>)>, StorageError> {
-        let newest = self.snapshots.load_newest_valid().map_err(|e| StorageIOError::read_snapshot(None, &e))?;
+        let newest =
+            self.snapshots.load_newest_valid().map_err(|e| StorageIOError::read_snapshot(None, &e))?;
         newest
             .map(|found| {
                 let meta: SnapshotMeta = serde_json::from_str(&found.meta_json)
@@ -89,7 +90,8 @@ impl StateMachine {
     }
 
     fn install(&mut self, meta: &SnapshotMeta, payload: &[u8]) -> Result<(), StorageError> {
-        let unusable = |e: hellojohn_control::ImageError| StorageIOError::read_snapshot(Some(meta.signature()), &e);
+        let unusable =
+            |e: hellojohn_control::ImageError| StorageIOError::read_snapshot(Some(meta.signature()), &e);
         let image = Image::decode(payload).map_err(unusable)?;
         self.machine.install(image).map_err(unusable)?;
         self.last_applied = meta.last_log_id;

@@ -124,11 +124,8 @@ impl Shared {
 
     /// Promises to join exactly this cluster. On disk when this returns `Ok`; doing it twice is doing it once.
     pub(crate) async fn promise(self: &Arc<Self>, request: PromiseRequest) -> Result<(), String> {
-        let promise = Promise {
-            cluster_id: request.cluster_id,
-            former: request.former,
-            members: request.members,
-        };
+        let promise =
+            Promise { cluster_id: request.cluster_id, former: request.former, members: request.members };
         let shared = Arc::clone(self);
         let cluster_id = promise.cluster_id;
         tokio::task::spawn_blocking(move || {
@@ -179,7 +176,6 @@ impl Shared {
             Some(_) | None => {}
         }
     }
-
 }
 
 impl Node {
@@ -287,7 +283,8 @@ impl Node {
     async fn wait_peer_applied(&self, name: &str, index: u64) {
         let client = self.shared.dialer.client(name);
         loop {
-            let answer = client.call_json::<_, AppliedIndex>(RpcKind::AppliedIndex, &(), Duration::from_secs(1)).await;
+            let answer =
+                client.call_json::<_, AppliedIndex>(RpcKind::AppliedIndex, &(), Duration::from_secs(1)).await;
             match answer {
                 Ok(applied) if applied.index >= index => return,
                 Ok(_) => tokio::time::sleep(Duration::from_millis(5)).await,
@@ -381,7 +378,8 @@ impl Node {
         let metrics = running.metrics();
         let leads = status::leads(&metrics, self.silence());
         let membership = metrics.membership_config.membership();
-        let learner = membership.get_node(&metrics.id).is_some() && !membership.voter_ids().any(|id| id == metrics.id);
+        let learner =
+            membership.get_node(&metrics.id).is_some() && !membership.voter_ids().any(|id| id == metrics.id);
         status.role = match (&self.shared.settings.mode, leads, learner) {
             (Mode::Single, _, _) => Role::Single,
             (Mode::Embedded(_), true, _) => Role::Leader,

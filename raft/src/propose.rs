@@ -94,25 +94,23 @@ async fn gather(raft: Raft, mut queue: mpsc::Receiver<Waiting>) {
         if items.is_empty() {
             continue;
         }
-        metrics::histogram!("hellojohn_raft_batch_commands").record(f64::from(
-            u32::try_from(items.len()).unwrap_or(u32::MAX),
-        ));
+        metrics::histogram!("hellojohn_raft_batch_commands")
+            .record(f64::from(u32::try_from(items.len()).unwrap_or(u32::MAX)));
         let written = raft.client_write(Batch::new(items)).await;
         deliver(written, answers);
     }
 }
 
-type Written = Result<
-    openraft::raft::ClientWriteResponse<TypeConfig>,
-    RaftError<u64, ClientWriteError<u64, Member>>,
->;
+type Written =
+    Result<openraft::raft::ClientWriteResponse<TypeConfig>, RaftError<u64, ClientWriteError<u64, Member>>>;
 
 fn deliver(written: Written, answers: Vec<oneshot::Sender<Answer>>) {
     match written {
         Ok(response) => {
             let index = response.log_id.index;
             for (answer, result) in answers.into_iter().zip(response.data) {
-                let result = result.map(|outcome| Proposed { index, outcome }).map_err(ProposeError::Rejected);
+                let result =
+                    result.map(|outcome| Proposed { index, outcome }).map_err(ProposeError::Rejected);
                 // The caller may have given up; nobody else wants the answer.
                 drop(answer.send(result));
             }

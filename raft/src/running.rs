@@ -79,7 +79,8 @@ impl Running {
         let log = store.handle();
         let storage = |e: crate::types::StorageError| StartError::Storage(e.to_string());
         let committed_at_start = store.read_committed().await.map_err(storage)?;
-        let machine = StateMachine::open(settings.issuer.clone(), Arc::new(snapshots), views.clone()).map_err(storage)?;
+        let machine = StateMachine::open(settings.issuer.clone(), Arc::new(snapshots), views.clone())
+            .map_err(storage)?;
         check_continuity(&mut store, &machine).await?;
         let config = Arc::new(config(settings)?);
         let network = PeerNetwork::new(raft_id, dialer);
@@ -127,7 +128,10 @@ async fn open(raft_dir: &Path) -> Result<(LogStore<TypeConfig>, SnapshotStore), 
 }
 
 /// A log that begins after the entry that the snapshot ends with has a hole, and nothing may be served.
-async fn check_continuity(store: &mut LogStore<TypeConfig>, machine: &StateMachine) -> Result<(), StartError> {
+async fn check_continuity(
+    store: &mut LogStore<TypeConfig>,
+    machine: &StateMachine,
+) -> Result<(), StartError> {
     let state = store.get_log_state().await.map_err(|e| StartError::Storage(e.to_string()))?;
     let purged = state.last_purged_log_id.map(|id| id.index);
     let applied = machine.last_applied().map(|id| id.index);

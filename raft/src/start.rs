@@ -32,8 +32,12 @@ pub(crate) async fn start(settings: Settings) -> Result<Node, StartError> {
         Mode::Single => BTreeMap::new(),
         Mode::Embedded(embedded) => embedded.nodes.clone(),
     };
-    let dialer =
-        Dialer::new(Arc::clone(&local), security.clone(), AddressBook::new(addresses), ClientLimits::default());
+    let dialer = Dialer::new(
+        Arc::clone(&local),
+        security.clone(),
+        AddressBook::new(addresses),
+        ClientLimits::default(),
+    );
     let views = Views::empty(settings.issuer.clone());
     let projector = Projector::start(
         settings.root.clone(),
@@ -111,7 +115,8 @@ async fn listen(shared: &Arc<Shared>, security: Security) -> Result<Option<PeerS
     let handler = Arc::new(Peers(Arc::clone(shared)));
     let addr = embedded.bind.to_string();
     let server =
-        PeerServer::bind(&addr, Arc::clone(&shared.local), security, handler, ServerLimits::default()).await?;
+        PeerServer::bind(&addr, Arc::clone(&shared.local), security, handler, ServerLimits::default())
+            .await?;
     tracing::info!(addr = %server.local_addr(), "listening for peers");
     Ok(Some(server))
 }

@@ -46,8 +46,7 @@ impl Admin {
 
 fn slugs(raw: &Raw) -> Result<Vec<Slug>, Invalid> {
     each(raw, |item| {
-        Slug::parse(item).map_err(|error| {
-            Invalid::new(format!("{} is not a tenant", quoted(item)), format!("a {error}"))
-        })
+        Slug::parse(item)
+            .map_err(|error| Invalid::new(format!("{} is not a tenant", quoted(item)), format!("a {error}")))
     })
 }

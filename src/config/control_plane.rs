@@ -14,7 +14,7 @@ section! {
         fs_root: PathBuf = Literal("data/hellojohn"), env ["CONTROL_PLANE_FS_ROOT"], Public, path;
         /// How often the files are compared with the state, to notice tampering.
         fs_scan_interval: Duration = Literal("30s"), env ["FS_SCAN_INTERVAL"], Public,
-            duration::between(Duration::from_secs(1), Duration::from_secs(86_400));
+            duration::between(Duration::from_millis(100), Duration::from_secs(86_400));
         /// How long a rotated signing key stays in the JWKS, unless the rotation says otherwise. 0 removes
         /// it at once.
         key_rotation_grace_seconds: Duration = Literal("60"), env ["KEY_ROTATION_GRACE_SECONDS"], Public,

@@ -8,6 +8,8 @@ use std::path::Path;
 
 use super::error::{Error, ErrorKind};
 use super::resolve::Source;
+use super::setting::{Exposure, Setting};
+use super::table;
 
 /// The variables of a dotenv file, and what is wrong with it.
 pub(super) fn read(path: &Path, text: &str) -> (BTreeMap<String, String>, Vec<Error>) {
@@ -43,6 +45,18 @@ pub(super) fn read(path: &Path, text: &str) -> (BTreeMap<String, String>, Vec<Er
         }
     }
     (variables, errors)
+}
+
+/// Secret settings whose line has a dollar sign outside single quotes: part of the secret was replaced.
+pub(super) fn secrets_with_dollar(text: &str) -> impl Iterator<Item = &'static Setting> {
+    table::all().filter(|setting| setting.exposure != Exposure::Public).filter(move |setting| {
+        text.lines().any(|line| {
+            let line = line.trim_start();
+            let (name, value) =
+                line.strip_prefix("export ").unwrap_or(line).split_once('=').unwrap_or_default();
+            setting.env.contains(&name.trim()) && value.contains('$') && !value.trim_start().starts_with('\'')
+        })
+    })
 }
 
 fn error(path: &Path, kind: ErrorKind, reason: String, remedy: &str) -> Error {

@@ -47,7 +47,8 @@ impl fmt::Display for Error {
         }
         match (&self.key, self.env) {
             (Some(key), Some(env)) => write!(f, "{key} ({env}): ")?,
-            (Some(key), None) => write!(f, "{key}: ")?,
+            // Not one of ours, so it may hold anything.
+            (Some(key), None) => write!(f, "{}: ", key.escape_debug())?,
             (None, Some(env)) => write!(f, "{env}: ")?,
             (None, None) => {}
         }
@@ -67,6 +68,19 @@ impl Errors {
         (!list.is_empty()).then_some(Self(list))
     }
 
+    /// The problems, to be moved into a longer list.
+    pub(super) fn list_mut(&mut self) -> &mut Vec<Error> {
+        &mut self.0
+    }
+
+    /// How many there are, as the first line of a report.
+    pub fn title(&self) -> String {
+        match self.0.len() {
+            1 => "the configuration has a problem:".to_owned(),
+            count => format!("the configuration has {count} problems:"),
+        }
+    }
+
     /// The problems.
     pub fn list(&self) -> &[Error] {
         &self.0
@@ -81,10 +95,7 @@ impl From<Error> for Errors {
 
 impl fmt::Display for Errors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.len() {
-            1 => write!(f, "the configuration has a problem:")?,
-            count => write!(f, "the configuration has {count} problems:")?,
-        }
+        f.write_str(&self.title())?;
         for error in &self.0 {
             write!(f, "\n  - {error}")?;
         }

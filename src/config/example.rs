@@ -32,7 +32,13 @@ fn entry(text: &mut String, setting: &Setting) {
         Fallback::Required { .. } => ("none, it must be given".to_owned(), String::new()),
         Fallback::Unset { means } => (format!("unset ({means})"), String::new()),
     };
-    let words = format!("{} Default: {default}. Environment: {}.", setting.doc(), setting.env.join(", "));
+    wrapped(text, setting.doc());
+    wrapped(text, &format!("{}; default: {default}", setting.env.join(" or ")));
+    text.push_str(&format!("  {}:{value}\n", setting.leaf()));
+}
+
+/// A comment, broken at spaces.
+fn wrapped(text: &mut String, words: &str) {
     let mut line = String::from("  #");
     for word in words.split_whitespace() {
         if line.len() + 1 + word.len() > WIDTH {
@@ -43,7 +49,8 @@ fn entry(text: &mut String, setting: &Setting) {
         line.push(' ');
         line.push_str(word);
     }
-    text.push_str(&format!("{line}\n  {}:{value}\n", setting.leaf()));
+    text.push_str(&line);
+    text.push('\n');
 }
 
 /// Quoted, unless it is plain in any version of YAML.
@@ -54,5 +61,45 @@ fn scalar(default: &str) -> String {
         default.to_owned()
     } else {
         format!("\"{default}\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::tests::{loaded, with_yaml};
+    use crate::config::{ErrorKind, Inputs, Loaded, TextFile, load, table};
+
+    /// Spec §8: the example documents every key and loads.
+    #[test]
+    fn the_example_file_is_the_table_and_loads() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/config.example.yaml");
+        let text = std::fs::read_to_string(path).unwrap();
+        assert_eq!(text, render(), "write it anew with: hellojohn config example");
+        let lines: BTreeSet<&str> =
+            text.lines().map(|line| line.split_once(':').map_or(line, |(key, _)| key)).collect();
+        for setting in table::all() {
+            assert!(lines.contains(format!("  {}", setting.leaf()).as_str()), "{}", setting.key);
+            assert!(setting.env.iter().all(|name| text.contains(name)), "{}", setting.key);
+        }
+        let from_example = load(&with_yaml(&text)).unwrap();
+        let literal = from_example
+            .sources
+            .iter()
+            .filter(|shown| matches!(shown.setting.fallback, Fallback::Literal(text) if !text.is_empty()));
+        for shown in literal {
+            assert_eq!(shown.source.to_string(), "config.yaml", "{}", shown.setting.key);
+        }
+        // The example changes nothing: its values are the defaults.
+        let values =
+            |loaded: &Loaded| loaded.sources.iter().map(|shown| shown.value.clone()).collect::<Vec<_>>();
+        assert_eq!(values(&from_example), values(&loaded(&[])));
+        // Alone it lacks the master keys only.
+        let alone = Inputs { yaml: Some(TextFile::new("e", text)), ..Inputs::default() };
+        let missing = load(&alone).unwrap_err();
+        assert!(missing.list().iter().all(|error| error.kind == ErrorKind::Missing), "{missing}");
+        assert_eq!(missing.list().len(), 2, "{missing}");
     }
 }

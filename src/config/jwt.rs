@@ -8,7 +8,7 @@ use super::setting::section;
 use super::value::duration;
 use super::value::url::{self, BaseUrl};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 
 section! {
@@ -19,10 +19,10 @@ section! {
             url::base_url;
         /// Life of an access token. Tenants and clients can have their own.
         access_ttl: Duration = Literal("15m"), env ["JWT_ACCESS_TTL"], Public,
-            duration::between(Duration::from_secs(10), DAY);
+            duration::between(SECOND, DAY);
         /// Life of a refresh token. Tenants and clients can have their own.
         refresh_ttl: Duration = Literal("7d"), env ["JWT_REFRESH_TTL"], Public,
-            duration::between(MINUTE, 366 * DAY);
+            duration::between(SECOND, 366 * DAY);
     }
 }
 

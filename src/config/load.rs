@@ -141,6 +141,13 @@ fn layers(inputs: &Inputs) -> (Resolved, Vec<Error>) {
     if let Some(file) = &inputs.dotenv {
         let (variables, mut wrong) = dotenv::read(&file.path, &file.text);
         errors.append(&mut wrong);
+        resolved.warnings.extend(dotenv::secrets_with_dollar(&file.text).map(|setting| Warning {
+            key: Some(setting.key),
+            text: format!(
+                "{} reads '$' as a variable and replaces it; put the value in single quotes",
+                file.path.display()
+            ),
+        }));
         resolved.add_variables(&variables, |name| Source::Dotenv(file.path.clone(), name.to_owned()));
     }
     resolved.add_variables(&inputs.env, |name| Source::Env(name.to_owned()));

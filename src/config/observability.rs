@@ -63,7 +63,8 @@ fn log_format(raw: &Raw) -> Result<LogFormat, Invalid> {
 }
 
 fn log_level(raw: &Raw) -> Result<LogLevel, Invalid> {
-    const REMEDY: &str = "write off, error, warn, info, debug or trace, also by module: info,hellojohn_raft=debug";
+    const REMEDY: &str =
+        "write off, error, warn, info, debug or trace, also by module: info,hellojohn_raft=debug";
     // The filter's directives are separated by commas, so a YAML sequence is put together again.
     let text = match raw {
         Raw::Text(text) => text.trim().to_owned(),

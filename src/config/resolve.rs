@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::error::{Error, ErrorKind, Warning};
+use super::error::{Error, ErrorKind, Errors, Warning};
 use super::setting::{Exposure, Fallback, Raw, Setting};
 use super::{suggest, table};
 
@@ -50,20 +50,20 @@ pub struct Flag {
 
 impl Flag {
     /// Parses the argument of `--set`.
-    pub fn parse(text: &str) -> Result<Self, Error> {
+    pub fn parse(text: &str) -> Result<Self, Errors> {
         match text.split_once('=') {
             Some((key, value)) if !key.trim().is_empty() => {
                 Ok(Self { key: key.trim().to_owned(), value: value.to_owned() })
             }
             // The text is not repeated: it may hold a secret whose key was forgotten.
-            Some(_) | None => Err(Error {
+            Some(_) | None => Err(Errors::from(Error {
                 kind: ErrorKind::Syntax,
                 source: Some(Source::Flag),
                 key: None,
                 env: None,
                 reason: "--set wants section.key=value".to_owned(),
                 remedy: "write for example --set server.addr=:8080".to_owned(),
-            }),
+            })),
         }
     }
 }
@@ -153,8 +153,7 @@ impl Resolved {
                 });
                 continue;
             }
-            self.entries
-                .insert(setting.key, Entry { raw: Raw::Text(text.clone()), source: source(name) });
+            self.entries.insert(setting.key, Entry { raw: Raw::Text(text.clone()), source: source(name) });
         }
         self.warn_of_typing_errors(variables);
     }

@@ -23,7 +23,7 @@ section! {
         /// Private key of the public listener, as path or inline PEM.
         tls_key_file: Option<Pem> = Unset("plain HTTP"), env ["SERVER_TLS_KEY_FILE"], PathOrSecret,
             pem::private_key;
-        /// Origins that browsers may call the API from, such as https://app.example.com. No wildcard.
+        /// Origins that browsers may call the API from: scheme, host and port, no path, no wildcard.
         cors_allowed_origins: Vec<String> = Literal(""), env ["SERVER_CORS_ALLOWED_ORIGINS"], Public,
             url::origins;
         /// Networks of the proxies whose X-Forwarded-For is believed. From everybody else it is ignored.

@@ -1,5 +1,7 @@
 //! "Did you mean": the nearest known name to a mistyped one.
 
+use std::cmp::Reverse;
+
 /// The candidate at most `limit` edits away, the nearest first; an edit is an insertion, a deletion, a
 /// replacement or a swap of neighbours.
 pub(super) fn nearest<'a>(
@@ -10,8 +12,13 @@ pub(super) fn nearest<'a>(
     candidates
         .map(|candidate| (distance(name, candidate), candidate))
         .filter(|(edits, _)| *edits <= limit)
-        .min()
+        .min_by_key(|(edits, candidate)| (*edits, Reverse(shared_start(name, candidate))))
         .map(|(_, candidate)| candidate)
+}
+
+/// Between equally near names the one that begins alike is the likelier one.
+fn shared_start(left: &str, right: &str) -> usize {
+    left.bytes().zip(right.bytes()).take_while(|(l, r)| l == r).count()
 }
 
 /// Optimal string alignment distance over bytes: names are ASCII.

@@ -41,14 +41,23 @@ pub(super) fn is_section(name: &str) -> bool {
 
 /// What to tell somebody who used a key that does not exist.
 pub(super) fn remedy_for_unknown(key: &str) -> String {
+    // A short name is near to everything.
+    let limit = (key.len() / 4).clamp(1, 3);
+    let sections = || SECTIONS.iter().filter_map(|(_, settings)| Some(settings.first()?.section()));
     let by_env = all().find(|setting| setting.env.contains(&key)).map(|setting| setting.key);
-    let nearest = || suggest::nearest(key, all().map(|setting| setting.key), 3);
-    let section = || {
-        let sections = SECTIONS.iter().filter_map(|(_, settings)| Some(settings.first()?.section()));
-        suggest::nearest(key, sections, 2)
-    };
-    match by_env.or_else(nearest).or_else(section) {
-        Some(near) => format!("did you mean {near}?"),
-        None => "remove it; configs/config.example.yaml has all keys".to_owned(),
+    let near = by_env
+        .or_else(|| suggest::nearest(key, all().map(|setting| setting.key), limit))
+        .or_else(|| suggest::nearest(key, sections(), limit));
+    if let Some(near) = near {
+        return format!("did you mean {near}?");
     }
+    let section = key.split_once('.').map(|(section, _)| section).filter(|section| is_section(section));
+    let (what, names): (_, Vec<&str>) = match section {
+        Some(section) => (
+            format!("keys of {section}"),
+            all().filter(|setting| setting.section() == section).map(Setting::leaf).collect(),
+        ),
+        None => ("sections".to_owned(), sections().collect()),
+    };
+    format!("the {what} are: {}", names.join(", "))
 }

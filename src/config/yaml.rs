@@ -10,20 +10,19 @@ use super::resolve::Source;
 use super::setting::{Raw, Setting};
 use super::table;
 
+/// Characters of an unknown key that are repeated in its error.
+const MAX_SHOWN_KEY: usize = 100;
+
 /// The values of a YAML file by setting, and everything that is wrong with the file's shape.
 pub(super) fn read(path: &Path, text: &str) -> (BTreeMap<&'static str, Raw>, Vec<Error>) {
     let mut reader = Reader { path, values: BTreeMap::new(), errors: Vec::new() };
     match serde_yaml::from_str::<Value>(text) {
         Ok(Value::Null) => {}
         Ok(Value::Mapping(top)) => reader.top(top),
-        Ok(
-            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Sequence(_) | Value::Tagged(_),
-        ) => reader.push(
-            ErrorKind::Syntax,
-            None,
-            "is not a mapping of sections",
-            "start with a section such as 'server:'",
-        ),
+        Ok(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Sequence(_) | Value::Tagged(_)) => {
+            let remedy = "start with a section such as 'server:'";
+            reader.push(ErrorKind::Syntax, None, "is not a mapping of sections", remedy);
+        }
         Err(error) => reader.syntax(&error),
     }
     (reader.values, reader.errors)
@@ -90,7 +89,8 @@ impl Reader<'_> {
         match value {
             Value::Null => None,
             Value::Sequence(items) => {
-                let texts = items.into_iter().map(|item| self.scalar(setting, item)).collect::<Option<_>>()?;
+                let texts =
+                    items.into_iter().map(|item| self.scalar(setting, item)).collect::<Option<_>>()?;
                 Some(Raw::Items(texts))
             }
             Value::Mapping(pairs) => {
@@ -124,11 +124,11 @@ impl Reader<'_> {
     }
 
     fn unknown(&mut self, key: &str) {
-        let nested = table::by_key(key).map(|setting| {
-            format!("write '{}' indented under '{}:'", setting.leaf(), setting.section())
-        });
+        let nested = table::by_key(key)
+            .map(|setting| format!("write '{}' indented under '{}:'", setting.leaf(), setting.section()));
         let remedy = nested.unwrap_or_else(|| table::remedy_for_unknown(key));
-        self.push(ErrorKind::UnknownKey, Some(key), "is not a setting", &remedy);
+        let shown: String = key.chars().take(MAX_SHOWN_KEY).collect();
+        self.push(ErrorKind::UnknownKey, Some(&shown), "is not a setting", &remedy);
     }
 
     /// The parser's own words: positions and key names, never values.

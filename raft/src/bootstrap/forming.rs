@@ -105,7 +105,10 @@ async fn run_raft(node: &Node, promise: &Promise) -> Result<Arc<Running>, String
     let name = &shared.settings.name;
     let raft_id = *promise.members.get(name).ok_or_else(|| {
         let members: Vec<&str> = promise.members.keys().map(String::as_str).collect();
-        format!("NODE_ID {name} is not a member of this disk's cluster; its members are {}", members.join(", "))
+        format!(
+            "NODE_ID {name} is not a member of this disk's cluster; its members are {}",
+            members.join(", ")
+        )
     })?;
     let running = Running::start(
         &shared.settings,
@@ -201,10 +204,7 @@ async fn declare(shared: &Shared, running: &Running, promise: &Promise) {
         ip: None,
         precondition: None,
         idempotency: None,
-        command: Command::FormCluster {
-            cluster_id: promise.cluster_id,
-            members: promise.members.clone(),
-        },
+        command: Command::FormCluster { cluster_id: promise.cluster_id, members: promise.members.clone() },
     };
     if let Err(error) = running.proposals.propose(envelope).await {
         tracing::info!(%error, "the cluster's id is not in the log yet, trying again");

@@ -53,7 +53,10 @@ pub fn decide(own: &Probe, peers: &BTreeMap<String, Option<Probe>>) -> Decision 
                 format!("{} has files but no raft/; it must be restored first", other.name)
             }
             Standing::Promised { cluster_id } => {
-                format!("{} has promised to join cluster {cluster_id}; waiting for whoever forms it", other.name)
+                format!(
+                    "{} has promised to join cluster {cluster_id}; waiting for whoever forms it",
+                    other.name
+                )
             }
             Standing::Pristine | Standing::Member { .. } => format!("waiting for {}", other.name),
         });
@@ -69,7 +72,10 @@ pub fn decide(own: &Probe, peers: &BTreeMap<String, Option<Probe>>) -> Decision 
         several => {
             let mut names = several.to_vec();
             names.sort_unstable();
-            Decision::Wait(format!("CLUSTER_BOOTSTRAP is set on {}; set it on one node only", names.join(" and ")))
+            Decision::Wait(format!(
+                "CLUSTER_BOOTSTRAP is set on {}; set it on one node only",
+                names.join(" and ")
+            ))
         }
     }
 }
@@ -100,9 +106,13 @@ pub fn differs(own: &Probe, other: &Probe) -> Option<String> {
     if own.nodes_hash != other.nodes_hash {
         Some(format!("CLUSTER_NODES of {name} differs from this node's; make them the same"))
     } else if own.fingerprints.signing != other.fingerprints.signing {
-        Some(format!("SIGNING_MASTER_KEY of {name} differs from this node's; it must be the same on all nodes"))
+        Some(format!(
+            "SIGNING_MASTER_KEY of {name} differs from this node's; it must be the same on all nodes"
+        ))
     } else if own.fingerprints.secretbox != other.fingerprints.secretbox {
-        Some(format!("SECRETBOX_MASTER_KEY of {name} differs from this node's; it must be the same on all nodes"))
+        Some(format!(
+            "SECRETBOX_MASTER_KEY of {name} differs from this node's; it must be the same on all nodes"
+        ))
     } else {
         None
     }

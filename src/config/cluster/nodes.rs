@@ -93,12 +93,18 @@ fn pairs<T>(
 ) -> Result<BTreeMap<NodeName, T>, Invalid> {
     let items = raw.items()?;
     if items.len() > MAX_NODES {
-        return Err(Invalid::new(format!("names {} nodes", items.len()), format!("name at most {MAX_NODES}")));
+        return Err(Invalid::new(
+            format!("names {} nodes", items.len()),
+            format!("name at most {MAX_NODES}"),
+        ));
     }
     let mut map = BTreeMap::new();
     for item in items {
         let Some((id, value)) = item.split_once('=') else {
-            return Err(Invalid::new("has an item without '='", format!("write {form}, separated by ',' or ';'")));
+            return Err(Invalid::new(
+                "has an item without '='",
+                format!("write {form}, separated by ',' or ';'"),
+            ));
         };
         let id = name(id.trim())?;
         let value = parse(value.trim()).map_err(|invalid| Invalid {

@@ -23,7 +23,8 @@ impl Dsn {
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         const REMEDY: &str = "write postgres://user:password@host:5432/database, with special characters of \
                               the password percent-encoded";
-        let url = Url::parse(text).map_err(|error| Invalid::new(format!("is not a URL ({error})"), REMEDY))?;
+        let url =
+            Url::parse(text).map_err(|error| Invalid::new(format!("is not a URL ({error})"), REMEDY))?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(Invalid::new("is not a postgres:// URL", REMEDY));
         }
@@ -86,7 +87,10 @@ mod tests {
     fn passwords_are_shown_nowhere() {
         for (text, shown) in [
             ("postgres://u:s3cret@db:5432/hj", "postgres://u:***@db:5432/hj"),
-            ("postgres://u@db/hj?password=s3cret&sslmode=require", "postgres://u@db/hj?password=***&sslmode=require"),
+            (
+                "postgres://u@db/hj?password=s3cret&sslmode=require",
+                "postgres://u@db/hj?password=***&sslmode=require",
+            ),
             ("postgres://u@db/hj?PassWord=s3cret", "postgres://u@db/hj?PassWord=***"),
             ("postgres:///hj?host=/run/postgresql", "postgres:///hj?host=%2Frun%2Fpostgresql"),
             ("postgres:u:s3cret@db", "***"),

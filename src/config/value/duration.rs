@@ -48,10 +48,7 @@ pub fn show(duration: Duration) -> String {
 }
 
 /// A duration from `min` to `max`; a plain number is seconds.
-pub(in crate::config) fn between(
-    min: Duration,
-    max: Duration,
-) -> impl Fn(&Raw) -> Result<Duration, Invalid> {
+pub(in crate::config) fn between(min: Duration, max: Duration) -> impl Fn(&Raw) -> Result<Duration, Invalid> {
     ranged(min, max, parse, "15m, 168h, 7d or plain seconds")
 }
 
@@ -102,7 +99,8 @@ mod tests {
             assert_eq!(parse(text), Some(Duration::from_secs(seconds)), "{text}");
         }
         assert_eq!(parse("1m500ms"), Some(Duration::from_millis(60_500)));
-        for bad in ["", "m", "-1", "1.5h", "1 h", "5x", "1h5", "99999999999999999999", "1e9h", "4000d", "٣s"] {
+        for bad in ["", "m", "-1", "1.5h", "1 h", "5x", "1h5", "99999999999999999999", "1e9h", "4000d", "٣s"]
+        {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

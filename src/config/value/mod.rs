@@ -129,10 +129,7 @@ pub(super) fn texts(raw: &Raw) -> Result<Vec<String>, Invalid> {
 }
 
 /// A list of which `parse` reads each item.
-pub(super) fn each<T>(
-    raw: &Raw,
-    parse: impl Fn(&str) -> Result<T, Invalid>,
-) -> Result<Vec<T>, Invalid> {
+pub(super) fn each<T>(raw: &Raw, parse: impl Fn(&str) -> Result<T, Invalid>) -> Result<Vec<T>, Invalid> {
     raw.items()?.into_iter().map(parse).collect()
 }
 

@@ -32,8 +32,11 @@ impl BaseUrl {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Invalid::new("contains a user name or password", REMEDY));
         }
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        if !matches!(url.scheme(), "http" | "https") {
             return Err(Invalid::new(format!("{} is not an http or https URL", quoted(text)), REMEDY));
+        }
+        if url.host_str().and_then(Host::parse).is_none() {
+            return Err(Invalid::new(format!("{} has no proper host name", quoted(text)), REMEDY));
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(Invalid::new(format!("{} has a query or fragment", quoted(text)), REMEDY));
