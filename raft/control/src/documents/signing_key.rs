@@ -184,7 +184,8 @@ impl NewKey {
             findings.add(format!("{field}.public_jwk"), "invalid_key", "must fit the key's algorithm");
         }
         let base64url = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-        let sound = |text: &str| (1..=limits::JWK_MEMBER).contains(&text.len()) && text.bytes().all(base64url);
+        let sound =
+            |text: &str| (1..=limits::JWK_MEMBER).contains(&text.len()) && text.bytes().all(base64url);
         if !members.iter().all(|text| sound(text)) {
             findings.add(format!("{field}.public_jwk"), "invalid_key", "must have base64url members");
         }

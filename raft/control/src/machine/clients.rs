@@ -97,7 +97,7 @@ impl Machine {
         let entry = Arc::clone(self.entry(slug)?);
         let client = entry.clients.get(client_id).ok_or(Reject::ClientNotFound)?;
         check(precondition, Some(client.revision))?;
-        self.bury(client_name(slug, client_id), client.revision);
+        self.state.graveyard.bury(client_name(slug, client_id), client.revision);
         let clients = entry.clients.without(client_id);
         self.store(slug, TenantEntry { clients, ..TenantEntry::clone(&entry) });
         Ok(Outcome::ClientDeleted { id: client.id })
@@ -117,7 +117,7 @@ impl Machine {
         client.updated_at = at;
         let client = Arc::new(client);
         let clients = entry.clients.update(client.client_id.clone(), Arc::clone(&client));
-        self.state.tombstones.remove(&name);
+        self.state.graveyard.raise(&name);
         self.store(slug, TenantEntry { clients, ..entry.clone() });
         client
     }

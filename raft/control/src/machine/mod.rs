@@ -147,11 +147,7 @@ impl Machine {
 
     /// The revision that follows `current`, or that follows the last one the name ever had.
     fn next_revision(&self, current: Option<u64>, name: &str) -> u64 {
-        current.or_else(|| self.state.tombstones.get(name).copied()).map_or(1, |last| last + 1)
-    }
-
-    fn bury(&mut self, name: String, revision: u64) {
-        self.state.tombstones.insert(name, revision);
+        current.map_or_else(|| self.state.graveyard.first_revision(name), |last| last + 1)
     }
 }
 

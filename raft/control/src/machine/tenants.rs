@@ -54,8 +54,8 @@ impl Machine {
                 keys,
             },
         };
-        self.state.tombstones.remove(&tenant_name(slug));
-        self.state.tombstones.remove(&scopes_name(slug));
+        self.state.graveyard.raise(&tenant_name(slug));
+        self.state.graveyard.raise(&scopes_name(slug));
         self.store(slug, entry);
         Ok(Outcome::Tenant { created: existing.is_none(), tenant })
     }
@@ -67,10 +67,10 @@ impl Machine {
     ) -> Result<Outcome, Reject> {
         let entry = Arc::clone(self.entry(slug)?);
         check(precondition, Some(entry.tenant.revision))?;
-        self.bury(tenant_name(slug), entry.tenant.revision);
-        self.bury(scopes_name(slug), entry.scopes.revision);
+        self.state.graveyard.bury(tenant_name(slug), entry.tenant.revision);
+        self.state.graveyard.bury(scopes_name(slug), entry.scopes.revision);
         for (client_id, client) in &entry.clients {
-            self.bury(client_name(slug, client_id), client.revision);
+            self.state.graveyard.bury(client_name(slug, client_id), client.revision);
         }
         self.state.tenants.remove(slug);
         Ok(Outcome::TenantDeleted)
