@@ -69,12 +69,9 @@ impl Machine {
             ClientType::Public => return Err(Reject::PublicClient),
             ClientType::Confidential => {}
         }
-        if overlap_seconds > limits::GRACE_SECONDS {
-            let mut findings = Findings::default();
-            let message = format!("must be at most {} seconds", limits::GRACE_SECONDS);
-            findings.add("overlapSeconds", "out_of_range", message);
-            findings.into_result().map_err(invalid)?;
-        }
+        let mut findings = Findings::default();
+        findings.at_most_seconds("overlapSeconds", overlap_seconds, limits::GRACE_SECONDS);
+        findings.into_result().map_err(invalid)?;
         let mut client = Client::clone(existing);
         let ends = at.plus(Duration::from_secs(overlap_seconds.into()));
         for old in &mut client.secrets {
