@@ -9,6 +9,7 @@ pub mod command;
 mod discovery;
 pub mod documents;
 pub mod envelope;
+mod graveyard;
 pub mod ids;
 pub mod image;
 pub mod keyring;

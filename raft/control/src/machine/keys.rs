@@ -38,14 +38,8 @@ impl Machine {
         at: Timestamp,
     ) -> Result<Outcome, Reject> {
         let mut findings = Findings::default();
-        for (field, seconds) in
-            [("graceSeconds", rotation.grace_seconds), ("prepublishSeconds", rotation.prepublish_seconds)]
-        {
-            if seconds > limits::GRACE_SECONDS {
-                let max = limits::GRACE_SECONDS;
-                findings.add(field, "out_of_range", format!("must be at most {max} seconds"));
-            }
-        }
+        findings.at_most_seconds("graceSeconds", rotation.grace_seconds, limits::GRACE_SECONDS);
+        findings.at_most_seconds("prepublishSeconds", rotation.prepublish_seconds, limits::GRACE_SECONDS);
         findings.into_result().map_err(invalid)?;
         let ring = self.ring(set)?;
         if *set != KeySet::Global && ring.is_empty() {

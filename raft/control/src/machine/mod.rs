@@ -1,6 +1,7 @@
 //! The machine: applies commands to the state. Pure and deterministic; the same log gives the same state.
 
 mod clients;
+mod cluster;
 mod keys;
 mod tenants;
 
@@ -13,7 +14,7 @@ use crate::envelope::{Batch, Envelope, Precondition, UnknownVersion, check_versi
 use crate::image::{Image, ImageError};
 use crate::keyring::KeyRing;
 use crate::outcome::{Outcome, Reject};
-use crate::state::{Formation, MemberIdentity, State, TenantEntry};
+use crate::state::{State, TenantEntry};
 use crate::view::{Issuer, View};
 
 /// A member cannot apply an entry: it must stop, never skip (spec §2.1).
@@ -77,21 +78,7 @@ impl Machine {
         let at = envelope.at;
         let precondition = envelope.precondition.as_ref();
         match &envelope.command {
-            Command::FormCluster { cluster_id, members } => {
-                if self.state.formation.is_some() {
-                    return Err(Reject::AlreadyFormed);
-                }
-                let next_raft_id = members.values().max().map_or(1, |max| max + 1);
-                let members = members
-                    .iter()
-                    .map(|(name, raft_id)| {
-                        (name.clone(), MemberIdentity { raft_id: *raft_id, incarnation: 1 })
-                    })
-                    .collect();
-                let formation = Formation { cluster_id: *cluster_id, next_raft_id, members };
-                self.state.formation = Some(Arc::new(formation));
-                Ok(Outcome::ClusterFormed)
-            }
+            Command::FormCluster { cluster_id, members } => self.form_cluster(*cluster_id, members),
             Command::PutTenant { slug, patch, new_keys } => {
                 self.put_tenant(slug, patch, new_keys, precondition, at)
             }
@@ -147,11 +134,7 @@ impl Machine {
 
     /// The revision that follows `current`, or that follows the last one the name ever had.
     fn next_revision(&self, current: Option<u64>, name: &str) -> u64 {
-        current.or_else(|| self.state.tombstones.get(name).copied()).map_or(1, |last| last + 1)
-    }
-
-    fn bury(&mut self, name: String, revision: u64) {
-        self.state.tombstones.insert(name, revision);
+        current.map_or_else(|| self.state.graveyard.first_revision(name), |last| last + 1)
     }
 }
 
