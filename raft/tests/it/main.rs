@@ -3,3 +3,4 @@
 mod log;
 mod log_types;
 mod snapshot;
+mod cluster;
