@@ -2,4 +2,7 @@
 
 mod log;
 mod log_types;
+mod power_cut;
+mod process;
 mod snapshot;
+mod syscalls;
