@@ -2,5 +2,8 @@
 
 mod log;
 mod log_types;
+mod power_cut;
+mod process;
 mod snapshot;
 mod cluster;
+mod syscalls;
