@@ -2,4 +2,5 @@
 
 pub mod lifecycle;
 pub mod listeners;
+pub mod telemetry;
 pub mod tls;
