@@ -1,1 +1,3 @@
+//! Tests of the whole: what no single module can show.
 
+mod layers;
