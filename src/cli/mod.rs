@@ -1,1 +1,3 @@
 //! L5: the command line, one file a command.
+
+pub mod certs;
