@@ -1,1 +1,4 @@
+//! Integration tests: one module a scenario.
 
+mod harness;
+mod store;
