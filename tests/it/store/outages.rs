@@ -43,7 +43,8 @@ async fn a_dead_database_is_unavailable_quickly_and_is_found_again_without_help(
     for _ in 0..1000 {
         unavailable(database.begin(&tenant("acme")).await);
     }
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?} for 1000 refusals", started.elapsed());
+    // Each on its own would be a time-out of half a second.
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?} for 1000 refusals", started.elapsed());
 
     let second = server(directory.path()).await;
     eventually("the database is found", || async { database.ping(Duration::from_secs(1)).await.is_ok() })
@@ -69,7 +70,8 @@ async fn a_frozen_database_costs_its_own_callers_the_time_out_and_nobody_else_an
     let directory = short_directory();
     let frozen = server(directory.path()).await;
     let db = TestDb::new().await;
-    let pools = db.pools_with(settings());
+    let patient = Duration::from_secs(4);
+    let pools = db.pools_with(PoolSettings { acquire_timeout: patient, ..PoolSettings::default() });
     let slug = tenant("frozen");
     let dsn = Dsn::parse(&frozen.dsn("postgres")).unwrap();
     pools.tenant(&slug, &dsn).unwrap().ping(Duration::from_secs(5)).await.unwrap();
@@ -90,13 +92,16 @@ async fn a_frozen_database_costs_its_own_callers_the_time_out_and_nobody_else_an
         })
     });
     let waiting: Vec<_> = waiting.collect();
-    let started = Instant::now();
-    for n in 0..20 {
+    for n in 0..10 {
         registered(pools.global().unwrap(), "well", &format!("user{n}@example.com")).await;
     }
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?} for 20 registrations", started.elapsed());
+    assert!(
+        waiting.iter().all(|task| !task.is_finished()),
+        "the others were served while these still waited"
+    );
     for waited in futures::future::join_all(waiting).await {
-        assert!(waited.unwrap() < Duration::from_secs(2));
+        let waited = waited.unwrap();
+        assert!(waited < patient + Duration::from_secs(3), "{waited:?}");
     }
 
     for process in backends.iter().chain([&pid]) {
@@ -115,7 +120,8 @@ fn children(of: Pid) -> Vec<Pid> {
 #[tokio::test]
 async fn dead_tenant_databases_do_not_delay_a_living_one() {
     let db = TestDb::new().await;
-    let pools = db.pools_with(settings());
+    let patient = Duration::from_secs(4);
+    let pools = db.pools_with(PoolSettings { acquire_timeout: patient, ..PoolSettings::default() });
     let dead: Vec<_> = (0..30)
         .map(|n| {
             let slug = tenant(&format!("dead-{n}"));
@@ -125,11 +131,10 @@ async fn dead_tenant_databases_do_not_delay_a_living_one() {
         })
         .collect();
     let living = pools.tenant(&tenant("living"), &Dsn::parse(&db.dsn()).unwrap()).unwrap();
-    let started = Instant::now();
     let mut work = living.begin(&tenant("living")).await.unwrap();
     work.users().insert(&user("ann@example.com")).await.unwrap();
     work.commit().await.unwrap();
-    assert!(started.elapsed() < Duration::from_millis(450), "{:?}", started.elapsed());
+    assert!(dead.iter().all(|task| !task.is_finished()), "it was served while these still waited");
     for error in futures::future::join_all(dead).await {
         let error = error.unwrap();
         // S111
