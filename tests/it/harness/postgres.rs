@@ -102,7 +102,10 @@ impl TestDb {
 
 /// A directory that the server's user can reach and whose socket path is short, wherever the build is.
 pub(crate) fn short_directory() -> tempfile::TempDir {
-    let directory = tempfile::Builder::new().prefix("hj-").tempdir_in("/tmp").unwrap();
+    // In memory where there is plenty: making and removing some thousand files is most of a short test.
+    let free = nix::sys::statvfs::statvfs("/dev/shm").map(|fs| fs.blocks_available() * fs.fragment_size());
+    let root = if free.is_ok_and(|bytes| bytes > 2 << 30) { "/dev/shm" } else { "/tmp" };
+    let directory = tempfile::Builder::new().prefix("hj-").tempdir_in(root).unwrap();
     // Open for the server's user to pass; what is inside is private.
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(directory.path(), open).unwrap();
@@ -125,7 +128,8 @@ async fn template() -> PathBuf {
     let lock: File = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await.unwrap().unwrap();
     if !place.exists() {
         let building = short_directory();
-        // Shut down in order, unlike a throw-away server, so that a copy has nothing to recover.
+        start(building.path()).await.stop();
+        // Now shut down in order, unlike a throw-away server, so that a copy has nothing to recover.
         let options = PrivatePostgresOptions::kept(building.path().join("pg"));
         let server = PrivatePostgres::start(options).await.unwrap();
         server.ensure_database(TEMPLATE, None).await.unwrap();
@@ -160,6 +164,7 @@ fn migrations_hash() -> String {
         installed.into_iter().flatten().map(|entry| entry.unwrap().file_name()).collect();
     versions.sort();
     hash.update(format!("{versions:?}"));
+    hash.update(include_str!("../../../src/boot/private_postgres/server.rs"));
     hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
