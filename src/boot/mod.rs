@@ -1,1 +1,6 @@
 //! L5: composition and process life: assemble the parts, listeners, TLS, telemetry, shutdown.
+
+pub mod lifecycle;
+pub mod listeners;
+pub mod telemetry;
+pub mod tls;

@@ -1,1 +1,4 @@
 //! L5: the command line, one file a command.
+
+pub mod args;
+pub mod config;

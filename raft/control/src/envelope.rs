@@ -1,7 +1,9 @@
 //! What travels in a log entry: commands with who, when and under which condition.
 
+use std::fmt;
 use std::net::IpAddr;
 
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
@@ -58,9 +60,9 @@ pub struct Idempotency {
 }
 
 /// The payload of a log entry: the commands that waited while the entry before it was on its way, so that
-/// many writes share one sync of the disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// many writes share one sync of the disk. The version comes first, so that a member which does not know it
+/// says so instead of complaining about the first field that is new to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Batch {
     /// See [`FORMAT_VERSION`].
     pub v: u16,
@@ -72,5 +74,64 @@ impl Batch {
     /// A batch of this format version.
     pub fn new(items: Vec<Envelope>) -> Self {
         Self { v: FORMAT_VERSION, items }
+    }
+}
+
+/// What a member says about an entry that only a newer release understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "log entry has format version {found}, this release knows version {FORMAT_VERSION}; upgrade this node"
+)]
+pub struct UnknownVersion {
+    /// Version of the entry.
+    pub found: u16,
+}
+
+/// Whether this release knows entries of version `found`.
+pub(crate) fn check_version(found: u16) -> Result<(), UnknownVersion> {
+    if found == FORMAT_VERSION { Ok(()) } else { Err(UnknownVersion { found }) }
+}
+
+impl<'de> Deserialize<'de> for Batch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const FIELDS: &[&str] = &["v", "items"];
+
+        #[derive(Deserialize)]
+        #[serde(field_identifier, rename_all = "snake_case")]
+        enum Field {
+            V,
+            Items,
+        }
+
+        struct BatchVisitor;
+
+        impl<'de> Visitor<'de> for BatchVisitor {
+            type Value = Batch;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a batch of commands that begins with its version")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Batch, A::Error> {
+                let Some(Field::V) = map.next_key()? else {
+                    return Err(de::Error::custom("the version of a batch must come first"));
+                };
+                let v: u16 = map.next_value()?;
+                check_version(v).map_err(de::Error::custom)?;
+                let Some(Field::Items) = map.next_key()? else {
+                    return Err(de::Error::missing_field("items"));
+                };
+                let items = map.next_value()?;
+                match map.next_key::<Field>()? {
+                    None => Ok(Batch { v, items }),
+                    Some(Field::V | Field::Items) => {
+                        map.next_value::<IgnoredAny>()?;
+                        Err(de::Error::custom("a member of a batch appears twice"))
+                    }
+                }
+            }
+        }
+
+        deserializer.deserialize_struct("Batch", FIELDS, BatchVisitor)
     }
 }

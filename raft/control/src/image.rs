@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::documents::{Client, ScopeCatalogue, SigningKey, Tenant};
+use crate::graveyard::Graveyard;
 use crate::keyring::KeyRing;
 use crate::state::{Formation, State, TenantEntry};
 
@@ -26,8 +27,10 @@ pub struct Image {
     pub global_keys: Vec<Arc<SigningKey>>,
     /// Tenants, by slug.
     pub tenants: Vec<TenantImage>,
-    /// Last revisions of documents that are gone.
+    /// Last revisions of documents that are gone, by name.
     pub tombstones: BTreeMap<String, u64>,
+    /// The last revision that any other document which is gone can have had.
+    pub revision_floor: u64,
 }
 
 /// A tenant with all that belongs to it.
@@ -65,7 +68,7 @@ pub enum ImageError {
 
 impl Image {
     pub(crate) fn of(state: &State) -> Self {
-        let State { formation, global_keys, tenants, tombstones } = state;
+        let State { formation, global_keys, tenants, graveyard } = state;
         Self {
             v: IMAGE_VERSION,
             formation: formation.clone(),
@@ -82,12 +85,13 @@ impl Image {
                     }
                 })
                 .collect(),
-            tombstones: tombstones.iter().map(|(name, revision)| (name.clone(), *revision)).collect(),
+            tombstones: graveyard.tombstones().iter().map(|(name, last)| (name.clone(), *last)).collect(),
+            revision_floor: graveyard.floor(),
         }
     }
 
     pub(crate) fn into_state(self) -> Result<State, ImageError> {
-        let Image { v, formation, global_keys, tenants, tombstones } = self;
+        let Image { v, formation, global_keys, tenants, tombstones, revision_floor } = self;
         if v != IMAGE_VERSION {
             return Err(ImageError::UnknownVersion { found: v });
         }
@@ -95,7 +99,7 @@ impl Image {
             formation,
             global_keys: ring(global_keys)?,
             tenants: OrdMap::new(),
-            tombstones: tombstones.into_iter().collect(),
+            graveyard: Graveyard::new(tombstones.into_iter().collect(), revision_floor),
         };
         for TenantImage { tenant, clients, scopes, keys } in tenants {
             let slug = tenant.slug.clone();

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::documents::{Activation, Alg, KeyState, NewKey, PublicJwk, SigningKey};
 use crate::outcome::Reject;
+use crate::validate::Findings;
 use crate::{Kid, Timestamp, limits};
 
 /// The keys of one issuer. The JWKS is rendered when the keys change, so that serving it costs nothing.
@@ -94,6 +95,11 @@ impl KeyRing {
         self.keys.values().filter(|key| key.state == KeyState::Retiring)
     }
 
+    /// How many keys of the algorithm the JWKS has.
+    pub fn published(&self, alg: Alg) -> usize {
+        self.keys.values().filter(|key| key.alg == alg && key.state != KeyState::Retired).count()
+    }
+
     /// Whether the set has no key at all.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
@@ -107,6 +113,15 @@ impl KeyRing {
     /// Algorithms that the set can sign with, in a fixed order.
     pub fn algs(&self) -> Vec<Alg> {
         [Alg::EdDsa, Alg::Es256, Alg::Rs256].into_iter().filter(|alg| self.active(*alg).is_some()).collect()
+    }
+
+    /// Notes what hinders the key from entering the set. A key never replaces another one under its kid: the
+    /// other could be the one that signs.
+    pub(crate) fn check_new(&self, key: &NewKey, field: &str, findings: &mut Findings) {
+        key.check(field, findings);
+        if self.keys.contains_key(&key.kid) {
+            findings.add(format!("{field}.kid"), "duplicate", "is the kid of a key that exists already");
+        }
     }
 
     pub(crate) fn with_active(&self, key: NewKey, at: Timestamp, grace_seconds: u32) -> Self {

@@ -9,6 +9,7 @@ pub mod command;
 mod discovery;
 pub mod documents;
 pub mod envelope;
+mod graveyard;
 pub mod ids;
 pub mod image;
 pub mod keyring;
@@ -22,7 +23,7 @@ pub mod validate;
 pub mod view;
 
 pub use command::{Command, KeyRef, ScopesMode};
-pub use envelope::{Batch, Envelope, Idempotency, Precondition};
+pub use envelope::{Batch, Envelope, Idempotency, Precondition, UnknownVersion};
 pub use ids::{ClientId, InvalidId, Kid, ScopeName, Slug};
 pub use image::{Image, ImageError};
 pub use keyring::KeyRing;

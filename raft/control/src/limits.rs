@@ -14,6 +14,12 @@ pub const URL: usize = 2_048;
 pub const LIST: usize = 100;
 /// Live secrets of a client: the current one and those in their rotation overlap.
 pub const SECRETS: usize = 5;
+/// Published keys of one algorithm in a set: the one that signs, the one that is next, those that retire.
+pub const PUBLISHED_KEYS: usize = 16;
+/// Characters in one member of a public key; an RSA modulus of 8,192 bits has 1,366.
+pub const JWK_MEMBER: usize = 1_400;
+/// Names of deleted documents whose last revision is remembered one by one.
+pub const TOMBSTONES: usize = 100_000;
 /// Retired keys that a key set remembers.
 pub const RETIRED_KEYS: usize = 8;
 /// Seconds that a retiring key or an old client secret may stay valid: one year.

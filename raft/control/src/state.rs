@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::documents::{Client, ScopeCatalogue, Tenant};
+use crate::graveyard::Graveyard;
 use crate::keyring::KeyRing;
 use crate::{ClientId, Slug};
 
@@ -52,21 +53,21 @@ pub struct State {
     pub(crate) formation: Option<Arc<Formation>>,
     pub(crate) global_keys: KeyRing,
     pub(crate) tenants: OrdMap<Slug, Arc<TenantEntry>>,
-    /// Last revision of documents that are gone, so that a name never sees a revision twice.
-    pub(crate) tombstones: OrdMap<String, u64>,
+    /// What documents that are gone leave behind.
+    pub(crate) graveyard: Graveyard,
 }
 
-/// Key of a tenant's revision counter among the tombstones.
+/// Name of a tenant in the graveyard.
 pub(crate) fn tenant_name(slug: &Slug) -> String {
     format!("tenants/{slug}")
 }
 
-/// Key of a scope catalogue's revision counter among the tombstones.
+/// Name of a scope catalogue in the graveyard.
 pub(crate) fn scopes_name(slug: &Slug) -> String {
     format!("scopes/{slug}")
 }
 
-/// Key of a client's revision counter among the tombstones.
+/// Name of a client in the graveyard.
 pub(crate) fn client_name(slug: &Slug, client_id: &ClientId) -> String {
     format!("clients/{slug}/{client_id}")
 }

@@ -1,1 +1,5 @@
+//! Tests of the replication layer from outside.
 
+mod log;
+mod log_types;
+mod snapshot;

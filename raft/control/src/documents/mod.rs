@@ -18,7 +18,7 @@ pub use scopes::{Scope, ScopeCatalogue};
 pub use secret_hash::SecretHash;
 pub use settings::{
     Branding, DiscoveryEndpoints, IssuerMode, PasswordRules, SettingsPatch, TenantSettings, TokenTtls,
-    UserStore,
+    UserStore, UserStorePatch,
 };
 pub use signing_key::{Activation, Alg, KeySet, KeyState, NewKey, PublicJwk, SigningKey};
 pub use social::{SocialKind, SocialProvider, SocialProviderPatch};

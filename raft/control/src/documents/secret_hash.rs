@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// SHA-256 of a random 256-bit secret, `sha256:{64 hex digits}`. A plain digest is enough here: the input
+/// SHA-256 of a random 256-bit secret, `sha256:{64 lower-case hex digits}`. A plain digest is enough here: the input
 /// has full entropy, so there is nothing to guess.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -27,9 +27,10 @@ impl SecretHash {
 impl TryFrom<String> for SecretHash {
     type Error = &'static str;
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        const WHY: &str = "a secret hash has the form sha256:<64 hex digits>";
+        const WHY: &str = "a secret hash has the form sha256:<64 lower-case hex digits>";
         let hex = text.strip_prefix(PREFIX).ok_or(WHY)?;
-        if hex.len() != 64 || !hex.is_ascii() {
+        // One text for one digest: `from_str_radix` alone would also take signs and upper case.
+        if hex.len() != 64 || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(WHY);
         }
         let mut digest = [0; 32];
@@ -50,5 +51,33 @@ impl From<SecretHash> for String {
 impl fmt::Debug for SecretHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretHash(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(hex: &str) -> Result<SecretHash, &'static str> {
+        SecretHash::try_from(format!("sha256:{hex}"))
+    }
+
+    #[test]
+    fn a_digest_has_exactly_one_text() {
+        let hash = SecretHash::new(std::array::from_fn(|i| u8::try_from(i * 8).unwrap()));
+        let text = String::from(hash);
+        assert_eq!(SecretHash::try_from(text.clone()), Ok(hash));
+        let hex = text.strip_prefix("sha256:").unwrap();
+        let signed = hex.replacen("00", "+0", 1);
+        for bad in [&hex.to_uppercase(), &signed, &hex[1..], &format!("{hex}0"), &"é".repeat(32), ""] {
+            assert!(parsed(bad).is_err(), "{bad}");
+        }
+        assert!(SecretHash::try_from(hex.to_owned()).is_err(), "no prefix");
+    }
+
+    /// S111
+    #[test]
+    fn debug_does_not_show_the_digest() {
+        assert_eq!(format!("{:?}", SecretHash::new([7; 32])), "SecretHash(..)");
     }
 }

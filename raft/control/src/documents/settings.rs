@@ -34,10 +34,19 @@ pub enum DiscoveryEndpoints {
 
 /// A tenant's own user database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, bound(deserialize = "S: Deserialize<'de>"))]
-pub struct UserStore<S = Sealed> {
+#[serde(deny_unknown_fields)]
+pub struct UserStore {
     /// PostgreSQL connection string, sealed with `SECRETBOX_MASTER_KEY`.
-    pub dsn: S,
+    pub dsn: Sealed,
+}
+
+/// A merge patch for [`UserStore`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, bound(deserialize = "S: Deserialize<'de>"))]
+pub struct UserStorePatch<S = Sealed> {
+    /// See [`UserStore::dsn`]; without it there is no user store.
+    #[serde(default = "Patch::default", skip_serializing_if = "Patch::is_keep")]
+    pub dsn: Patch<S>,
 }
 
 /// Life of tokens where it differs from the node's configuration.
@@ -156,7 +165,7 @@ pub struct SettingsPatch<S = Sealed> {
     pub discovery_endpoints: Patch<DiscoveryEndpoints>,
     /// See [`TenantSettings::user_store`].
     #[serde(default = "Patch::default", skip_serializing_if = "Patch::is_keep", alias = "user_store")]
-    pub user_store: Patch<UserStore<S>>,
+    pub user_store: Patch<UserStorePatch<S>>,
     /// See [`TenantSettings::signing_algs`].
     #[serde(default, skip_serializing_if = "Patch::is_keep", alias = "signing_algs")]
     pub signing_algs: Patch<Vec<Alg>>,
@@ -232,8 +241,10 @@ impl<S> SettingsPatch<S> {
         self,
         f: &mut impl FnMut(&str, S) -> Result<T, E>,
     ) -> Result<SettingsPatch<T>, E> {
-        let user_store =
-            self.user_store.try_map(|store| f("userStore.dsn", store.dsn).map(|dsn| UserStore { dsn }))?;
+        let user_store = self.user_store.try_map(|store| {
+            let dsn = store.dsn.try_map(|secret| f("userStore.dsn", secret))?;
+            Ok(UserStorePatch { dsn })
+        })?;
         let smtp = self.smtp.try_map(|smtp| smtp.try_map_secrets(f))?;
         let social_providers = self.social_providers.try_map(|providers| {
             providers
@@ -273,7 +284,13 @@ impl TenantSettings {
         patch.issuer_mode.clone().apply_or_default(&mut self.issuer_mode);
         patch.issuer_override.clone().apply_option(&mut self.issuer_override);
         patch.discovery_endpoints.clone().apply_or_default(&mut self.discovery_endpoints);
-        patch.user_store.clone().apply_option(&mut self.user_store);
+        match &patch.user_store {
+            Patch::Keep => {}
+            Patch::Clear => self.user_store = None,
+            Patch::Set(UserStorePatch { dsn }) => {
+                dsn.clone().map(|dsn| UserStore { dsn }).apply_option(&mut self.user_store);
+            }
+        }
         match &patch.signing_algs {
             Patch::Keep => {}
             Patch::Clear => self.signing_algs = vec![Alg::EdDsa],
@@ -325,6 +342,9 @@ impl PasswordRules {
         }
         if self.max_length.is_some_and(|n| !(64..=256).contains(&n)) {
             findings.add("settings.passwordPolicy.maxLength", "out_of_range", "must be between 64 and 256");
+        }
+        if self.min_length.zip(self.max_length).is_some_and(|(min, max)| min > max) {
+            findings.add("settings.passwordPolicy.minLength", "out_of_range", "must not exceed maxLength");
         }
     }
 }

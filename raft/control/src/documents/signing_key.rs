@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Kid, Sealed, Slug, Timestamp};
+use crate::validate::Findings;
+use crate::{Kid, Sealed, Slug, Timestamp, limits};
 
 /// Whose keys a set of signing keys are. Written as `_global` or the tenant's slug, which can never collide
 /// because a slug has no underscore.
@@ -168,4 +169,25 @@ pub struct NewKey {
     pub public_jwk: PublicJwk,
     /// PKCS#8 private key, sealed with `SIGNING_MASTER_KEY`.
     pub private_key: Sealed,
+}
+
+impl NewKey {
+    /// Notes what is wrong with the key under `field`. The leader made it, so this never speaks to a caller
+    /// who did nothing wrong; it keeps a fault there out of every node's JWKS.
+    pub(crate) fn check(&self, field: &str, findings: &mut Findings) {
+        let (fits, members): (bool, &[&String]) = match (&self.public_jwk, self.alg) {
+            (PublicJwk::Okp { crv, x }, alg) => (alg == Alg::EdDsa && crv == "Ed25519", &[x]),
+            (PublicJwk::Ec { crv, x, y }, alg) => (alg == Alg::Es256 && crv == "P-256", &[x, y]),
+            (PublicJwk::Rsa { n, e }, alg) => (alg == Alg::Rs256, &[n, e]),
+        };
+        if !fits {
+            findings.add(format!("{field}.public_jwk"), "invalid_key", "must fit the key's algorithm");
+        }
+        let base64url = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        let sound =
+            |text: &str| (1..=limits::JWK_MEMBER).contains(&text.len()) && text.bytes().all(base64url);
+        if !members.iter().all(|text| sound(text)) {
+            findings.add(format!("{field}.public_jwk"), "invalid_key", "must have base64url members");
+        }
+    }
 }

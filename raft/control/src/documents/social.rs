@@ -46,8 +46,8 @@ pub struct SocialProvider {
 #[serde(rename_all = "camelCase", deny_unknown_fields, bound(deserialize = "S: Deserialize<'de>"))]
 pub struct SocialProviderPatch<S = Sealed> {
     /// See [`SocialProvider::kind`]; needed when the provider is new.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<SocialKind>,
+    #[serde(default, skip_serializing_if = "Patch::is_keep")]
+    pub kind: Patch<SocialKind>,
     /// See [`SocialProvider::enabled`]; on unless set.
     #[serde(default, skip_serializing_if = "Patch::is_keep")]
     pub enabled: Patch<bool>,
@@ -112,7 +112,9 @@ impl SocialProvider {
 
     fn merge_one(target: &mut Providers, name: &str, patch: &SocialProviderPatch, findings: &mut Findings) {
         let existing = target.remove(name);
-        let Some(kind) = patch.kind.or(existing.as_ref().map(|p| p.kind)) else {
+        let mut kind = existing.as_ref().map(|provider| provider.kind);
+        patch.kind.clone().apply_option(&mut kind);
+        let Some(kind) = kind else {
             findings.add(
                 format!("settings.socialProviders.{name}.kind"),
                 "required",
@@ -157,6 +159,9 @@ impl SocialProvider {
             }
             findings.text(&field("clientId"), &provider.client_id);
             findings.list(&field("scopes"), &provider.scopes);
+            for (i, scope) in provider.scopes.iter().enumerate() {
+                findings.text(&field(&format!("scopes[{i}]")), scope);
+            }
             match (&provider.issuer, provider.kind) {
                 (Some(issuer), _) => findings.web_url(&field("issuer"), issuer),
                 (None, SocialKind::Oidc) => {

@@ -69,6 +69,9 @@ impl Machine {
             ClientType::Public => return Err(Reject::PublicClient),
             ClientType::Confidential => {}
         }
+        let mut findings = Findings::default();
+        findings.at_most_seconds("overlapSeconds", overlap_seconds, limits::GRACE_SECONDS);
+        findings.into_result().map_err(invalid)?;
         let mut client = Client::clone(existing);
         let ends = at.plus(Duration::from_secs(overlap_seconds.into()));
         for old in &mut client.secrets {
@@ -91,7 +94,7 @@ impl Machine {
         let entry = Arc::clone(self.entry(slug)?);
         let client = entry.clients.get(client_id).ok_or(Reject::ClientNotFound)?;
         check(precondition, Some(client.revision))?;
-        self.bury(client_name(slug, client_id), client.revision);
+        self.state.graveyard.bury(client_name(slug, client_id), client.revision);
         let clients = entry.clients.without(client_id);
         self.store(slug, TenantEntry { clients, ..TenantEntry::clone(&entry) });
         Ok(Outcome::ClientDeleted { id: client.id })
@@ -111,7 +114,7 @@ impl Machine {
         client.updated_at = at;
         let client = Arc::new(client);
         let clients = entry.clients.update(client.client_id.clone(), Arc::clone(&client));
-        self.state.tombstones.remove(&name);
+        self.state.graveyard.raise(&name);
         self.store(slug, TenantEntry { clients, ..entry.clone() });
         client
     }

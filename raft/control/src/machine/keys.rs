@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Machine, invalid};
+use super::{Machine, invalid, limit};
 use crate::command::KeyRef;
 use crate::documents::{Activation, KeySet, NewKey, SigningKey};
+use crate::keyring::KeyRing;
 use crate::outcome::{Outcome, Reject};
 use crate::validate::Findings;
 use crate::{Kid, Timestamp, limits};
@@ -18,13 +19,15 @@ pub(super) struct Rotation {
 }
 
 impl Machine {
-    pub(super) fn ensure_global_keys(&mut self, keys: &[NewKey], at: Timestamp) -> Outcome {
-        for key in keys {
-            if self.state.global_keys.active(key.alg).is_none() {
-                self.state.global_keys = self.state.global_keys.with_active(key.clone(), at, 0);
+    pub(super) fn ensure_global_keys(&mut self, keys: &[NewKey], at: Timestamp) -> Result<Outcome, Reject> {
+        for (i, key) in keys.iter().enumerate() {
+            let ring = &self.state.global_keys;
+            if ring.active(key.alg).is_none() {
+                checked(ring, key, &format!("keys[{i}]"))?;
+                self.state.global_keys = ring.with_active(key.clone(), at, 0);
             }
         }
-        Outcome::Keys { key: None, retiring: Vec::new() }
+        Ok(Outcome::Keys { key: None, retiring: Vec::new() })
     }
 
     pub(super) fn rotate_keys(
@@ -35,19 +38,14 @@ impl Machine {
         at: Timestamp,
     ) -> Result<Outcome, Reject> {
         let mut findings = Findings::default();
-        for (field, seconds) in
-            [("graceSeconds", rotation.grace_seconds), ("prepublishSeconds", rotation.prepublish_seconds)]
-        {
-            if seconds > limits::GRACE_SECONDS {
-                let max = limits::GRACE_SECONDS;
-                findings.add(field, "out_of_range", format!("must be at most {max} seconds"));
-            }
-        }
+        findings.at_most_seconds("graceSeconds", rotation.grace_seconds, limits::GRACE_SECONDS);
+        findings.at_most_seconds("prepublishSeconds", rotation.prepublish_seconds, limits::GRACE_SECONDS);
         findings.into_result().map_err(invalid)?;
         let ring = self.ring(set)?;
         if *set != KeySet::Global && ring.is_empty() {
             return Err(Reject::IssuerModeGlobal);
         }
+        checked(ring, key, "key")?;
         let rotated = if rotation.activate_now {
             ring.with_active(key.clone(), at, rotation.grace_seconds)
         } else {
@@ -57,6 +55,9 @@ impl Machine {
             let not_before = at.plus(Duration::from_secs(rotation.prepublish_seconds.into()));
             ring.with_next(key.clone(), at, Activation { not_before, grace_seconds: rotation.grace_seconds })
         };
+        if rotated.published(key.alg) > limits::PUBLISHED_KEYS {
+            return Err(limit("published keys of an algorithm", limits::PUBLISHED_KEYS));
+        }
         self.store_ring(set, rotated)?;
         self.keys_outcome(set, &key.kid)
     }
@@ -67,8 +68,8 @@ impl Machine {
         self.keys_outcome(set, kid)
     }
 
-    /// Retires every key of the list that may retire. A key or tenant that went in the meantime is no error:
-    /// what was asked for holds.
+    /// Retires the keys of the list; if one of them is not due, none. A key or tenant that went in the
+    /// meantime is no error: what was asked for holds.
     pub(super) fn retire_keys(&mut self, keys: &[KeyRef], at: Timestamp) -> Result<Outcome, Reject> {
         for key in keys {
             let retired = self.ring(&key.set).and_then(|ring| ring.retired(&key.kid, at));
@@ -86,4 +87,11 @@ impl Machine {
         let retiring: Vec<Arc<SigningKey>> = ring.retiring().cloned().collect();
         Ok(Outcome::Keys { key: ring.get(kid.as_str()).cloned(), retiring })
     }
+}
+
+/// Refuses a key that may not enter the set.
+pub(super) fn checked(ring: &KeyRing, key: &NewKey, field: &str) -> Result<(), Reject> {
+    let mut findings = Findings::default();
+    ring.check_new(key, field, &mut findings);
+    findings.into_result().map_err(invalid)
 }

@@ -1,6 +1,7 @@
 //! The machine: applies commands to the state. Pure and deterministic; the same log gives the same state.
 
 mod clients;
+mod cluster;
 mod keys;
 mod tenants;
 
@@ -9,26 +10,19 @@ use std::sync::Arc;
 use crate::Slug;
 use crate::command::Command;
 use crate::documents::KeySet;
-use crate::envelope::{Batch, Envelope, FORMAT_VERSION, Precondition};
+use crate::envelope::{Batch, Envelope, Precondition, UnknownVersion, check_version};
 use crate::image::{Image, ImageError};
 use crate::keyring::KeyRing;
 use crate::outcome::{Outcome, Reject};
-use crate::state::{Formation, MemberIdentity, State, TenantEntry};
+use crate::state::{State, TenantEntry};
 use crate::view::{Issuer, View};
 
 /// A member cannot apply an entry: it must stop, never skip (spec §2.1).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fatal {
     /// The entry was written by a newer release.
-    #[error(
-        "log entry has format version {found}, this release knows versions up to {known}; upgrade this node"
-    )]
-    UnknownVersion {
-        /// Version of the entry.
-        found: u16,
-        /// Newest version of this release.
-        known: u16,
-    },
+    #[error(transparent)]
+    UnknownVersion(#[from] UnknownVersion),
 }
 
 /// The control plane's state and the means to change it.
@@ -66,31 +60,25 @@ impl Machine {
     /// # Errors
     /// [`Fatal`] if this release cannot understand the entry; nothing has changed then.
     pub fn apply(&mut self, batch: &Batch) -> Result<Vec<Result<Outcome, Reject>>, Fatal> {
-        if batch.v != FORMAT_VERSION {
-            return Err(Fatal::UnknownVersion { found: batch.v, known: FORMAT_VERSION });
+        check_version(batch.v)?;
+        Ok(batch.items.iter().map(|envelope| self.apply_whole(envelope)).collect())
+    }
+
+    /// Runs a command entirely or not at all. The state is persistent, so keeping the old one costs nothing.
+    fn apply_whole(&mut self, envelope: &Envelope) -> Result<Outcome, Reject> {
+        let before = self.state.clone();
+        let result = self.apply_one(envelope);
+        if result.is_err() {
+            self.state = before;
         }
-        Ok(batch.items.iter().map(|envelope| self.apply_one(envelope)).collect())
+        result
     }
 
     fn apply_one(&mut self, envelope: &Envelope) -> Result<Outcome, Reject> {
         let at = envelope.at;
         let precondition = envelope.precondition.as_ref();
         match &envelope.command {
-            Command::FormCluster { cluster_id, members } => {
-                if self.state.formation.is_some() {
-                    return Err(Reject::AlreadyFormed);
-                }
-                let next_raft_id = members.values().max().map_or(1, |max| max + 1);
-                let members = members
-                    .iter()
-                    .map(|(name, raft_id)| {
-                        (name.clone(), MemberIdentity { raft_id: *raft_id, incarnation: 1 })
-                    })
-                    .collect();
-                let formation = Formation { cluster_id: *cluster_id, next_raft_id, members };
-                self.state.formation = Some(Arc::new(formation));
-                Ok(Outcome::ClusterFormed)
-            }
+            Command::FormCluster { cluster_id, members } => self.form_cluster(*cluster_id, members),
             Command::PutTenant { slug, patch, new_keys } => {
                 self.put_tenant(slug, patch, new_keys, precondition, at)
             }
@@ -104,7 +92,7 @@ impl Machine {
             Command::RotateClientSecret { slug, client_id, secret, overlap_seconds } => {
                 self.rotate_client_secret(slug, client_id, secret, *overlap_seconds, precondition, at)
             }
-            Command::EnsureGlobalKeys { keys } => Ok(self.ensure_global_keys(keys, at)),
+            Command::EnsureGlobalKeys { keys } => self.ensure_global_keys(keys, at),
             Command::RotateKeys { set, key, grace_seconds, prepublish_seconds, activate_now } => {
                 let rotation = keys::Rotation {
                     grace_seconds: *grace_seconds,
@@ -146,11 +134,7 @@ impl Machine {
 
     /// The revision that follows `current`, or that follows the last one the name ever had.
     fn next_revision(&self, current: Option<u64>, name: &str) -> u64 {
-        current.or_else(|| self.state.tombstones.get(name).copied()).map_or(1, |last| last + 1)
-    }
-
-    fn bury(&mut self, name: String, revision: u64) {
-        self.state.tombstones.insert(name, revision);
+        current.map_or_else(|| self.state.graveyard.first_revision(name), |last| last + 1)
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
+use super::keys::checked;
 use super::{Machine, check, invalid, limit};
 use crate::command::ScopesMode;
 use crate::documents::{Alg, IssuerMode, NewKey, Scope, ScopeCatalogue, Tenant, TenantPatch};
@@ -11,6 +12,7 @@ use crate::envelope::Precondition;
 use crate::keyring::KeyRing;
 use crate::outcome::{Outcome, Reject};
 use crate::state::{TenantEntry, client_name, scopes_name, tenant_name};
+use crate::validate::Findings;
 use crate::{Slug, Timestamp, limits};
 
 impl Machine {
@@ -33,6 +35,9 @@ impl Machine {
             None => Tenant::new(slug.clone(), at),
         };
         let mut tenant = base.merged(patch).map_err(invalid)?;
+        if tenant.settings.issuer_override != base.settings.issuer_override {
+            self.check_issuer_is_free(&tenant)?;
+        }
         let old_keys = existing.as_ref().map_or_else(KeyRing::default, |entry| entry.keys.clone());
         let (keys, keys_changed) = completed(&old_keys, &tenant, new_keys, at)?;
         if existing.is_some() && tenant == base && !keys_changed {
@@ -53,10 +58,22 @@ impl Machine {
                 keys,
             },
         };
-        self.state.tombstones.remove(&tenant_name(slug));
-        self.state.tombstones.remove(&scopes_name(slug));
+        self.state.graveyard.raise(&tenant_name(slug));
+        self.state.graveyard.raise(&scopes_name(slug));
         self.store(slug, entry);
         Ok(Outcome::Tenant { created: existing.is_none(), tenant })
+    }
+
+    /// Two tenants under one issuer could sign for each other's people (S37).
+    fn check_issuer_is_free(&self, tenant: &Tenant) -> Result<(), Reject> {
+        let Some(issuer) = &tenant.settings.issuer_override else { return Ok(()) };
+        let mut others = self.state.tenants.values().filter(|entry| entry.tenant.slug != tenant.slug);
+        let mut findings = Findings::default();
+        if let Some(other) = others.find(|o| o.tenant.settings.issuer_override.as_ref() == Some(issuer)) {
+            let message = format!("is the issuer of tenant {} already", other.tenant.slug);
+            findings.add("settings.issuerOverride", "issuer_in_use", message);
+        }
+        findings.into_result().map_err(invalid)
     }
 
     pub(super) fn delete_tenant(
@@ -66,10 +83,10 @@ impl Machine {
     ) -> Result<Outcome, Reject> {
         let entry = Arc::clone(self.entry(slug)?);
         check(precondition, Some(entry.tenant.revision))?;
-        self.bury(tenant_name(slug), entry.tenant.revision);
-        self.bury(scopes_name(slug), entry.scopes.revision);
+        self.state.graveyard.bury(tenant_name(slug), entry.tenant.revision);
+        self.state.graveyard.bury(scopes_name(slug), entry.scopes.revision);
         for (client_id, client) in &entry.clients {
-            self.bury(client_name(slug, client_id), client.revision);
+            self.state.graveyard.bury(client_name(slug, client_id), client.revision);
         }
         self.state.tenants.remove(slug);
         Ok(Outcome::TenantDeleted)
@@ -121,6 +138,7 @@ fn completed(
     for alg in needed {
         if keys.active(*alg).is_none() {
             let new = new_keys.iter().find(|key| key.alg == *alg).ok_or(Reject::KeyNeeded { alg: *alg })?;
+            checked(&keys, new, "new_keys")?;
             keys = keys.with_active(new.clone(), at, 0);
             changed = true;
         }

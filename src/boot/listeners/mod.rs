@@ -1,0 +1,256 @@
+//! The public HTTP(S) listeners: bind, accept, serve, drain.
+//!
+//! Every wait on a client is bounded: the TLS handshake, the head of a request, idle time between
+//! requests, and the drain at shutdown. Bodies and handlers are bounded by the edge's own time-outs, an answer
+//! that the client does not take by the idle time.
+
+mod connection;
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
+
+use super::lifecycle::Shutdown;
+use connection::Serving;
+
+/// Connections that the kernel queues for us while the cap is reached.
+const BACKLOG: i32 = 1024;
+
+/// The limits of a listener (`HTTP_*`).
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Open connections; more wait in the kernel's queue.
+    pub max_connections: usize,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
+    /// How long the head of a request may take, from the connection or from its first byte.
+    pub header_timeout: Duration,
+    /// How long a connection may be open without a request in work.
+    pub idle_timeout: Duration,
+    /// Largest head of a request in bytes, at least 8 KiB; larger is 431.
+    pub max_header_bytes: usize,
+    /// Requests at one time on an HTTP/2 connection.
+    pub max_streams: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 4096,
+            handshake_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            max_header_bytes: 32 * 1024,
+            max_streams: 128,
+        }
+    }
+}
+
+/// A listener to be: where, under which setting's name, with or without TLS.
+#[derive(Debug, Clone)]
+pub struct ListenerSettings {
+    /// The setting that `addr` comes from, for error texts: `SERVER_ADDR`, `METRICS_ADDR`, …
+    pub setting: &'static str,
+    /// `host:port` or `:port` (all interfaces).
+    pub addr: String,
+    /// TLS, from [`super::tls::server_config`].
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// The limits.
+    pub limits: Limits,
+}
+
+/// Why a listener cannot be opened. Names the setting, the address and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The text is not an address.
+    #[error("{setting}: `{addr}` is not an address to listen on; use host:port or :port")]
+    Address {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        addr: String,
+    },
+    /// Another process listens there.
+    #[error(
+        "{setting}: {addr} is in use by another process; stop that process or set {setting} to a free port"
+    )]
+    InUse {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        addr: SocketAddr,
+    },
+    /// The system refuses.
+    #[error("{setting}: cannot listen on {addr}: {source}")]
+    Io {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        addr: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// An open listener that serves nothing yet, so that a port in use is known before anything starts.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    settings: ListenerSettings,
+}
+
+impl Listener {
+    /// Opens the listener.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub async fn bind(settings: ListenerSettings) -> Result<Self, BindError> {
+        let io_error =
+            |source| BindError::Io { setting: settings.setting, addr: settings.addr.clone(), source };
+        let addr = resolve(&settings).await?;
+        let socket = open(addr).map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse { setting: settings.setting, addr },
+            _ => io_error(source),
+        })?;
+        let socket = TcpListener::from_std(socket).map_err(io_error)?;
+        Ok(Self { socket, settings })
+    }
+
+    /// The address that was really bound (port 0 is replaced).
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Serves `router` until the soft signal, then stops accepting and lets every connection finish its
+    /// requests; at the hard signal the rest is cut off. Returns when no connection is left.
+    pub async fn serve(self, router: Router, shutdown: Shutdown) {
+        let Self { socket, settings } = self;
+        let limits = Arc::new(settings.limits);
+        let permits = Arc::new(Semaphore::new(limits.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
+        let tls = settings.tls.map(TlsAcceptor::from);
+        let server = Arc::new(server(&limits));
+        let connections = TaskTracker::new();
+        loop {
+            let (stream, peer, permit) = tokio::select! {
+                biased;
+                () = shutdown.soft.cancelled() => break,
+                accepted = accept(&socket, &permits) => accepted,
+            };
+            let serving = Serving {
+                router: router.clone(),
+                server: Arc::clone(&server),
+                limits: Arc::clone(&limits),
+                tls: tls.clone(),
+                shutdown: shutdown.clone(),
+                peer,
+            };
+            connections.spawn(async move {
+                serving.run(stream).await;
+                drop(permit);
+            });
+        }
+        // Closed at once: a load balancer that still tries gets a refusal, not a connection that hangs.
+        drop(socket);
+        connections.close();
+        connections.wait().await;
+    }
+}
+
+async fn resolve(settings: &ListenerSettings) -> Result<SocketAddr, BindError> {
+    let not_an_address = || BindError::Address { setting: settings.setting, addr: settings.addr.clone() };
+    if let Some(port) = settings.addr.strip_prefix(':') {
+        let port = port.parse().map_err(|_| not_an_address())?;
+        return Ok(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port));
+    }
+    let mut found = tokio::net::lookup_host(&settings.addr).await.map_err(|_| not_an_address())?;
+    found.next().ok_or_else(not_an_address)
+}
+
+/// `:port` listens on both families; where the system has no IPv6, on IPv4.
+fn open(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+    match open_one(addr) {
+        Err(error) if addr.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && no_ipv6(&error) => {
+            open_one(SocketAddr::from(([0, 0, 0, 0], addr.port())))
+        }
+        opened => opened,
+    }
+}
+
+fn no_ipv6(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(nix::errno::Errno::from_raw),
+        Some(nix::errno::Errno::EAFNOSUPPORT | nix::errno::Errno::EADDRNOTAVAIL)
+    )
+}
+
+fn open_one(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        socket.set_only_v6(false)?;
+    }
+    // A restart must not wait for the connections of the process before it to leave TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// The next connection, once there is room for it.
+async fn accept(
+    socket: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
+    // The semaphore is never closed; without a permit the connection would only go uncounted.
+    let permit = Arc::clone(permits).acquire_owned().await.ok();
+    let mut pause = Duration::from_millis(10);
+    loop {
+        match socket.accept().await {
+            Ok((stream, peer)) => return (stream, peer, permit),
+            // A peer that is gone again is no trouble of ours; out of descriptors, trying at once would spin.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::warn!(%error, ?pause, "cannot accept connections");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(1));
+            }
+        }
+    }
+}
+
+fn server(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        // The watch of `connection` bounds the head and idle time apart; hyper knows one time for both.
+        .header_read_timeout(None)
+        .max_buf_size(limits.max_header_bytes.max(8 * 1024));
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.max_streams)
+        .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(20))
+        // Rapid reset (CVE-2023-44487): streams that a peer opens and resets at once are counted.
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(256);
+    server
+}
+
+#[cfg(test)]
+mod tests;
