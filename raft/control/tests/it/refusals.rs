@@ -59,7 +59,7 @@ fn an_unknown_field_anywhere_in_an_image_is_refused_by_name() {
     }
 }
 
-fn batch(command: Value) -> Value {
+fn batch(command: &Value) -> Value {
     let at = "2026-11-22T00:00:00.000Z";
     json!({"v": 1, "items": [{"at": at, "actor": "a", "request_id": "r", "command": command}]})
 }
@@ -70,9 +70,9 @@ fn refusal(document: &str) -> String {
 
 #[test]
 fn an_unknown_command_is_refused_by_name() {
-    let error = refusal(&batch(json!({"type": "drop_everything"})).to_string());
+    let error = refusal(&batch(&json!({"type": "drop_everything"})).to_string());
     assert!(error.contains("unknown variant `drop_everything`, expected one of `form_cluster`"), "{error}");
-    let error = refusal(&batch(json!({"slug": "acme"})).to_string());
+    let error = refusal(&batch(&json!({"slug": "acme"})).to_string());
     assert!(error.contains("missing field `type`"), "{error}");
 }
 
@@ -149,16 +149,16 @@ fn an_image_that_holds_a_document_twice_is_refused_and_changes_nothing() {
 #[test]
 fn a_bad_identifier_in_the_log_is_refused() {
     for bad in ["..", "../x", "a/b", "A", "", "a\u{0}", ".well-known", "jwks.json", "-a", "é", "_global"] {
-        let error = refusal(&batch(json!({"type": "delete_tenant", "slug": bad})).to_string());
+        let error = refusal(&batch(&json!({"type": "delete_tenant", "slug": bad})).to_string());
         assert!(error.contains("slug must match ^[a-z0-9]"), "{bad}: {error}");
     }
     let error =
-        refusal(&batch(json!({"type": "delete_client", "slug": "a", "client_id": "../x"})).to_string());
+        refusal(&batch(&json!({"type": "delete_client", "slug": "a", "client_id": "../x"})).to_string());
     assert!(error.contains("client_id must match"), "{error}");
     let error =
-        refusal(&batch(json!({"type": "activate_key", "set": "_other", "kid": "12345678"})).to_string());
+        refusal(&batch(&json!({"type": "activate_key", "set": "_other", "kid": "12345678"})).to_string());
     assert!(error.contains("slug must match"), "{error}");
-    let error = refusal(&batch(json!({"type": "activate_key", "set": "a", "kid": "../../etc"})).to_string());
+    let error = refusal(&batch(&json!({"type": "activate_key", "set": "a", "kid": "../../etc"})).to_string());
     assert!(error.contains("kid must match"), "{error}");
 }
 
@@ -167,7 +167,7 @@ fn a_bad_identifier_in_the_log_is_refused() {
 fn a_secret_that_is_not_sealed_is_refused_and_not_repeated() {
     let settings = json!({"userStore": {"dsn": "postgres://user:hunter2@db/app"}});
     let command = json!({"type": "put_tenant", "slug": "a", "patch": {"settings": settings}});
-    let error = refusal(&batch(command).to_string());
+    let error = refusal(&batch(&command).to_string());
     assert!(error.contains("GCMV1:<master-key-id>:<base64url>"), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
 }
