@@ -1,0 +1,214 @@
+//! Writes that survive a power cut: temporary file, fsync, rename, fsync of the directory.
+//!
+//! Owns the one right order of those system calls, for everyone who keeps plain files (identity marker,
+//! snapshots, projected YAML). Knows nothing of what it writes. All functions block on the disk; async
+//! callers go through `spawn_blocking`.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How the name of every unfinished file ends. A file with this suffix was never acknowledged to anyone.
+pub const TEMP_SUFFIX: &str = ".tmp";
+
+/// Readable by the owner only: what this crate writes is state of an identity provider.
+const FILE_MODE: u32 = 0o600;
+
+/// Replaces `path` by `bytes` in one step: afterwards, and after any crash, the file has either its old
+/// content or all of the new one, and once this returns `Ok` a power cut cannot undo it.
+///
+/// # Errors
+/// Any I/O error, with the path in its text. The temporary file is removed; the old content is untouched
+/// unless only the last step (fsync of the directory) failed.
+pub fn write_file_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temp = temp_path(path)?;
+    let written = write_and_rename(&temp, path, bytes);
+    if written.is_err() {
+        // Best effort: a leftover is also swept by `remove_leftover_temps` at the next start.
+        drop(fs::remove_file(&temp));
+    }
+    written?;
+    sync_dir(parent_of(path))
+}
+
+fn write_and_rename(temp: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(temp)
+        .map_err(|error| naming(temp, "create", &error))?;
+    file.write_all(bytes).map_err(|error| naming(temp, "write", &error))?;
+    file.sync_all().map_err(|error| naming(temp, "fsync", &error))?;
+    fs::rename(temp, path).map_err(|error| naming(path, "rename into", &error))
+}
+
+/// Makes the names inside `dir` durable (creation, rename, removal).
+///
+/// # Errors
+/// Any I/O error, with the path in its text.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    let handle = File::open(dir).map_err(|error| naming(dir, "open", &error))?;
+    handle.sync_all().map_err(|error| naming(dir, "fsync", &error))
+}
+
+/// Creates `dir` and its missing ancestors, and makes every new name durable in its parent. An existing
+/// directory is synced into its parent too: an earlier process may have died between creation and fsync.
+///
+/// # Errors
+/// Any I/O error, with the path in its text.
+pub fn create_dir_all_durably(dir: &Path) -> io::Result<()> {
+    let mut missing = Vec::new();
+    let mut current = dir;
+    while !current.is_dir() {
+        missing.push(current);
+        let parent = parent_of(current);
+        if parent == current {
+            break;
+        }
+        current = parent;
+    }
+    for path in missing.iter().rev() {
+        match fs::create_dir(path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            Err(error) => return Err(naming(path, "create directory", &error)),
+        }
+        sync_dir(parent_of(path))?;
+    }
+    sync_dir(parent_of(dir))?;
+    sync_dir(dir)
+}
+
+/// Removes `path` and makes the removal durable. A file that is already gone is fine.
+///
+/// # Errors
+/// Any other I/O error, with the path in its text.
+pub fn remove_file_durably(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_dir(parent_of(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(naming(path, "remove", &error)),
+    }
+}
+
+/// Removes what [`write_file_durably`] left in `dir` when the process died in the middle. Returns the
+/// removed paths, for the log.
+///
+/// # Errors
+/// Any I/O error, with the path in its text.
+pub fn remove_leftover_temps(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut removed = Vec::new();
+    for entry in fs::read_dir(dir).map_err(|error| naming(dir, "list", &error))? {
+        let entry = entry.map_err(|error| naming(dir, "list", &error))?;
+        if is_temp_name(&entry.file_name()) && entry.file_type()?.is_file() {
+            let path = entry.path();
+            fs::remove_file(&path).map_err(|error| naming(&path, "remove", &error))?;
+            removed.push(path);
+        }
+    }
+    if !removed.is_empty() {
+        sync_dir(dir)?;
+    }
+    Ok(removed)
+}
+
+/// Whether a file of this name is unfinished work of [`write_file_durably`].
+pub fn is_temp_name(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(b".") && name.ends_with(TEMP_SUFFIX.as_bytes())
+}
+
+fn temp_path(path: &Path) -> io::Result<PathBuf> {
+    // Process id and counter: two threads that write the same file never share a temporary.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let name = path.file_name().ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidInput, format!("{} names no file", path.display()))
+    })?;
+    let mut temp = OsString::from(".");
+    temp.push(name);
+    temp.push(format!(".{}-{}{TEMP_SUFFIX}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+    Ok(path.with_file_name(temp))
+}
+
+/// The directory that holds the name of `path`; `.` for a bare name.
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
+fn naming(path: &Path, doing: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot {doing} {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_content_replaces_the_old_and_leaves_no_temporary() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        write_file_durably(&path, b"one").unwrap();
+        write_file_durably(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn files_are_for_the_owner_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        write_file_durably(&path, b"x").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_failed_write_keeps_the_old_content_and_names_the_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("occupied");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("child"), b"x").unwrap();
+        let error = write_file_durably(&path, b"new").unwrap_err();
+        assert!(error.to_string().contains("occupied"), "{error}");
+        assert_eq!(fs::read(path.join("child")).unwrap(), b"x");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the temporary file is gone");
+    }
+
+    #[test]
+    fn leftovers_are_swept_and_finished_files_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        write_file_durably(&dir.path().join("kept.tmp"), b"x").unwrap();
+        let leftover = dir.path().join(".kept.1-1.tmp");
+        fs::write(&leftover, b"half").unwrap();
+        assert_eq!(remove_leftover_temps(dir.path()).unwrap(), vec![leftover]);
+        assert!(dir.path().join("kept.tmp").exists());
+    }
+
+    #[test]
+    fn directories_are_created_to_any_depth_and_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("a/b/c");
+        create_dir_all_durably(&deep).unwrap();
+        create_dir_all_durably(&deep).unwrap();
+        assert!(deep.is_dir());
+    }
+
+    #[test]
+    fn removing_twice_is_fine() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        write_file_durably(&path, b"x").unwrap();
+        remove_file_durably(&path).unwrap();
+        remove_file_durably(&path).unwrap();
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,175 @@
+//! The directory of snapshots.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::SnapshotError;
+use super::format::{self, SnapshotHeader, SnapshotMetaFields};
+use crate::durable;
+
+/// How many snapshots stay: the newest, and one more should it turn out damaged.
+const KEEP: usize = 2;
+const EXTENSION: &str = "snap";
+
+/// A snapshot that was read and verified.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SnapshotFile {
+    pub path: PathBuf,
+    pub header: SnapshotHeader,
+    pub payload: Vec<u8>,
+}
+
+/// What [`SnapshotStore::load_newest_valid`] found.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The newest snapshot that is whole. The caller compares it with the last purged log id: if it is
+    /// older, entries between them are nowhere, and the node must not start.
+    pub snapshot: Option<SnapshotFile>,
+    /// Newer ones that were passed over, each with its reason; to be logged and shown.
+    pub damaged: Vec<SnapshotError>,
+}
+
+/// Snapshots in one directory. One writer at a time: calls of [`Self::save`] must not overlap.
+#[derive(Debug)]
+pub struct SnapshotStore {
+    dir: PathBuf,
+    limit: u64,
+}
+
+/// File names sort by what they hold: `{term}-{index}-{millis}{n}.snap`, all numbers padded.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    index: u64,
+    term: u64,
+    id: String,
+}
+
+impl Place {
+    fn parse(name: &str) -> Option<Self> {
+        let (term, rest) = name.strip_suffix(".snap")?.split_once('-')?;
+        let (index, id) = rest.split_once('-')?;
+        Some(Self { index: index.parse().ok()?, term: term.parse().ok()?, id: id.to_owned() })
+    }
+
+    fn file_name(&self) -> String {
+        format!("{:020}-{:020}-{}.{EXTENSION}", self.term, self.index, self.id)
+    }
+}
+
+impl SnapshotStore {
+    /// Opens or creates the directory and sweeps unfinished files. `limit` bounds the bytes of one file,
+    /// written or read.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Io`].
+    pub fn open(dir: &Path, limit: u64) -> Result<Self, SnapshotError> {
+        durable::create_dir_all_durably(dir).map_err(SnapshotError::io("create", dir))?;
+        let swept = durable::remove_leftover_temps(dir).map_err(SnapshotError::io("sweep", dir))?;
+        for path in swept {
+            tracing::info!(path = %path.display(), "removed an unfinished snapshot");
+        }
+        Ok(Self { dir: dir.to_owned(), limit })
+    }
+
+    /// Writes a snapshot. When this returns `Ok` it survives a power cut, and older ones beyond the two
+    /// newest are gone.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]; the snapshots that were there before are untouched.
+    pub fn save(&self, meta: SnapshotMetaFields, payload: &[u8]) -> Result<SnapshotHeader, SnapshotError> {
+        let places = self.places()?;
+        let place = new_place(&meta, &places);
+        let path = self.dir.join(place.file_name());
+        let (header, bytes) = format::encode(&path, meta, payload)?;
+        self.within_limit(&path, u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
+        durable::write_file_durably(&path, &bytes).map_err(SnapshotError::io("write", &path))?;
+        self.prune()?;
+        Ok(header)
+    }
+
+    /// Reads the newest snapshot that is whole, and reports the damaged ones that it passed over.
+    ///
+    /// # Errors
+    /// Only when the directory itself cannot be read.
+    pub fn load_newest_valid(&self) -> Result<Loaded, SnapshotError> {
+        let mut damaged = Vec::new();
+        for place in self.places()?.iter().rev() {
+            match self.inspect(&self.dir.join(place.file_name())) {
+                Ok(snapshot) => return Ok(Loaded { snapshot: Some(snapshot), damaged }),
+                Err(error) => damaged.push(error),
+            }
+        }
+        Ok(Loaded { snapshot: None, damaged })
+    }
+
+    /// Reads and verifies one file, here or anywhere else.
+    ///
+    /// # Errors
+    /// [`SnapshotError`], naming the file and what is wrong with it.
+    pub fn inspect(&self, path: &Path) -> Result<SnapshotFile, SnapshotError> {
+        let file = File::open(path).map_err(SnapshotError::io("open", path))?;
+        let length = file.metadata().map_err(SnapshotError::io("measure", path))?.len();
+        self.within_limit(path, length)?;
+        let mut bytes = Vec::new();
+        file.take(self.limit).read_to_end(&mut bytes).map_err(SnapshotError::io("read", path))?;
+        let (header, payload) = format::decode(path, bytes)?;
+        Ok(SnapshotFile { path: path.to_owned(), header, payload })
+    }
+
+    /// Bytes of all snapshots, for metrics.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Io`].
+    pub fn disk_bytes(&self) -> Result<u64, SnapshotError> {
+        self.places()?.iter().try_fold(0_u64, |sum, place| {
+            let path = self.dir.join(place.file_name());
+            let length = fs::metadata(&path).map_err(SnapshotError::io("measure", &path))?.len();
+            Ok(sum.saturating_add(length))
+        })
+    }
+
+    fn within_limit(&self, path: &Path, bytes: u64) -> Result<(), SnapshotError> {
+        if bytes > self.limit {
+            return Err(SnapshotError::TooLarge { path: path.to_owned(), bytes, limit: self.limit });
+        }
+        Ok(())
+    }
+
+    /// The snapshots present, oldest first. Files with other names are left alone.
+    fn places(&self) -> Result<Vec<Place>, SnapshotError> {
+        let failed = || SnapshotError::io("list", &self.dir);
+        let mut places = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(failed())? {
+            let name = entry.map_err(failed())?.file_name();
+            // Only names that we would write ourselves: a place must lead back to its file.
+            let place = name.to_str().and_then(Place::parse);
+            places.extend(place.filter(|place| name.to_str() == Some(&place.file_name())));
+        }
+        places.sort();
+        Ok(places)
+    }
+
+    fn prune(&self) -> Result<(), SnapshotError> {
+        let places = self.places()?;
+        let surplus = places.len().saturating_sub(KEEP);
+        for place in places.iter().take(surplus) {
+            let path = self.dir.join(place.file_name());
+            durable::remove_file_durably(&path).map_err(SnapshotError::io("remove", &path))?;
+        }
+        Ok(())
+    }
+}
+
+/// A name that no present file has and that sorts after the others of the same log position.
+fn new_place(meta: &SnapshotMetaFields, places: &[Place]) -> Place {
+    let (index, term) = meta.last_log_id.map_or((0, 0), |id| (id.index, id.term));
+    let millis = u64::try_from(meta.created_at_ms).unwrap_or(0);
+    let same = places.iter().filter(|place| (place.index, place.term) == (index, term));
+    let (newest, count) = same.fold((0, 0), |(newest, count): (u64, u64), place| {
+        let millis = place.id.get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0);
+        let number = place.id.get(16..).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0);
+        (newest.max(millis), count.max(number.saturating_add(1)))
+    });
+    Place { index, term, id: format!("{:016x}{count:08x}", millis.max(newest)) }
+}
