@@ -6,6 +6,8 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hellojohn_control::Timestamp;
+
 use super::files::{Dir, Kind, Stamp, Unfinished};
 use super::parallel;
 use super::progress::Progress;
@@ -122,7 +124,7 @@ impl<'a> Pass<'a> {
         root: &'a Dir,
         memory: &'a mut Memory,
         trust: Trust,
-        now: u64,
+        now: Timestamp,
         progress: &'a Progress,
     ) -> Self {
         let quarantine = Quarantine::at(now);

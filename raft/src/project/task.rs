@@ -41,7 +41,7 @@ pub(super) struct Shared {
 /// See the module.
 pub(super) struct Task {
     pub(super) root: PathBuf,
-    pub(super) clock: Clock,
+    pub(super) now: Clock,
     pub(super) scan_interval: Duration,
     pub(super) views: watch::Receiver<Arc<View>>,
     pub(super) shared: Arc<Shared>,
@@ -147,7 +147,7 @@ impl Task {
     /// A thread that knows nothing but the persisted index.
     pub(super) fn start_worker(&self) -> io::Result<Worker> {
         let persisted = index::read(&self.root)?;
-        let engine = Engine::new(self.root.clone(), Arc::clone(&self.clock), persisted);
+        let engine = Engine::new(self.root.clone(), Arc::clone(&self.now), persisted);
         Worker::start(engine, Arc::clone(&self.progress))
     }
 
@@ -178,7 +178,8 @@ impl Task {
         let whole = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(6)).min(LAST_RETRY);
         let half = whole / 2;
         let spread = u64::try_from(half.as_millis()).unwrap_or(u64::MAX).max(1);
-        let part = (self.clock)().wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31) % spread;
+        let part =
+            (self.now)().millis().unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31) % spread;
         half + Duration::from_millis(part)
     }
 }
