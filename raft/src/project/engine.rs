@@ -11,8 +11,9 @@ use hellojohn_control::{Timestamp, View};
 use super::changes::Changes;
 use super::files::Dir;
 use super::index;
-use super::pass::{Depth, Ended, Memory, Pass, Report, Trust};
+use super::pass::{Ended, Memory, Pass};
 use super::progress::Progress;
+use super::report::{Depth, Report, Trust};
 use super::scan;
 
 /// Where the projection gets the time from, for the names of quarantine directories.
@@ -164,3 +165,7 @@ fn follow(pass: &mut Pass<'_>, old: &View, new: &View) -> Result<(), Ended> {
     pass.trust = trust;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;
