@@ -1,11 +1,30 @@
 //! Replication of the control plane: openraft with a sled log, snapshots, mTLS between nodes, and the
 //! projection to YAML files.
 //!
-//! openraft's names stay in this crate, sled's in `log`, serde_yaml's in `project::yaml`.
+//! openraft's names stay in this crate, sled's in `log`, serde_yaml's in `project`. The product talks to
+//! [`Node`] and to nothing else here.
 
+pub mod bootstrap;
 pub mod durable;
 pub mod identity;
 pub mod log;
+pub mod machine;
 pub mod network;
+pub mod node;
+mod peers;
 pub mod project;
+pub mod propose;
+mod running;
+pub mod settings;
 pub mod snapshot;
+mod stage;
+mod start;
+pub mod status;
+pub mod types;
+mod watchdog;
+
+pub use node::Node;
+pub use propose::{ProposeError, Proposed};
+pub use running::StartError;
+pub use settings::{EmbeddedSettings, KeyFingerprints, Mode, NowFn, PeerPem, Settings, Timers};
+pub use status::{Role, Status};

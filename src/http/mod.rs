@@ -1,1 +1,24 @@
 //! L4: the HTTP edge: translates requests and errors, never decides.
+//!
+//! Routes are data ([`router::Surface`]); each states its plane and its audience, and the builder puts
+//! authorisation, the leader gate and the time-out around it in that order. Errors of the services are
+//! rendered in one place (`error`), in two dialects. May import `service` and below; must never hold a
+//! decision of its own, and no handler is served except through a `Surface`.
+
+pub mod bearer;
+pub mod edge;
+pub mod error;
+pub mod extract;
+pub mod json;
+pub mod middleware;
+pub mod plane;
+pub mod request_id;
+pub mod router;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use edge::{Edge, EdgeParts, EdgeSettings};
+pub use error::{ApiError, ApiResult};
+pub use plane::{Auth, Plane, RouteSpec, Verb};
+pub use router::Surface;

@@ -1,1 +1,14 @@
 //! L3: use cases, one verb a file. They decide; they know no HTTP, no SQL, no openraft.
+//!
+//! May import `domain`, `crypto`, `config`, `store`, `cluster` and `hellojohn-control`. Must never name
+//! `axum`, `hyper` or anything of `http`: a service answers with [`Error`] and the edge translates.
+
+pub mod code;
+pub mod error;
+pub mod principal;
+pub mod write_context;
+
+pub use code::Code;
+pub use error::{Error, FieldError, Payload, RateLimit};
+pub use principal::{AdminAuthorizer, LeaderGate, Principal, UserAuthorizer};
+pub use write_context::{Precondition, WriteContext};

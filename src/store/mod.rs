@@ -1,1 +1,21 @@
 //! L2: the user plane in PostgreSQL: ports, pools, migrations.
+//!
+//! Owns every statement that touches a user database. May import `domain`, `crypto`, `config` and sqlx. Must
+//! never decide what a request means, never take part in the control plane, and never run a statement on a
+//! person's data that does not name its tenant (S103).
+
+mod breaker;
+pub mod database;
+pub mod dsn;
+pub mod error;
+pub mod migrate;
+pub mod pg;
+pub mod pools;
+pub mod ports;
+
+pub use database::Database;
+pub use dsn::{Dsn, InvalidDsn};
+pub use error::{Error, Reason};
+pub use migrate::{MigrationError, MigrationState};
+pub use pools::{PoolSettings, Pools};
+pub use ports::UnitOfWork;

@@ -5,11 +5,32 @@
 //! file: everything that could differ between two nodes is decided by the leader and carried in the
 //! command, so that applying the same log gives the same state everywhere.
 
+pub mod command;
+mod discovery;
 pub mod documents;
+pub mod envelope;
+mod graveyard;
 pub mod ids;
+pub mod image;
+pub mod keyring;
+pub mod limits;
+pub mod machine;
+pub mod outcome;
 pub mod sealed;
+pub mod state;
 pub mod timestamp;
+pub mod validate;
+pub mod view;
 
+pub use command::{Command, KeyRef, ScopesMode};
+pub use envelope::{Batch, Envelope, Idempotency, Precondition, UnknownVersion};
 pub use ids::{ClientId, InvalidId, Kid, ScopeName, Slug};
+pub use image::{Image, ImageError};
+pub use keyring::KeyRing;
+pub use machine::{Fatal, Machine};
+pub use outcome::{Outcome, Reject};
 pub use sealed::{NotSealed, Sealed};
+pub use state::{Formation, MemberIdentity, TenantEntry};
 pub use timestamp::Timestamp;
+pub use validate::FieldError;
+pub use view::{Issuer, View};

@@ -1,5 +1,6 @@
 //! Tests of the replication layer from outside.
 
+mod cluster;
 mod log;
 mod log_types;
 mod power_cut;

@@ -1,8 +1,53 @@
 //! Signing keys: the document of spec §2.1 and its life of spec §2.2 and §13.3.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Kid, Sealed, Timestamp};
+use crate::validate::Findings;
+use crate::{Kid, Sealed, Slug, Timestamp, limits};
+
+/// Whose keys a set of signing keys are. Written as `_global` or the tenant's slug, which can never collide
+/// because a slug has no underscore.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum KeySet {
+    /// The keys of the global issuer.
+    Global,
+    /// The keys of a tenant with an issuer of its own.
+    Tenant(Slug),
+}
+
+const GLOBAL: &str = "_global";
+
+impl KeySet {
+    /// The name of the directory below `keys/`.
+    pub fn as_str(&self) -> &str {
+        match self {
+            KeySet::Global => GLOBAL,
+            KeySet::Tenant(slug) => slug.as_str(),
+        }
+    }
+}
+
+impl TryFrom<String> for KeySet {
+    type Error = crate::InvalidId;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text == GLOBAL { Ok(KeySet::Global) } else { Slug::parse(&text).map(KeySet::Tenant) }
+    }
+}
+
+impl From<KeySet> for String {
+    fn from(set: KeySet) -> String {
+        set.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// JWS algorithms that hellojohn signs with (RFC 7518 §3.1, RFC 8037 §3.1). Never `none`, never HMAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -75,6 +120,17 @@ pub enum KeyState {
     Retired,
 }
 
+/// What was asked for when a key was added as [`KeyState::Next`] (spec §13.3): replicated, so that a new
+/// leader finishes what an old one began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Activation {
+    /// The earliest moment at which the key may start to sign.
+    pub not_before: Timestamp,
+    /// How long the replaced key stays published, in seconds.
+    pub grace_seconds: u32,
+}
+
 /// A signing key of a tenant or of the global set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,6 +147,9 @@ pub struct SigningKey {
     pub state: KeyState,
     /// From when on the key signs.
     pub not_before: Timestamp,
+    /// Pending activation of a `next` key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Activation>,
     /// When a retiring key leaves the JWKS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retire_at: Option<Timestamp>,
@@ -110,4 +169,25 @@ pub struct NewKey {
     pub public_jwk: PublicJwk,
     /// PKCS#8 private key, sealed with `SIGNING_MASTER_KEY`.
     pub private_key: Sealed,
+}
+
+impl NewKey {
+    /// Notes what is wrong with the key under `field`. The leader made it, so this never speaks to a caller
+    /// who did nothing wrong; it keeps a fault there out of every node's JWKS.
+    pub(crate) fn check(&self, field: &str, findings: &mut Findings) {
+        let (fits, members): (bool, &[&String]) = match (&self.public_jwk, self.alg) {
+            (PublicJwk::Okp { crv, x }, alg) => (alg == Alg::EdDsa && crv == "Ed25519", &[x]),
+            (PublicJwk::Ec { crv, x, y }, alg) => (alg == Alg::Es256 && crv == "P-256", &[x, y]),
+            (PublicJwk::Rsa { n, e }, alg) => (alg == Alg::Rs256, &[n, e]),
+        };
+        if !fits {
+            findings.add(format!("{field}.public_jwk"), "invalid_key", "must fit the key's algorithm");
+        }
+        let base64url = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        let sound =
+            |text: &str| (1..=limits::JWK_MEMBER).contains(&text.len()) && text.bytes().all(base64url);
+        if !members.iter().all(|text| sound(text)) {
+            findings.add(format!("{field}.public_jwk"), "invalid_key", "must have base64url members");
+        }
+    }
 }

@@ -1,0 +1,148 @@
+//! Commands: what may be asked of the control plane. Everything random or secret in them was made, hashed or
+//! sealed by the leader before it proposed them (spec §2.1). Golden files pin their form.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::documents::{ClientPatch, KeySet, NewClientSecret, NewKey, Scope, TenantPatch};
+use crate::{ClientId, Kid, Slug};
+
+/// An intent to change the control plane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// The first entry of a cluster: its id and the Raft ids of its founders.
+    FormCluster {
+        /// The cluster's id, promised by every founder.
+        cluster_id: Uuid,
+        /// Raft id of each founder by node name.
+        members: BTreeMap<String, u64>,
+    },
+    /// Creates or changes a tenant.
+    PutTenant {
+        /// Which tenant.
+        slug: Slug,
+        /// The changes.
+        patch: TenantPatch,
+        /// Keys to use if the tenant becomes a path issuer and lacks them (spec §13.3).
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        new_keys: Vec<NewKey>,
+    },
+    /// Removes a tenant with its clients, scopes and keys.
+    DeleteTenant {
+        /// Which tenant.
+        slug: Slug,
+    },
+    /// Creates or changes a client.
+    PutClient {
+        /// Whose client.
+        slug: Slug,
+        /// Which client.
+        client_id: ClientId,
+        /// The changes.
+        patch: ClientPatch,
+        /// The client's id if it is created.
+        new_id: Uuid,
+        /// Its secret if it becomes confidential.
+        new_secret: NewClientSecret,
+    },
+    /// Removes a client.
+    DeleteClient {
+        /// Whose client.
+        slug: Slug,
+        /// Which client.
+        client_id: ClientId,
+    },
+    /// Gives a confidential client a new secret; the old ones work on for a while.
+    RotateClientSecret {
+        /// Whose client.
+        slug: Slug,
+        /// Which client.
+        client_id: ClientId,
+        /// The new secret.
+        secret: NewClientSecret,
+        /// Seconds that the old secrets go on working.
+        overlap_seconds: u32,
+    },
+    /// Changes a tenant's scope catalogue.
+    PutScopes {
+        /// Whose catalogue.
+        slug: Slug,
+        /// The scopes.
+        scopes: Vec<Scope>,
+        /// Whether they replace the catalogue or are merged into it.
+        mode: ScopesMode,
+    },
+    /// Adds the global keys that are missing; the first thing a new cluster's leader proposes.
+    EnsureGlobalKeys {
+        /// One key for each algorithm.
+        keys: Vec<NewKey>,
+    },
+    /// Adds a key to a set: as `next`, or at once as `active`.
+    RotateKeys {
+        /// Which set.
+        set: KeySet,
+        /// The new key.
+        key: NewKey,
+        /// Seconds that the replaced key stays published; 0 removes it at once.
+        grace_seconds: u32,
+        /// Seconds that the new key is published before it signs.
+        prepublish_seconds: u32,
+        /// Skips `next`, after a compromise.
+        activate_now: bool,
+    },
+    /// Makes a `next` key sign; the one before it retires.
+    ActivateKey {
+        /// Which set.
+        set: KeySet,
+        /// Which key.
+        kid: Kid,
+    },
+    /// Takes keys whose grace is over out of the JWKS.
+    RetireKeys {
+        /// The keys.
+        keys: Vec<KeyRef>,
+    },
+}
+
+/// A key in a set.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRef {
+    /// Which set.
+    pub set: KeySet,
+    /// Which key.
+    pub kid: Kid,
+}
+
+/// How scopes enter a catalogue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScopesMode {
+    /// The given scopes are the whole catalogue.
+    #[default]
+    Replace,
+    /// The given scopes are added or changed, the others stay.
+    Merge,
+}
+
+impl Command {
+    /// The action, as audit and log lines name it.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Command::FormCluster { .. } => "cluster.form",
+            Command::PutTenant { .. } => "tenant.put",
+            Command::DeleteTenant { .. } => "tenant.delete",
+            Command::PutClient { .. } => "client.put",
+            Command::DeleteClient { .. } => "client.delete",
+            Command::RotateClientSecret { .. } => "client.secret.rotate",
+            Command::PutScopes { .. } => "scopes.put",
+            Command::EnsureGlobalKeys { .. } => "keys.ensure_global",
+            Command::RotateKeys { .. } => "keys.rotate",
+            Command::ActivateKey { .. } => "keys.activate",
+            Command::RetireKeys { .. } => "keys.retire",
+        }
+    }
+}

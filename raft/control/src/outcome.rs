@@ -1,0 +1,122 @@
+//! Results of commands. A rejected command is data: its entry counts as applied (architecture rule 6).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::documents::{Alg, Client, ScopeCatalogue, SigningKey, Tenant};
+use crate::validate::FieldError;
+use crate::{ClientId, Kid, ScopeName, Timestamp};
+
+/// What a command did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The cluster exists.
+    ClusterFormed,
+    /// The tenant is as asked.
+    Tenant {
+        /// Whether it is new.
+        created: bool,
+        /// The document after the command.
+        tenant: Arc<Tenant>,
+    },
+    /// The tenant is gone.
+    TenantDeleted,
+    /// The client is as asked.
+    Client {
+        /// Whether it is new.
+        created: bool,
+        /// The document after the command.
+        client: Arc<Client>,
+        /// Whether the secret that came with the command is now one of the client's.
+        secret_taken: bool,
+    },
+    /// The client is gone.
+    ClientDeleted {
+        /// Its id, to which old tokens are bound.
+        id: uuid::Uuid,
+    },
+    /// The catalogue is as asked.
+    Scopes {
+        /// The catalogue after the command.
+        scopes: Arc<ScopeCatalogue>,
+    },
+    /// The keys are as asked.
+    Keys {
+        /// The key that the command was about, where it was about one.
+        key: Option<Arc<SigningKey>>,
+        /// The keys of its set that are retiring.
+        retiring: Vec<Arc<SigningKey>>,
+    },
+}
+
+/// Why a command changed nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Reject {
+    /// No such tenant.
+    #[error("the tenant does not exist")]
+    TenantNotFound,
+    /// No such client.
+    #[error("the client does not exist")]
+    ClientNotFound,
+    /// No such key.
+    #[error("the key does not exist")]
+    KeyNotFound,
+    /// The document is not what the caller said it was.
+    #[error("the document has changed or is not there")]
+    PreconditionFailed {
+        /// Its revision now, if it exists.
+        current: Option<u64>,
+    },
+    /// The resulting document would not be valid.
+    #[error("the document is not valid")]
+    Invalid {
+        /// Everything that is wrong.
+        errors: Vec<FieldError>,
+    },
+    /// A scope that would go is still given to a client.
+    #[error("scope {scope} is in use by client {client_id}")]
+    ScopeInUse {
+        /// The scope.
+        scope: ScopeName,
+        /// The first client that has it.
+        client_id: ClientId,
+    },
+    /// The catalogue is full.
+    #[error("there can be at most {limit} {what}")]
+    LimitReached {
+        /// What there are too many of.
+        what: String,
+        /// How many there may be.
+        limit: u64,
+    },
+    /// Another rotation of the same set and algorithm has not finished.
+    #[error("key {kid} is still waiting to become active")]
+    RotationPending {
+        /// The key that waits.
+        kid: Kid,
+    },
+    /// The tenant has no keys of its own.
+    #[error("the tenant uses the global issuer and has no keys of its own")]
+    IssuerModeGlobal,
+    /// The tenant needs a key that did not come with the command; the leader makes one and tries again.
+    #[error("a key for {} is needed", .alg.as_str())]
+    KeyNeeded {
+        /// Of which algorithm.
+        alg: Alg,
+    },
+    /// The client cannot keep a secret.
+    #[error("a public client has no secret")]
+    PublicClient,
+    /// The key may not become active, or retire, yet.
+    #[error("not before {until}")]
+    NotDue {
+        /// When it may.
+        until: Timestamp,
+    },
+    /// The cluster was formed already.
+    #[error("the cluster was formed already")]
+    AlreadyFormed,
+}

@@ -1,0 +1,249 @@
+//! The task that brings a node into a cluster, and keeps what a leader owes a young one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hellojohn_control::{Command, Envelope};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::messages::{Probe, PromiseAnswer, PromiseRequest};
+use super::rule::{Decision, decide};
+use crate::network::RpcKind;
+use crate::network::raft_network::PeerNetwork;
+use crate::node::{Node, Shared};
+use crate::running::Running;
+use crate::settings::Mode;
+use crate::stage::{Founding, Stage};
+use crate::types::Member;
+use crate::watchdog;
+
+/// How long a peer has to answer a question about the cluster.
+const ANSWER: Duration = Duration::from_secs(1);
+/// How often a waiting node asks again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Brings the node into its cluster and then watches over it until the node stops.
+pub(crate) async fn run(node: Node) {
+    let stop = node.shared.stop.clone();
+    tokio::select! {
+        () = stop.cancelled() => {}
+        ended = live(&node) => {
+            if let Err(why) = ended {
+                node.shared.fail(why);
+            }
+        }
+    }
+}
+
+async fn live(node: &Node) -> Result<(), String> {
+    let shared = &node.shared;
+    let (cluster_id, raft_id, founding) = agree(shared).await?;
+    let running = run_raft(node, raft_id).await?;
+    refuse_alone(shared, &running)?;
+    if let Some(founding) = &founding
+        && founding.former == shared.settings.name
+    {
+        found(shared, &running, founding).await?;
+    }
+    settle(shared, &running, cluster_id, founding.as_ref()).await?;
+    shared.become_member(cluster_id, raft_id).await?;
+    shared.wait_for(None);
+    node.projector.enable();
+    watch_storage(&running).await
+}
+
+/// Waits until this node has a cluster to belong to: its id, this node's Raft id in it, and while it is being
+/// formed who its founders are.
+async fn agree(shared: &Arc<Shared>) -> Result<(Uuid, u64, Option<Founding>), String> {
+    loop {
+        match shared.stage()? {
+            Stage::Promised(founding) => {
+                let name = &shared.settings.name;
+                let raft_id = *founding.members.get(name).ok_or_else(|| format!("{name} is no founder"))?;
+                return Ok((founding.cluster_id, raft_id, Some(founding)));
+            }
+            Stage::Member { cluster_id, raft_id } => return Ok((cluster_id, raft_id, None)),
+            Stage::Pristine => {}
+        }
+        let peers = ask_peers(shared).await;
+        match decide(&shared.probe(), &peers) {
+            Decision::Form => {
+                let request = new_cluster(shared);
+                shared.promise(request).await?;
+                continue;
+            }
+            Decision::Wait(why) => shared.wait_for(Some(why)),
+            Decision::ClusterExists { cluster_id } => shared.wait_for(Some(format!(
+                "raft/ is empty, but the peers are members of cluster {cluster_id}; this node must be let back in"
+            ))),
+            Decision::Stop(why) => return Err(why),
+        }
+        tokio::select! {
+            () = shared.promised.notified() => {}
+            () = sleep(AGAIN) => {}
+        }
+    }
+}
+
+/// A disk with several voters cannot be run alone (spec §13.1).
+fn refuse_alone(shared: &Shared, running: &Running) -> Result<(), String> {
+    let metrics = running.metrics();
+    let members: Vec<String> =
+        metrics.membership_config.membership().nodes().map(|(_, node)| node.name.clone()).collect();
+    match shared.settings.mode {
+        Mode::Single if members.len() > 1 => Err(format!(
+            "CLUSTER_MODE is off, but this disk belongs to a cluster of {}. Start it with CLUSTER_MODE=embedded, or \
+             make a new single node from a copy of its raft/ with \
+             `hellojohn cluster snapshot restore --from-dir DIR --data NEW`.",
+            members.join(", "),
+        )),
+        Mode::Single | Mode::Embedded(_) => Ok(()),
+    }
+}
+
+async fn ask_peers(shared: &Arc<Shared>) -> BTreeMap<String, Option<Probe>> {
+    let own = shared.probe();
+    let asked = shared.settings.peers().into_iter().map(|name| {
+        let own = own.clone();
+        async move {
+            let client = shared.dialer.client(&name);
+            let answer = client.call_json::<_, Probe>(RpcKind::Probe, &own, ANSWER).await;
+            if let Err(error) = &answer {
+                tracing::debug!(peer = name, %error, "no answer to the probe");
+            }
+            (name, answer.ok())
+        }
+    });
+    futures::future::join_all(asked).await.into_iter().collect()
+}
+
+fn new_cluster(shared: &Shared) -> PromiseRequest {
+    PromiseRequest {
+        former: shared.settings.name.clone(),
+        cluster_id: Uuid::new_v4(),
+        members: (1..).zip(shared.settings.names()).map(|(id, name)| (name, id)).collect(),
+        probe: shared.probe(),
+    }
+}
+
+async fn run_raft(node: &Node, raft_id: u64) -> Result<Arc<Running>, String> {
+    let shared = &node.shared;
+    let network = PeerNetwork::new(raft_id, Arc::clone(&shared.dialer), Arc::clone(&shared.contacts));
+    let running = Running::start(&shared.settings, &shared.raft_dir, raft_id, network, shared.views.clone())
+        .await
+        .map_err(|e| e.to_string())?;
+    let running = Arc::new(running);
+    shared.running.store(Some(Arc::clone(&running)));
+    let stop = shared.stop.clone();
+    node.tasks.spawn(watchdog::watch_elections(running.raft.clone(), shared.settings.timers, stop));
+    Ok(running)
+}
+
+/// As the former: collects every peer's durable promise, then initializes Raft. After a crash it goes on
+/// with the same cluster id.
+async fn found(shared: &Arc<Shared>, running: &Running, founding: &Founding) -> Result<(), String> {
+    if running.raft.is_initialized().await.map_err(|e| e.to_string())? {
+        return Ok(());
+    }
+    let request = PromiseRequest {
+        former: founding.former.clone(),
+        cluster_id: founding.cluster_id,
+        members: founding.members.clone(),
+        probe: shared.probe(),
+    };
+    loop {
+        match collect(shared, &request).await {
+            None => break,
+            Some(why) => shared.wait_for(Some(why)),
+        }
+        sleep(AGAIN).await;
+    }
+    let members: BTreeMap<u64, Member> =
+        founding.members.iter().map(|(name, id)| (*id, Member { name: name.clone() })).collect();
+    running.raft.initialize(members).await.map_err(|e| e.to_string())?;
+    tracing::info!(cluster_id = %founding.cluster_id, "cluster formed");
+    Ok(())
+}
+
+/// Asks every peer to promise; `None` when all have, else why not.
+async fn collect(shared: &Arc<Shared>, request: &PromiseRequest) -> Option<String> {
+    let asked = shared.settings.peers().into_iter().map(|name| async move {
+        let client = shared.dialer.client(&name);
+        match client.call_json::<_, PromiseAnswer>(RpcKind::Promise, request, ANSWER).await {
+            Ok(PromiseAnswer::Promised) => None,
+            Ok(PromiseAnswer::Refused { reason }) => Some(format!("{name} does not join: {reason}")),
+            Err(error) => Some(format!("waiting for the promise of {name}: {error}")),
+        }
+    });
+    let refusals: Vec<String> = futures::future::join_all(asked).await.into_iter().flatten().collect();
+    if refusals.is_empty() { None } else { Some(refusals.join("; ")) }
+}
+
+/// Waits until the state says which cluster this is and holds all that this disk knew to be committed, and
+/// checks that it is the right cluster. A leader says it first.
+async fn settle(
+    shared: &Arc<Shared>,
+    running: &Running,
+    cluster_id: Uuid,
+    founding: Option<&Founding>,
+) -> Result<(), String> {
+    let mut views = shared.views.subscribe();
+    loop {
+        let formation = views.borrow_and_update().formation().cloned();
+        match (formation, founding) {
+            (Some(formation), _) if formation.cluster_id != cluster_id => {
+                return Err(format!(
+                    "this disk belongs to cluster {cluster_id}, but its log to cluster {}",
+                    formation.cluster_id
+                ));
+            }
+            (Some(_), _) if running.caught_up() => return Ok(()),
+            (Some(_), _) | (None, None) => {}
+            (None, Some(founding)) => declare(shared, running, founding).await,
+        }
+        tokio::select! {
+            changed = views.changed() => changed.map_err(|e| e.to_string())?,
+            () = sleep(AGAIN) => {}
+        }
+    }
+}
+
+/// If this node leads a cluster that does not know its own id yet, proposes it.
+async fn declare(shared: &Shared, running: &Running, founding: &Founding) {
+    if running.metrics().state != openraft::ServerState::Leader {
+        return;
+    }
+    let envelope = Envelope {
+        at: shared.settings.now.now(),
+        actor: "system".to_owned(),
+        request_id: format!("form-{}", founding.cluster_id),
+        ip: None,
+        precondition: None,
+        idempotency: None,
+        command: Command::FormCluster { cluster_id: founding.cluster_id, members: founding.members.clone() },
+    };
+    if let Err(error) = running.proposals.propose(envelope).await {
+        tracing::info!(%error, "the cluster's id is not in the log yet, trying again");
+    }
+}
+
+/// Resolves when Raft or its log has failed.
+async fn watch_storage(running: &Running) -> Result<(), String> {
+    let mut metrics = running.raft.metrics();
+    let mut log = running.log.fatal();
+    tokio::select! {
+        stopped = metrics.wait_for(|m| m.running_state.is_err()) => match stopped {
+            Ok(metrics) => match &metrics.running_state {
+                Err(fatal) => Err(fatal.to_string()),
+                Ok(()) => Ok(()),
+            },
+            Err(_) => Err("raft has gone".to_owned()),
+        },
+        failed = log.wait_for(Option::is_some) => match failed {
+            Ok(error) => Err(error.as_ref().map_or_else(String::new, ToString::to_string)),
+            Err(_) => Err("the log has gone".to_owned()),
+        },
+    }
+}

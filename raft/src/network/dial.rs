@@ -1,0 +1,244 @@
+//! How a connection to a peer comes up: address, TCP, TLS, hello; and when not to try.
+//!
+//! Dialling runs in its own task, so that a call with a short deadline over a slow link does not throw
+//! away a connection that is half up: the next call finds it ready.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::address::AddressBook;
+use super::backoff::BackoffPolicy;
+use super::client::{CallError, PeerClient};
+use super::connection::{self, Connection, ConnectionLimits};
+use super::frame::{Frame, HELLO_LIMIT, ReadTimes, Tag, read_frame, write_frame};
+use super::hello::{Hello, LocalNode, Refusal};
+use super::stream::{self, Security};
+use super::tls::TlsMaterial;
+
+/// Bounds of the dialling side.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientLimits {
+    /// Name lookup, TCP, TLS and hello together.
+    pub connect: Duration,
+    /// A connection without traffic for this long is closed; keep it below the server's idle limit.
+    pub idle: Duration,
+    /// One frame, from its first byte to its last.
+    pub frame: Duration,
+    /// Silence after which a connection with unanswered calls is taken for dead.
+    pub stall: Duration,
+    /// Waits between attempts to reach a dead peer.
+    pub backoff: BackoffPolicy,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            idle: Duration::from_secs(45),
+            frame: Duration::from_secs(30),
+            stall: Duration::from_secs(1),
+            backoff: BackoffPolicy::default(),
+        }
+    }
+}
+
+/// Under what a connection was made. When any of it changes, the connection is replaced.
+#[derive(Debug, Clone)]
+pub(super) struct Binding {
+    address: String,
+    cluster_id: Option<Arc<String>>,
+    material: Option<Arc<TlsMaterial>>,
+}
+
+impl PartialEq for Binding {
+    fn eq(&self, other: &Self) -> bool {
+        let same_material = match (&self.material, &other.material) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        same_material && self.address == other.address && self.cluster_id == other.cluster_id
+    }
+}
+
+#[derive(Debug)]
+struct Failures {
+    count: u32,
+    not_before: Instant,
+    last: CallError,
+}
+
+/// Everything the clients of one node share.
+#[derive(Debug)]
+pub struct Dialer {
+    local: Arc<LocalNode>,
+    security: Security,
+    addresses: AddressBook,
+    limits: ClientLimits,
+    failures: Mutex<HashMap<String, Failures>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Dialer {
+    /// A dialer for the node `local`. Nothing is dialled before the first call.
+    pub fn new(
+        local: Arc<LocalNode>,
+        security: Security,
+        addresses: AddressBook,
+        limits: ClientLimits,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            local,
+            security,
+            addresses,
+            limits,
+            failures: Mutex::new(HashMap::new()),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        })
+    }
+
+    /// A client with its own connection to the node `name`. Does not connect.
+    pub fn client(self: &Arc<Self>, name: &str) -> PeerClient {
+        PeerClient::new(Arc::clone(self), name)
+    }
+
+    /// The bounds in use.
+    pub fn limits(&self) -> &ClientLimits {
+        &self.limits
+    }
+
+    /// Cuts every connection and waits for their tasks, at most `within`. Later calls are `Unreachable`.
+    /// False when tasks were left over.
+    pub async fn shutdown(&self, within: Duration) -> bool {
+        self.stop.cancel();
+        self.tasks.close();
+        timeout(within, self.tasks.wait()).await.is_ok()
+    }
+
+    /// Under what a connection to `name` would be made now.
+    pub(super) fn binding(&self, name: &str) -> Result<Binding, CallError> {
+        let address = self.addresses.get(name).ok_or_else(|| CallError::Unreachable {
+            reason: format!("no address for node {name}; add it to CLUSTER_NODES"),
+        })?;
+        let material = self.security.tls().map(|tls| tls.material());
+        Ok(Binding { address, cluster_id: self.local.cluster_id(), material })
+    }
+
+    /// Whether `name` may be dialled now; else the last failure.
+    pub(super) fn may_dial(&self, name: &str) -> Result<(), CallError> {
+        if self.stop.is_cancelled() {
+            return Err(CallError::Unreachable { reason: "this node is shutting down".to_owned() });
+        }
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        match failures.get(name) {
+            Some(failed) if Instant::now() < failed.not_before => Err(failed.last.clone()),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Spawns `task`, ended and joined by [`Self::shutdown`].
+    pub(super) fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = task => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+
+    /// Brings up one connection to `name` and remembers how that went.
+    pub(super) async fn dial(
+        self: &Arc<Self>,
+        name: &str,
+        binding: &Binding,
+    ) -> Result<Connection, CallError> {
+        let result = match timeout(self.limits.connect, self.connect(name, binding)).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(CallError::Unreachable {
+                reason: format!("no connection to {} within {:?}", binding.address, self.limits.connect),
+            }),
+        };
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        match &result {
+            Ok(_) => {
+                failures.remove(name);
+            }
+            Err(error) => {
+                let count = failures.get(name).map_or(1, |failed| failed.count.saturating_add(1));
+                let seed = format!("{}>{name}", self.local.name());
+                let not_before = Instant::now() + self.limits.backoff.delay(count, &seed);
+                tracing::debug!(peer = name, address = binding.address, count, %error, "peer not reached");
+                failures.insert(name.to_owned(), Failures { count, not_before, last: error.clone() });
+            }
+        }
+        result
+    }
+
+    async fn connect(self: &Arc<Self>, name: &str, binding: &Binding) -> Result<Connection, CallError> {
+        let failed = |step: &str, error: &dyn std::fmt::Display| CallError::Unreachable {
+            reason: format!("{step} {name} at {}: {error}", binding.address),
+        };
+        let tcp = TcpStream::connect(&binding.address).await.map_err(|e| failed("connecting to", &e))?;
+        tcp.set_nodelay(true).map_err(|e| failed("connecting to", &e))?;
+        let reached = tcp.peer_addr().map_err(|e| failed("connecting to", &e))?;
+        if !self.security.allows(reached.ip()) {
+            return Err(failed("connecting to", &"not a loopback address; set RAFT_TLS_ENABLE=1"));
+        }
+        let mut stream =
+            stream::connect(&self.security, tcp, name).await.map_err(|e| failed("TLS with", &e))?;
+
+        let hello = self.local.hello(name);
+        let payload = serde_json::to_vec(&hello).map_err(|e| failed("hello to", &e))?;
+        let frame = Frame::control(Tag::Hello, Bytes::from(payload));
+        let times = ReadTimes { idle: self.limits.connect, whole: self.limits.connect };
+        write_frame(&mut stream.io, frame, HELLO_LIMIT, self.limits.connect)
+            .await
+            .map_err(|e| failed("hello to", &e))?;
+        let answer =
+            read_frame(&mut stream.io, HELLO_LIMIT, times).await.map_err(|e| failed("hello from", &e))?;
+        let peer = self.checked(name, &answer)?;
+        if let Some(tls) = self.security.tls() {
+            tls.check_peer(stream.certificates.as_deref(), &peer.from).map_err(CallError::Refused)?;
+        }
+        tracing::debug!(peer = name, address = binding.address, software = peer.software, "peer connected");
+
+        let limits =
+            ConnectionLimits { idle: self.limits.idle, frame: self.limits.frame, stall: self.limits.stall };
+        let (connection, driver) = connection::over(stream.io, limits, self.stop.child_token());
+        self.tasks.spawn(driver.run());
+        Ok(connection)
+    }
+
+    /// The server's hello, if it admits us, is the node we meant and is of our cluster.
+    fn checked(&self, name: &str, answer: &Frame) -> Result<Hello, CallError> {
+        let malformed = |detail: String| CallError::Refused(Refusal::Malformed { detail });
+        match answer.tag {
+            Tag::Hello => {}
+            Tag::Refusal => {
+                let refusal = serde_json::from_slice(&answer.payload).unwrap_or(Refusal::Unrecognised);
+                return Err(CallError::Refused(refusal));
+            }
+            Tag::Answer | Tag::Failure | Tag::Request(_) => {
+                return Err(malformed("the first frame is not a hello".to_owned()));
+            }
+        }
+        let peer: Hello =
+            serde_json::from_slice(&answer.payload).map_err(|error| malformed(error.to_string()))?;
+        if peer.from != name {
+            let refusal = Refusal::WrongRecipient { node: peer.from, meant: name.to_owned() };
+            return Err(CallError::Refused(refusal));
+        }
+        self.local.check(&peer).map_err(CallError::Refused)?;
+        Ok(peer)
+    }
+}

@@ -1,0 +1,260 @@
+//! The first frame each way: who speaks, to whom, in which cluster and which protocol.
+//!
+//! Owns the node's own identity towards peers and every check of the other's word. Must never trust the
+//! claimed name on TLS connections before [`super::tls::PeerTls::check_peer`] agreed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use serde::{Deserialize, Serialize};
+
+/// The newest protocol this release speaks.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The oldest protocol this release still speaks.
+pub const PROTOCOL_MIN: u32 = 1;
+
+/// The first frame of each side. Unknown fields are ignored, so that a later release may add some.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The newest protocol version the sender speaks.
+    pub v: u32,
+    /// The oldest protocol version the sender speaks.
+    pub min_v: u32,
+    /// Name of the sender (`NODE_ID`).
+    pub from: String,
+    /// Name of the node the sender means to talk to.
+    pub to: String,
+    /// The cluster the sender belongs to; none while it has not formed or joined one.
+    pub cluster_id: Option<String>,
+    /// Release of the sender, for people.
+    pub software: String,
+    /// Versions of the formats the sender writes, by name (`log`, `snapshot`, …).
+    pub formats: BTreeMap<String, u32>,
+}
+
+/// Why a connection is turned down, by either side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Refusal {
+    /// The two belong to different clusters.
+    #[error("{node} belongs to cluster {its_cluster}, this peer to cluster {other_cluster}")]
+    WrongCluster {
+        /// The node that refuses.
+        node: String,
+        /// Cluster id of the node that refuses.
+        its_cluster: String,
+        /// Cluster id that the other side named.
+        other_cluster: String,
+    },
+    /// Somebody else listens here: the address book is wrong.
+    #[error("this is node {node}, not {meant}; check the address of {meant} in CLUSTER_NODES")]
+    WrongRecipient {
+        /// Who answers.
+        node: String,
+        /// Who was meant.
+        meant: String,
+    },
+    /// No protocol version in common.
+    #[error("{node} speaks peer protocol {min} to {max}, the other side {other_min} to {other_max}")]
+    UnsupportedVersion {
+        /// The node that refuses.
+        node: String,
+        /// Oldest version it speaks.
+        min: u32,
+        /// Newest version it speaks.
+        max: u32,
+        /// Oldest version of the other side.
+        other_min: u32,
+        /// Newest version of the other side.
+        other_max: u32,
+    },
+    /// The name is neither a member nor may it ask to join.
+    #[error("{name} is not a member of this cluster and may not join it")]
+    NotMember {
+        /// The claimed name.
+        name: String,
+    },
+    /// The certificate is valid, but for somebody else.
+    #[error("the certificate of the peer that calls itself {claimed} has no SAN DNS:{expected}")]
+    NameMismatch {
+        /// The name in the hello.
+        claimed: String,
+        /// The DNS name that the certificate must carry.
+        expected: String,
+    },
+    /// The first frame was not a hello.
+    #[error("malformed hello: {detail}")]
+    Malformed {
+        /// What is wrong.
+        detail: String,
+    },
+    /// Too many connections.
+    #[error("{node} has as many peer connections as it allows")]
+    Busy {
+        /// The node that refuses.
+        node: String,
+    },
+    /// A reason that this release does not know.
+    #[error("refused for a reason unknown to this release")]
+    #[serde(other)]
+    Unrecognised,
+}
+
+/// This node as its peers see it. The cluster id is set once the node has formed, promised or joined.
+#[derive(Debug)]
+pub struct LocalNode {
+    name: String,
+    software: String,
+    formats: BTreeMap<String, u32>,
+    cluster_id: ArcSwapOption<String>,
+}
+
+impl LocalNode {
+    /// The node `name` (`NODE_ID`), still without a cluster.
+    pub fn new(name: &str, software: &str, formats: BTreeMap<String, u32>) -> Self {
+        Self {
+            name: name.to_owned(),
+            software: software.to_owned(),
+            formats,
+            cluster_id: ArcSwapOption::empty(),
+        }
+    }
+
+    /// `NODE_ID`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The cluster this node belongs to.
+    pub fn cluster_id(&self) -> Option<Arc<String>> {
+        self.cluster_id.load_full()
+    }
+
+    /// Says from now on that this node belongs to `cluster_id`. Connections made under another identity
+    /// are replaced before their next request.
+    pub fn set_cluster_id(&self, cluster_id: Option<String>) {
+        self.cluster_id.store(cluster_id.map(Arc::new));
+    }
+
+    /// What this node says first to the node `to`.
+    pub(super) fn hello(&self, to: &str) -> Hello {
+        Hello {
+            v: PROTOCOL_VERSION,
+            min_v: PROTOCOL_MIN,
+            from: self.name.clone(),
+            to: to.to_owned(),
+            cluster_id: self.cluster_id().map(|id| id.as_ref().clone()),
+            software: self.software.clone(),
+            formats: self.formats.clone(),
+        }
+    }
+
+    /// Checks the other side's word: a protocol in common, meant for this node, the same cluster where
+    /// both have one.
+    pub(super) fn check(&self, peer: &Hello) -> Result<(), Refusal> {
+        if peer.v < PROTOCOL_MIN || peer.min_v > PROTOCOL_VERSION {
+            return Err(Refusal::UnsupportedVersion {
+                node: self.name.clone(),
+                min: PROTOCOL_MIN,
+                max: PROTOCOL_VERSION,
+                other_min: peer.min_v,
+                other_max: peer.v,
+            });
+        }
+        if peer.to != self.name {
+            return Err(Refusal::WrongRecipient { node: self.name.clone(), meant: peer.to.clone() });
+        }
+        self.check_cluster(peer)
+    }
+
+    /// Checks that the peer's cluster is not another than this node's, as it is now.
+    pub(super) fn check_cluster(&self, peer: &Hello) -> Result<(), Refusal> {
+        match (self.cluster_id(), &peer.cluster_id) {
+            (Some(ours), Some(theirs)) if ours.as_ref() != theirs => Err(Refusal::WrongCluster {
+                node: self.name.clone(),
+                its_cluster: ours.as_ref().clone(),
+                other_cluster: theirs.clone(),
+            }),
+            (Some(_) | None, Some(_) | None) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::super::frame::{Frame, HELLO_LIMIT, Tag, write_frame};
+    use super::*;
+
+    fn node(name: &str, cluster: Option<&str>) -> LocalNode {
+        let node = LocalNode::new(name, "0.1.0", BTreeMap::from([("log".to_owned(), 1)]));
+        node.set_cluster_id(cluster.map(str::to_owned));
+        node
+    }
+
+    /// Wire format of protocol 1: a released byte never changes.
+    #[tokio::test]
+    async fn golden_bytes_of_a_hello() {
+        let payload = serde_json::to_vec(&node("n1", Some("c-1")).hello("n2")).unwrap();
+        let mut bytes = Vec::new();
+        let frame = Frame::control(Tag::Hello, Bytes::from(payload));
+        write_frame(&mut bytes, frame, HELLO_LIMIT, Duration::from_secs(1)).await.unwrap();
+        let golden = b"\0\0\0\x66\x01\0\0\0\0\
+            {\"v\":1,\"min_v\":1,\"from\":\"n1\",\"to\":\"n2\",\"cluster_id\":\"c-1\",\
+            \"software\":\"0.1.0\",\"formats\":{\"log\":1}}";
+        assert_eq!(String::from_utf8_lossy(&bytes), String::from_utf8_lossy(golden));
+    }
+
+    #[test]
+    fn golden_text_of_a_refusal() {
+        let refusal = node("n2", Some("a")).check(&node("n1", Some("b")).hello("n2")).unwrap_err();
+        assert_eq!(
+            serde_json::to_string(&refusal).unwrap(),
+            r#"{"reason":"wrong_cluster","node":"n2","its_cluster":"a","other_cluster":"b"}"#
+        );
+    }
+
+    #[test]
+    fn a_hello_and_a_refusal_of_a_later_release_still_decode() {
+        let text =
+            r#"{"v":2,"min_v":1,"from":"a","to":"b","cluster_id":null,"software":"9","formats":{},"new":[]}"#;
+        let hello: Hello = serde_json::from_str(text).unwrap();
+        assert_eq!(node("b", Some("c")).check(&hello), Ok(()));
+        let refusal: Refusal = serde_json::from_str(r#"{"reason":"full_moon","phase":3}"#).unwrap();
+        assert_eq!(refusal, Refusal::Unrecognised);
+    }
+
+    #[test]
+    fn versions_out_of_reach_are_refused() {
+        let mut hello = node("a", None).hello("b");
+        hello.min_v = PROTOCOL_VERSION + 1;
+        hello.v = PROTOCOL_VERSION + 1;
+        assert!(matches!(node("b", None).check(&hello), Err(Refusal::UnsupportedVersion { .. })));
+        hello.min_v = 0;
+        hello.v = PROTOCOL_MIN - 1;
+        assert!(matches!(node("b", None).check(&hello), Err(Refusal::UnsupportedVersion { .. })));
+    }
+
+    #[test]
+    fn a_foreign_cluster_is_refused_and_both_are_named() {
+        let refusal = node("b", Some("one")).check(&node("a", Some("two")).hello("b")).unwrap_err();
+        assert_eq!(refusal.to_string(), "b belongs to cluster one, this peer to cluster two");
+    }
+
+    #[test]
+    fn a_node_without_cluster_talks_to_any() {
+        assert_eq!(node("b", None).check(&node("a", Some("two")).hello("b")), Ok(()));
+        assert_eq!(node("b", Some("one")).check(&node("a", None).hello("b")), Ok(()));
+    }
+
+    #[test]
+    fn a_call_for_somebody_else_names_both() {
+        let refusal = node("b", None).check(&node("a", None).hello("c")).unwrap_err();
+        assert!(refusal.to_string().starts_with("this is node b, not c"), "{refusal}");
+    }
+}

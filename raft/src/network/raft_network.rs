@@ -1,0 +1,274 @@
+//! openraft's network traits over [`PeerClient`], and its messages on the way in.
+//!
+//! The only file here that names openraft. Owns the bodies of Append, Vote and InstallSnapshot: JSON of
+//! openraft's own messages, except that a snapshot chunk travels as raw bytes behind its JSON head (JSON
+//! would write every byte as a number). Answers are `Result<Response, RaftError>` in JSON.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use openraft::error::{
+    InstallSnapshotError, NetworkError, PayloadTooLarge, RPCError, RaftError, RemoteError, Timeout,
+    Unreachable,
+};
+use openraft::network::{Backoff, RPCOption, RPCTypes, RaftNetwork, RaftNetworkFactory};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
+    VoteRequest, VoteResponse,
+};
+use openraft::{Node, Raft, RaftTypeConfig, SnapshotMeta, Vote};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::backoff::BackoffPolicy;
+use super::client::{CallError, PeerClient};
+use super::contacts::Contacts;
+use super::dial::Dialer;
+use super::rpc::{RpcFailure, RpcKind, decode_json, encode_json};
+
+/// Where a cluster member keeps its node name (`NODE_ID`).
+pub trait PeerNamed {
+    /// The name by which the node is dialled and that its certificate carries.
+    fn peer_name(&self) -> &str;
+}
+
+/// Connections to one peer. Each kind has its own, so that a snapshot chunk never stands before a
+/// heartbeat, nor a large append before a vote.
+#[derive(Debug)]
+struct Lanes {
+    append: PeerClient,
+    vote: PeerClient,
+    snapshot: PeerClient,
+}
+
+/// Makes openraft's clients. openraft asks for new ones at every election and every read-index; those of
+/// one peer share their connections.
+#[derive(Debug)]
+pub struct PeerNetwork {
+    own_id: u64,
+    dialer: Arc<Dialer>,
+    contacts: Arc<Contacts>,
+    lanes: HashMap<String, Arc<Lanes>>,
+}
+
+impl PeerNetwork {
+    /// The network of the member with raft id `own_id`. Connects to nobody yet; notes in `contacts` who
+    /// answers.
+    pub fn new(own_id: u64, dialer: Arc<Dialer>, contacts: Arc<Contacts>) -> Self {
+        Self { own_id, dialer, contacts, lanes: HashMap::new() }
+    }
+}
+
+impl<C> RaftNetworkFactory<C> for PeerNetwork
+where
+    C: RaftTypeConfig<NodeId = u64>,
+    C::Node: PeerNamed,
+{
+    type Network = PeerLink;
+
+    async fn new_client(&mut self, target: u64, node: &C::Node) -> PeerLink {
+        let name = node.peer_name();
+        let dialer = &self.dialer;
+        let lanes = self.lanes.entry(name.to_owned()).or_insert_with(|| {
+            Arc::new(Lanes {
+                append: dialer.client(name),
+                vote: dialer.client(name),
+                snapshot: dialer.client(name),
+            })
+        });
+        PeerLink {
+            own_id: self.own_id,
+            target,
+            contacts: Arc::clone(&self.contacts),
+            lanes: Arc::clone(lanes),
+            backoff: dialer.limits().backoff,
+        }
+    }
+}
+
+/// One peer as openraft sees it.
+#[derive(Debug)]
+pub struct PeerLink {
+    own_id: u64,
+    target: u64,
+    contacts: Arc<Contacts>,
+    lanes: Arc<Lanes>,
+    backoff: BackoffPolicy,
+}
+
+impl PeerLink {
+    async fn exchange<N, Res, E>(
+        &self,
+        (lane, kind, action): (&PeerClient, RpcKind, RPCTypes),
+        payload: Result<Bytes, RpcFailure>,
+        option: &RPCOption,
+    ) -> Result<Res, RPCError<u64, N, RaftError<u64, E>>>
+    where
+        N: Node,
+        Res: DeserializeOwned,
+        E: Error + DeserializeOwned,
+    {
+        let within = option.hard_ttl();
+        let answer = match payload {
+            Ok(payload) => lane.call(kind, payload, within).await,
+            Err(failure) => Err(CallError::Remote(failure)),
+        };
+        if answer.is_ok() {
+            self.contacts.heard(lane.name());
+        }
+        let decoded = answer.and_then(|answer| {
+            serde_json::from_slice::<Result<Res, RaftError<u64, E>>>(&answer)
+                .map_err(|error| CallError::BadAnswer(error.to_string()))
+        });
+        match decoded {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(raft)) => Err(RPCError::RemoteError(RemoteError::new(self.target, raft))),
+            Err(error) => Err(self.rpc_error(&error, action, within)),
+        }
+    }
+
+    /// What openraft makes of it: `Unreachable` backs off, `Timeout` and `Network` are tried again.
+    fn rpc_error<N, E>(
+        &self,
+        error: &CallError,
+        action: RPCTypes,
+        timeout: Duration,
+    ) -> RPCError<u64, N, RaftError<u64, E>>
+    where
+        N: Node,
+        E: Error,
+    {
+        match error {
+            CallError::Timeout => {
+                RPCError::Timeout(Timeout { action, id: self.own_id, target: self.target, timeout })
+            }
+            CallError::Disconnected { .. } => RPCError::Network(NetworkError::new(error)),
+            CallError::Unreachable { .. }
+            | CallError::Refused(_)
+            | CallError::Remote(_)
+            | CallError::TooLarge { .. }
+            | CallError::BadAnswer(_) => RPCError::Unreachable(Unreachable::new(error)),
+        }
+    }
+}
+
+impl<C> RaftNetwork<C> for PeerLink
+where
+    C: RaftTypeConfig<NodeId = u64>,
+    C::Node: PeerNamed,
+{
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<C>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<u64>, RPCError<u64, C::Node, RaftError<u64>>> {
+        let payload = encode_json(&rpc);
+        if let Some(hint) =
+            payload.as_ref().ok().and_then(|bytes| fewer_entries(bytes.len(), rpc.entries.len()))
+        {
+            return Err(RPCError::PayloadTooLarge(PayloadTooLarge::new_entries_hint(hint)));
+        }
+        let lane = (&self.lanes.append, RpcKind::Append, RPCTypes::AppendEntries);
+        self.exchange(lane, payload, &option).await
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        rpc: InstallSnapshotRequest<C>,
+        option: RPCOption,
+    ) -> Result<InstallSnapshotResponse<u64>, RPCError<u64, C::Node, RaftError<u64, InstallSnapshotError>>>
+    {
+        let payload = encode_chunk(rpc);
+        let lane = (&self.lanes.snapshot, RpcKind::InstallSnapshot, RPCTypes::InstallSnapshot);
+        self.exchange(lane, payload, &option).await
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<u64>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<u64>, RPCError<u64, C::Node, RaftError<u64>>> {
+        let payload = encode_json(&rpc);
+        let lane = (&self.lanes.vote, RpcKind::Vote, RPCTypes::Vote);
+        self.exchange(lane, payload, &option).await
+    }
+
+    fn backoff(&self) -> Backoff {
+        let (policy, seed) = (self.backoff, format!("{}>{}", self.own_id, self.target));
+        Backoff::new((1..=u32::MAX).map(move |failures| policy.delay(failures, &seed)))
+    }
+}
+
+/// How many of `entries` to send instead, where their encoding of `size` bytes exceeds a frame and there
+/// is more than one.
+fn fewer_entries(size: usize, entries: usize) -> Option<u64> {
+    let limit = super::frame::MAX_FRAME - super::frame::HEAD;
+    if size <= limit || entries < 2 {
+        return None;
+    }
+    let share = entries / (size / limit + 2);
+    Some(u64::try_from(share.max(1)).unwrap_or(1))
+}
+
+/// A snapshot chunk without its bytes.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+struct ChunkHead<C: RaftTypeConfig<NodeId = u64>> {
+    vote: Vote<u64>,
+    meta: SnapshotMeta<u64, C::Node>,
+    offset: u64,
+    done: bool,
+}
+
+/// Body of InstallSnapshot: u32 length of the JSON head, the head, the bytes of the chunk.
+fn encode_chunk<C>(request: InstallSnapshotRequest<C>) -> Result<Bytes, RpcFailure>
+where
+    C: RaftTypeConfig<NodeId = u64>,
+{
+    let InstallSnapshotRequest { vote, meta, offset, data, done } = request;
+    let head = encode_json(&ChunkHead::<C> { vote, meta, offset, done })?;
+    let length = u32::try_from(head.len())
+        .map_err(|_| RpcFailure::Internal { detail: "snapshot head of 4 GiB".to_owned() })?;
+    let mut body = BytesMut::with_capacity(4 + head.len() + data.len());
+    body.put_u32(length);
+    body.put(head);
+    body.put_slice(&data);
+    Ok(body.freeze())
+}
+
+fn decode_chunk<C>(mut body: Bytes) -> Result<InstallSnapshotRequest<C>, RpcFailure>
+where
+    C: RaftTypeConfig<NodeId = u64>,
+{
+    let short = || RpcFailure::BadRequest { detail: "snapshot chunk shorter than its head".to_owned() };
+    let length = body.try_get_u32().map_err(|_| short())?;
+    let length = usize::try_from(length).map_err(|_| short())?;
+    if length > body.len() {
+        return Err(short());
+    }
+    let head: ChunkHead<C> = decode_json(&body.split_to(length))?;
+    let ChunkHead { vote, meta, offset, done } = head;
+    Ok(InstallSnapshotRequest { vote, meta, offset, data: body.into(), done })
+}
+
+/// Carries out an Append, Vote or InstallSnapshot on `raft`; other kinds are not its business and fail as
+/// unknown.
+pub async fn dispatch<C>(raft: &Raft<C>, kind: RpcKind, payload: Bytes) -> Result<Bytes, RpcFailure>
+where
+    C: RaftTypeConfig<NodeId = u64>,
+{
+    match kind {
+        RpcKind::Append => encode_json(&raft.append_entries(decode_json(&payload)?).await),
+        RpcKind::Vote => encode_json(&raft.vote(decode_json(&payload)?).await),
+        RpcKind::InstallSnapshot => encode_json(&raft.install_snapshot(decode_chunk(payload)?).await),
+        RpcKind::Probe | RpcKind::Promise | RpcKind::AppliedIndex => {
+            Err(RpcFailure::UnknownKind { kind: kind.number() })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,473 @@
+//! The node: one handle for everything that the product asks of the replicated control plane.
+//!
+//! Owns the life of the listener, of Raft, of the projector and of the tasks around them. Everything runs on
+//! a runtime of its own, so that a busy product never delays a heartbeat.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use hellojohn_control::{Envelope, Image, View};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::bootstrap::messages::{AppliedIndex, Probe, PromiseRequest, Standing};
+use crate::identity::{IdentityStore, Promise};
+use crate::machine::Views;
+use crate::network::{Contacts, Dialer, LocalNode, PeerServer, RpcKind};
+use crate::project::{Projector, ProjectorHandle};
+use crate::propose::{ProposeError, Proposed};
+use crate::running::{Running, StartError};
+use crate::settings::{Mode, Settings};
+use crate::stage::Stage;
+use crate::status::{self, FsStatus, PeerStatus, RaftStatus, Role, Status};
+
+/// How long peers get to finish what they asked for when this node stops.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How long a question to Raft's core may take before the answer is given without it.
+const CORE_ANSWER: Duration = Duration::from_millis(200);
+
+/// What the tasks of a node share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) raft_dir: PathBuf,
+    pub(crate) local: Arc<LocalNode>,
+    pub(crate) dialer: Arc<Dialer>,
+    pub(crate) contacts: Arc<Contacts>,
+    pub(crate) running: ArcSwapOption<Running>,
+    pub(crate) stop: CancellationToken,
+    /// Wakes the forming task when a promise was made.
+    pub(crate) promised: Notify,
+    /// Why the node is not in a cluster yet.
+    pub(crate) waiting: ArcSwapOption<String>,
+    identity: std::sync::Mutex<IdentityStore>,
+    orphaned: bool,
+    pub(crate) views: Views,
+    fatal: watch::Sender<Option<String>>,
+}
+
+/// A node of the control plane. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) projector: ProjectorHandle,
+    projection: Arc<std::sync::Mutex<Option<Projector>>>,
+    server: Arc<std::sync::Mutex<Option<PeerServer>>>,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// What a node is made of before it runs.
+pub(crate) struct SharedParts {
+    pub(crate) settings: Settings,
+    pub(crate) raft_dir: PathBuf,
+    pub(crate) local: Arc<LocalNode>,
+    pub(crate) dialer: Arc<Dialer>,
+    pub(crate) contacts: Arc<Contacts>,
+    pub(crate) identity: IdentityStore,
+    pub(crate) orphaned: bool,
+    pub(crate) views: Views,
+}
+
+impl Shared {
+    pub(crate) fn new(parts: SharedParts) -> Self {
+        let SharedParts { settings, raft_dir, local, dialer, contacts, identity, orphaned, views } = parts;
+        let (fatal, _) = watch::channel(None);
+        Self {
+            settings,
+            raft_dir,
+            local,
+            dialer,
+            contacts,
+            running: ArcSwapOption::empty(),
+            stop: CancellationToken::new(),
+            promised: Notify::new(),
+            waiting: ArcSwapOption::empty(),
+            identity: std::sync::Mutex::new(identity),
+            orphaned,
+            views,
+            fatal,
+        }
+    }
+
+    fn identity(&self) -> std::sync::MutexGuard<'_, IdentityStore> {
+        self.identity.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What this disk says that this node is.
+    ///
+    /// # Errors
+    /// A text when the marker does not make sense.
+    pub(crate) fn stage(&self) -> Result<Stage, String> {
+        Stage::of(self.identity().identity())
+    }
+
+    /// What this node says about itself while a cluster forms.
+    pub(crate) fn probe(&self) -> Probe {
+        let standing = match self.stage() {
+            Ok(Stage::Pristine) if !self.orphaned => Standing::Pristine,
+            // A marker that makes no sense founds nothing either.
+            Ok(Stage::Pristine) | Err(_) => Standing::Orphaned,
+            Ok(Stage::Promised(founding)) => Standing::Promised { cluster_id: founding.cluster_id },
+            Ok(Stage::Member { cluster_id, .. }) => Standing::Member { cluster_id },
+        };
+        let bootstrap = match &self.settings.mode {
+            Mode::Single => false,
+            Mode::Embedded(embedded) => embedded.bootstrap,
+        };
+        Probe {
+            name: self.settings.name.clone(),
+            standing,
+            bootstrap,
+            nodes_hash: self.settings.nodes_hash(),
+            fingerprints: self.settings.fingerprints.clone(),
+        }
+    }
+
+    /// Promises to join exactly this cluster. On disk when this returns `Ok`; doing it twice is doing it once.
+    pub(crate) async fn promise(self: &Arc<Self>, request: PromiseRequest) -> Result<(), String> {
+        let promise = Promise {
+            cluster_id: request.cluster_id.to_string(),
+            formed_by: request.former,
+            raft_ids: request.members,
+        };
+        let shared = Arc::clone(self);
+        let cluster_id = promise.cluster_id.clone();
+        tokio::task::spawn_blocking(move || {
+            if shared.orphaned {
+                return Err("raft/ is empty but tenants/ or keys/ are not".to_owned());
+            }
+            shared.identity().promise(promise).map_err(|e| e.to_string())
+        })
+        .await
+        .map_err(|e| e.to_string())??;
+        self.local.set_cluster_id(Some(cluster_id));
+        self.promised.notify_one();
+        Ok(())
+    }
+
+    /// Writes down that the node is a member of this cluster now. Doing it twice is doing it once.
+    pub(crate) async fn become_member(
+        self: &Arc<Self>,
+        cluster_id: Uuid,
+        raft_id: u64,
+    ) -> Result<(), String> {
+        let shared = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            let mut identity = shared.identity();
+            let incarnation = identity.identity().incarnation.max(1);
+            identity.become_member(&cluster_id.to_string(), raft_id, incarnation).map_err(|e| e.to_string())
+        })
+        .await
+        .map_err(|e| e.to_string())?
+    }
+
+    /// Says that the node must end; the first reason wins.
+    pub(crate) fn fail(&self, why: String) {
+        self.fatal.send_if_modified(|fatal| {
+            let first = fatal.is_none();
+            if first {
+                tracing::error!(reason = why, "this node cannot go on");
+                *fatal = Some(why);
+            }
+            first
+        });
+    }
+
+    /// Says why the node waits; logged when it changes.
+    pub(crate) fn wait_for(&self, why: Option<String>) {
+        let before = self.waiting.swap(why.clone().map(Arc::new));
+        match why {
+            Some(why) if before.as_deref() != Some(&why) => tracing::warn!(why, "not in a cluster yet"),
+            Some(_) | None => {}
+        }
+    }
+}
+
+impl Node {
+    /// Starts a node: checks whose disk this is, opens the listener, and begins to form, join or go on.
+    /// Must be called inside the runtime that the node is to live on.
+    ///
+    /// # Errors
+    /// [`StartError`] names the setting or file and what to do.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        crate::start::start(settings).await
+    }
+
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        projector: Projector,
+        server: Option<PeerServer>,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self {
+            shared,
+            projector: projector.handle(),
+            projection: Arc::new(std::sync::Mutex::new(Some(projector))),
+            server: Arc::new(std::sync::Mutex::new(server)),
+            tasks,
+        }
+    }
+
+    /// The newest view. Lock-free.
+    pub fn view(&self) -> Arc<View> {
+        self.shared.views.load()
+    }
+
+    /// A receiver that sees the newest view each time it changes.
+    pub fn views(&self) -> watch::Receiver<Arc<View>> {
+        self.shared.views.subscribe()
+    }
+
+    /// Proposes a command and waits for its outcome.
+    ///
+    /// # Errors
+    /// See [`ProposeError`]. A leader that no quorum has answered recently refuses before it proposes.
+    pub async fn propose(&self, envelope: Envelope) -> Result<Proposed, ProposeError> {
+        let running = self.shared.running.load_full().ok_or(ProposeError::Unavailable)?;
+        self.check_leader(&running)?;
+        running.proposals.propose(envelope).await
+    }
+
+    /// Whether this node takes writes now.
+    ///
+    /// # Errors
+    /// [`ProposeError::NotLeader`] names the leader if one is known, [`ProposeError::Unavailable`] says that
+    /// none is.
+    pub fn may_lead(&self) -> Result<(), ProposeError> {
+        let running = self.shared.running.load_full().ok_or(ProposeError::Unavailable)?;
+        self.check_leader(&running)
+    }
+
+    fn check_leader(&self, running: &Running) -> Result<(), ProposeError> {
+        let metrics = running.raft.metrics();
+        let metrics = metrics.borrow();
+        if let Err(fatal) = &metrics.running_state {
+            return Err(ProposeError::Fatal(fatal.to_string()));
+        }
+        if status::leads(&metrics, self.silence()) {
+            return Ok(());
+        }
+        match self.current_leader(&metrics) {
+            Some(leader) => Err(ProposeError::NotLeader { leader: Some(leader) }),
+            None => Err(ProposeError::Unavailable),
+        }
+    }
+
+    /// Name of another node that leads and was heard from recently.
+    fn current_leader(&self, metrics: &crate::types::Metrics) -> Option<String> {
+        let leader = status::leader_name(metrics)?;
+        if leader == self.shared.settings.name {
+            return status::leads(metrics, self.silence()).then_some(leader);
+        }
+        // openraft names the last leader until the next election begins; one that has been silent for longer
+        // than a follower waits is no leader to send anybody to.
+        let patience = self.silence() * 2;
+        self.shared.contacts.age(&leader).is_some_and(|age| age <= patience).then_some(leader)
+    }
+
+    fn silence(&self) -> Duration {
+        self.shared.settings.timers.leader_silence()
+    }
+
+    /// Waits until this node has applied `index`, at most `within`. `false` when it has not by then.
+    pub async fn wait_applied(&self, index: u64, within: Duration) -> bool {
+        let mut views = self.views();
+        tokio::time::timeout(within, views.wait_for(|view| view.applied_index() >= index))
+            .await
+            .is_ok_and(|changed| changed.is_ok())
+    }
+
+    /// Waits until every voter that answers within a second has applied `index`, at most `within`. A dead
+    /// voter does not hold it up (spec §13.3).
+    pub async fn wait_applied_everywhere(&self, index: u64, within: Duration) {
+        let peers = self.shared.settings.peers();
+        let asked = peers.iter().map(|name| self.wait_peer_applied(name, index));
+        // Past the limit the slow ones are left behind on purpose: the caller goes on.
+        drop(tokio::time::timeout(within, futures::future::join_all(asked)).await);
+    }
+
+    async fn wait_peer_applied(&self, name: &str, index: u64) {
+        let client = self.shared.dialer.client(name);
+        loop {
+            let answer =
+                client.call_json::<_, AppliedIndex>(RpcKind::AppliedIndex, &(), Duration::from_secs(1)).await;
+            match answer {
+                Ok(applied) if applied.index >= index => return,
+                Ok(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                Err(error) => {
+                    tracing::info!(peer = name, %error, "not waiting for this peer");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// SHA-256 of the state at the applied index (ha.md I4), with that index.
+    ///
+    /// # Errors
+    /// A text when the state cannot be encoded.
+    pub fn state_hash(&self) -> Result<(u64, String), String> {
+        let view = self.view();
+        let hash = Image::of_view(&view).hash().map_err(|e| e.to_string())?;
+        Ok((view.applied_index(), hash))
+    }
+
+    /// Resolves with the reason when the node has failed and the process must end.
+    pub async fn failed(&self) -> String {
+        let mut fatal = self.shared.fatal.subscribe();
+        let reason = match fatal.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone(),
+            Err(_) => None,
+        };
+        reason.unwrap_or_else(|| "the node has gone".to_owned())
+    }
+
+    /// Compares the files with the state now instead of at the next scan.
+    pub fn rescan_files(&self) {
+        self.projector.rescan();
+    }
+
+    /// Address of the peer listener, if there is one.
+    pub fn peer_addr(&self) -> Option<std::net::SocketAddr> {
+        let server = self.server.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        server.as_ref().map(PeerServer::local_addr)
+    }
+
+    /// Everything that the node says about itself.
+    pub async fn status(&self) -> Status {
+        let running = self.shared.running.load_full();
+        let settings = &self.shared.settings;
+        let projection = self.projector.status();
+        let stage = self.shared.stage().unwrap_or(Stage::Pristine);
+        let cluster_id = stage.cluster_id();
+        let member = matches!(stage, Stage::Member { .. });
+        let waiting = self.shared.waiting.load_full().map(|why| why.as_ref().clone());
+        let mut status = Status {
+            mode: match settings.mode {
+                Mode::Single => "off",
+                Mode::Embedded(_) => "embedded",
+            },
+            role: Role::Follower,
+            node_id: settings.name.clone(),
+            leader_id: None,
+            term: 0,
+            peers_configured: settings.names().len(),
+            cluster_id: cluster_id.as_ref().map(Uuid::to_string),
+            waiting: if member { None } else { waiting.or_else(|| Some("starting".to_owned())) },
+            fs: FsStatus {
+                projected_index: projection.projected_index.unwrap_or(0),
+                repairs: projection.repairs,
+                quarantined: projection.quarantined,
+            },
+            raft: RaftStatus {
+                num_peers: settings.peers().len(),
+                state: "Forming",
+                applied_index: 0,
+                commit_index: 0,
+                last_log_index: 0,
+                snapshot_index: 0,
+                quorum_ok: false,
+                peers: self.peer_statuses(&BTreeMap::new()),
+            },
+            caught_up: false,
+            fs_degraded: projection.fs_degraded.clone(),
+        };
+        if let Some(running) = running {
+            self.fill(&mut status, &running, member).await;
+        }
+        status
+    }
+
+    async fn fill(&self, status: &mut Status, running: &Running, member: bool) {
+        let metrics = running.metrics();
+        let leads = status::leads(&metrics, self.silence());
+        let membership = metrics.membership_config.membership();
+        let learner =
+            membership.get_node(&metrics.id).is_some() && !membership.voter_ids().any(|id| id == metrics.id);
+        status.role = match (&self.shared.settings.mode, leads, learner) {
+            (Mode::Single, _, _) => Role::Single,
+            (Mode::Embedded(_), true, _) => Role::Leader,
+            (Mode::Embedded(_), false, true) => Role::Learner,
+            (Mode::Embedded(_), false, false) => Role::Follower,
+        };
+        status.leader_id = self.current_leader(&metrics);
+        status.term = metrics.current_term;
+        let applied = metrics.last_applied.map_or(0, |id| id.index);
+        let asked = running.raft.with_raft_state(|state| state.committed.map_or(0, |id| id.index));
+        let committed = match tokio::time::timeout(CORE_ANSWER, asked).await {
+            Ok(Ok(index)) => index,
+            Ok(Err(_)) | Err(_) => applied,
+        };
+        let matched = metrics.replication.iter().flatten().filter_map(|(id, matched)| {
+            let name = membership.get_node(id)?.name.clone();
+            Some((name, matched.map_or(0, |id| id.index)))
+        });
+        let last_log_index = metrics.last_log_index.unwrap_or(0);
+        let mut peers = self.peer_statuses(&matched.collect());
+        for peer in &mut peers {
+            peer.lag = peer.matched_index.map(|index| last_log_index.saturating_sub(index));
+        }
+        status.raft = RaftStatus {
+            num_peers: membership.nodes().count().saturating_sub(1),
+            state: if member { status::state_name(metrics.state) } else { "Forming" },
+            applied_index: applied,
+            commit_index: committed.max(applied),
+            last_log_index,
+            snapshot_index: metrics.snapshot.map_or(0, |id| id.index),
+            quorum_ok: status.leader_id.is_some(),
+            peers,
+        };
+        status.caught_up = running.caught_up();
+    }
+
+    fn peer_statuses(&self, matched: &BTreeMap<String, u64>) -> Vec<PeerStatus> {
+        let Mode::Embedded(embedded) = &self.shared.settings.mode else { return Vec::new() };
+        let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+        self.shared
+            .settings
+            .peers()
+            .into_iter()
+            .map(|id| PeerStatus {
+                addr: embedded.nodes.get(&id).cloned().unwrap_or_default(),
+                matched_index: matched.get(&id).copied(),
+                lag: None,
+                last_contact_ms: self.shared.contacts.age(&id).map(millis),
+                id,
+            })
+            .collect()
+    }
+
+    /// Stops everything in order: no new requests, Raft, files, connections.
+    pub async fn shutdown(&self) {
+        self.shared.stop.cancel();
+        let server = {
+            let mut server = self.server.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            server.take()
+        };
+        if let Some(server) = server {
+            server.shutdown(DRAIN).await;
+        }
+        if let Some(running) = self.shared.running.load_full() {
+            running.stop().await;
+        }
+        let projection = {
+            let mut projection = self.projection.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            projection.take()
+        };
+        if let Some(projection) = projection {
+            projection.shutdown().await;
+        }
+        if !self.shared.dialer.shutdown(DRAIN).await {
+            tracing::warn!("peer connections were cut before they ended");
+        }
+        self.tasks.close();
+        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!("tasks of the control plane did not end in time");
+        }
+    }
+}

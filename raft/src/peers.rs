@@ -1,0 +1,77 @@
+//! What a node answers to its peers: Raft's messages, and the questions of nodes that want to form a cluster.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+
+use crate::bootstrap::messages::{AppliedIndex, Probe, PromiseAnswer, PromiseRequest};
+use crate::network::raft_network::dispatch;
+use crate::network::{Hello, PeerHandler, Refusal, RpcFailure, RpcKind, decode_json, encode_json};
+use crate::node::Shared;
+
+/// Answers peers on behalf of a node.
+pub(crate) struct Peers(pub(crate) Arc<Shared>);
+
+impl PeerHandler for Peers {
+    fn admit(&self, peer: &Hello) -> Result<(), Refusal> {
+        if self.0.settings.peers().contains(&peer.from) {
+            Ok(())
+        } else {
+            Err(Refusal::NotMember { name: peer.from.clone() })
+        }
+    }
+
+    fn call<'a>(
+        &'a self,
+        peer: &'a Hello,
+        kind: RpcKind,
+        payload: Bytes,
+    ) -> BoxFuture<'a, Result<Bytes, RpcFailure>> {
+        Box::pin(async move {
+            self.0.contacts.heard(&peer.from);
+            match kind {
+                RpcKind::Append | RpcKind::Vote | RpcKind::InstallSnapshot => {
+                    let running = self.0.running.load_full().ok_or_else(not_running)?;
+                    dispatch(&running.raft, kind, payload).await
+                }
+                RpcKind::Probe => {
+                    let _asked: Probe = decode_json(&payload)?;
+                    encode_json(&self.0.probe())
+                }
+                RpcKind::Promise => {
+                    let request: PromiseRequest = decode_json(&payload)?;
+                    encode_json(&self.promise(peer, request).await)
+                }
+                RpcKind::AppliedIndex => {
+                    let running = self.0.running.load_full().ok_or_else(not_running)?;
+                    encode_json(&AppliedIndex { index: running.view().applied_index() })
+                }
+            }
+        })
+    }
+}
+
+fn not_running() -> RpcFailure {
+    RpcFailure::Unavailable { detail: "this node has not joined a cluster yet".to_owned() }
+}
+
+impl Peers {
+    async fn promise(&self, peer: &Hello, request: PromiseRequest) -> PromiseAnswer {
+        let refused = |reason: String| PromiseAnswer::Refused { reason };
+        if request.former != peer.from {
+            return refused(format!("{} asks on behalf of {}", peer.from, request.former));
+        }
+        if let Some(difference) = crate::bootstrap::rule::differs(&self.0.probe(), &request.probe) {
+            return refused(difference);
+        }
+        let names: Vec<String> = request.members.keys().cloned().collect();
+        if names != self.0.settings.names() {
+            return refused("the founders are not the nodes of CLUSTER_NODES".to_owned());
+        }
+        match self.0.promise(request).await {
+            Ok(()) => PromiseAnswer::Promised,
+            Err(reason) => refused(reason),
+        }
+    }
+}

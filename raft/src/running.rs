@@ -1,0 +1,177 @@
+//! A Raft node that runs on this disk: log, machine, network and proposals put together.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hellojohn_control::View;
+use openraft::storage::RaftLogStorage as _;
+use openraft::{Config, SnapshotPolicy};
+use tokio::task::JoinHandle;
+
+use crate::log::{Durability, LogHandle, LogStore};
+use crate::machine::{SnapshotWriter, StateMachine, Views};
+use crate::network::raft_network::PeerNetwork;
+use crate::propose::Proposals;
+use crate::settings::{Settings, Timers};
+use crate::snapshot::SnapshotStore;
+use crate::types::{LogId, Metrics, Raft, TypeConfig};
+
+/// Entries that a follower may lag before it gets a snapshot instead. More than are kept behind a snapshot
+/// would make a lagging follower ask for entries that are gone.
+const KEEP_BEHIND_SNAPSHOT: u64 = 1_000;
+
+/// Largest snapshot that is written or read.
+const MAX_SNAPSHOT_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// A running Raft node.
+pub(crate) struct Running {
+    pub(crate) raft: Raft,
+    pub(crate) proposals: Proposals,
+    pub(crate) views: Views,
+    pub(crate) log: LogHandle,
+    /// Commit index that this disk knew when the node started: a node is ready once it has applied it.
+    pub(crate) committed_at_start: Option<LogId>,
+    gatherer: JoinHandle<()>,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("committed_at_start", &self.committed_at_start)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The node could not start on this disk.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The log cannot be used.
+    #[error(transparent)]
+    Log(#[from] crate::log::LogError),
+    /// The snapshots cannot be used.
+    #[error(transparent)]
+    Snapshot(#[from] crate::snapshot::SnapshotError),
+    /// The marker says that this disk is not this node's.
+    #[error(transparent)]
+    Identity(#[from] crate::identity::IdentityError),
+    /// The peer listener cannot be opened.
+    #[error(transparent)]
+    Bind(#[from] crate::network::BindError),
+    /// The peer certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] crate::network::TlsError),
+    /// A state or vote on disk cannot be used.
+    #[error("{0}")]
+    Storage(String),
+    /// A file or directory cannot be used.
+    #[error("CONTROL_PLANE_FS_ROOT: {0}")]
+    Io(#[from] std::io::Error),
+    /// The timers or sizes do not fit together.
+    #[error("{0}")]
+    Settings(String),
+    /// An operator must decide first.
+    #[error("{0}")]
+    NeedsOperator(String),
+}
+
+impl Running {
+    /// Opens log and snapshots below `raft_dir` and starts Raft under `raft_id`.
+    pub(crate) async fn start(
+        settings: &Settings,
+        raft_dir: &Path,
+        raft_id: u64,
+        network: PeerNetwork,
+        views: Views,
+    ) -> Result<Self, StartError> {
+        let (mut store, snapshots) = open(raft_dir).await?;
+        let log = store.handle();
+        let storage = |e: crate::types::StorageError| StartError::Storage(e.to_string());
+        let committed_at_start = store.read_committed().await.map_err(storage)?;
+        let writer = SnapshotWriter::new(Arc::new(snapshots), settings.now.clone());
+        let machine = StateMachine::open(settings.issuer.clone(), writer, views.clone()).map_err(storage)?;
+        check_continuity(&mut store, &machine).await?;
+        let config = Arc::new(config(settings)?);
+        let raft = Raft::new(raft_id, config, network, store, machine)
+            .await
+            .map_err(|e| StartError::Storage(e.to_string()))?;
+        let (proposals, gatherer) = Proposals::start(raft.clone(), settings.write_timeout);
+        Ok(Self { raft, proposals, views, log, committed_at_start, gatherer })
+    }
+
+    /// What Raft says about itself now.
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.raft.metrics().borrow().clone()
+    }
+
+    /// The newest view.
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.views.load()
+    }
+
+    /// Whether the state contains everything that this disk knew to be committed when the node started.
+    pub(crate) fn caught_up(&self) -> bool {
+        let applied = self.metrics().last_applied;
+        self.committed_at_start.is_none_or(|at_start| applied.is_some_and(|id| id.index >= at_start.index))
+    }
+
+    /// Ends Raft and what belongs to it.
+    pub(crate) async fn stop(&self) {
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::error!(%error, "raft did not stop cleanly");
+        }
+        self.gatherer.abort();
+    }
+}
+
+async fn open(raft_dir: &Path) -> Result<(LogStore<TypeConfig>, SnapshotStore), StartError> {
+    let dir = raft_dir.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let log = LogStore::open(&dir.join("log"), Durability::Synced)?;
+        let snapshots = SnapshotStore::open(&dir.join("snapshots"), MAX_SNAPSHOT_BYTES)?;
+        Ok((log, snapshots))
+    })
+    .await
+    .map_err(|e| StartError::Storage(e.to_string()))?
+}
+
+/// A log that begins after the entry that the snapshot ends with has a hole, and nothing may be served.
+async fn check_continuity(
+    store: &mut LogStore<TypeConfig>,
+    machine: &StateMachine,
+) -> Result<(), StartError> {
+    let state = store.get_log_state().await.map_err(|e| StartError::Storage(e.to_string()))?;
+    let purged = state.last_purged_log_id.map(|id| id.index);
+    let applied = machine.last_applied().map(|id| id.index);
+    if purged > applied {
+        return Err(StartError::Storage(format!(
+            "raft/log was purged up to entry {} but the newest usable snapshot ends at {}; restore this node from \
+             a snapshot or let it rejoin with an empty raft/",
+            purged.unwrap_or(0),
+            applied.map_or_else(|| "nothing".to_owned(), |index| format!("entry {index}")),
+        )));
+    }
+    Ok(())
+}
+
+fn config(settings: &Settings) -> Result<Config, StartError> {
+    let Timers { heartbeat, .. } = settings.timers;
+    let window = settings.timers.window(&settings.name, &settings.names());
+    let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+    let config = Config {
+        cluster_name: "hellojohn".to_owned(),
+        // openraft ticks every one and a half heartbeat intervals; asking for two thirds gives the interval
+        // that was configured.
+        heartbeat_interval: (millis(heartbeat) * 2 / 3).max(1),
+        election_timeout_min: window.min_ms,
+        election_timeout_max: window.max_ms,
+        install_snapshot_timeout: 10_000,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(settings.snapshot_every),
+        max_in_snapshot_log_to_keep: KEEP_BEHIND_SNAPSHOT,
+        replication_lag_threshold: settings.snapshot_every.max(KEEP_BEHIND_SNAPSHOT) * 2,
+        max_payload_entries: 64,
+        ..Config::default()
+    };
+    config.validate().map_err(|e| StartError::Settings(format!("RAFT_* timers: {e}")))
+}

@@ -1,0 +1,126 @@
+//! What a node says about itself, for `/readyz`, metrics and the CLI (spec §3.4, §13.6).
+
+use std::time::Duration;
+
+use openraft::ServerState;
+use serde::Serialize;
+
+use crate::types::Metrics;
+
+/// The part that a node plays, as load balancers and operators see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Takes writes; heard from a quorum a moment ago.
+    Leader,
+    /// Everything else that is no learner: also a candidate, a node that forms or waits, and a leader that
+    /// a quorum has not answered recently.
+    Follower,
+    /// Receives the log and does not vote.
+    Learner,
+    /// The only node, without a listener.
+    Single,
+}
+
+/// A peer, as this node knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PeerStatus {
+    /// `NODE_ID`.
+    pub id: String,
+    /// Configured address.
+    pub addr: String,
+    /// Last entry that the leader knows to be on the peer; `null` unless this node leads.
+    pub matched_index: Option<u64>,
+    /// Entries that the peer lacks; `null` unless this node leads.
+    pub lag: Option<u64>,
+    /// Milliseconds since the peer was last heard from; `null` when it never was.
+    pub last_contact_ms: Option<u64>,
+}
+
+/// Raft's own view of the node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RaftStatus {
+    /// Members without this node.
+    pub num_peers: usize,
+    /// Leader, Follower, Candidate, Learner, Forming or Shutdown.
+    pub state: &'static str,
+    /// Last applied entry.
+    pub applied_index: u64,
+    /// Last entry known to be committed.
+    pub commit_index: u64,
+    /// Last entry in the log.
+    pub last_log_index: u64,
+    /// Last entry in the newest snapshot.
+    pub snapshot_index: u64,
+    /// Whether a leader and a quorum are in touch, as far as this node can tell.
+    pub quorum_ok: bool,
+    /// The other nodes.
+    pub peers: Vec<PeerStatus>,
+}
+
+/// How the files are doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FsStatus {
+    /// Entry whose state the files show.
+    pub projected_index: u64,
+    /// Files that were repaired since the node started.
+    pub repairs: u64,
+    /// Foreign files that were moved to `quarantine/` since the node started.
+    pub quarantined: u64,
+}
+
+/// Everything that a node says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// `embedded` or `off`.
+    pub mode: &'static str,
+    /// The part it plays.
+    pub role: Role,
+    /// `NODE_ID`.
+    pub node_id: String,
+    /// Who leads, where that is known.
+    pub leader_id: Option<String>,
+    /// Raft term.
+    pub term: u64,
+    /// Configured nodes, this one included.
+    pub peers_configured: usize,
+    /// The cluster's id.
+    pub cluster_id: Option<String>,
+    /// Why the node is not in a cluster yet; absent when it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<String>,
+    /// How the files are doing.
+    pub fs: FsStatus,
+    /// Raft's own view.
+    pub raft: RaftStatus,
+    /// Whether the node has applied what its disk knew to be committed when it started.
+    #[serde(skip)]
+    pub caught_up: bool,
+    /// Why the files are behind the state, if they are.
+    #[serde(skip)]
+    pub fs_degraded: Option<String>,
+}
+
+/// Whether a leader may still call itself so: a quorum answered it within `silence`.
+pub(crate) fn leads(metrics: &Metrics, silence: Duration) -> bool {
+    let only_voter = metrics.membership_config.membership().voter_ids().count() == 1;
+    let fresh = metrics.millis_since_quorum_ack.is_some_and(|ms| Duration::from_millis(ms) <= silence);
+    metrics.state == ServerState::Leader && (only_voter || fresh)
+}
+
+/// Name of the leader, as far as this node knows.
+pub(crate) fn leader_name(metrics: &Metrics) -> Option<String> {
+    let leader = metrics.current_leader?;
+    metrics.membership_config.membership().get_node(&leader).map(|node| node.name.clone())
+}
+
+/// openraft's state under the names of spec §13.6.
+pub(crate) fn state_name(state: ServerState) -> &'static str {
+    match state {
+        ServerState::Learner => "Learner",
+        ServerState::Follower => "Follower",
+        ServerState::Candidate => "Candidate",
+        ServerState::Leader => "Leader",
+        ServerState::Shutdown => "Shutdown",
+    }
+}

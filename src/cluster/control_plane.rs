@@ -1,0 +1,123 @@
+//! The handle onto the control plane that services and the edge hold.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hellojohn_control::{Command, Envelope, Outcome, Precondition, View};
+use hellojohn_raft::{Node, Status};
+
+use super::ProposeError;
+use crate::domain::clock::Clock;
+
+/// Who asks for a change, from where, and under which condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Subject of the token, or `system`.
+    pub actor: String,
+    /// Id of the request.
+    pub request_id: String,
+    /// Address of the caller.
+    pub ip: Option<IpAddr>,
+    /// Condition on the document.
+    pub precondition: Option<Precondition>,
+}
+
+impl Origin {
+    /// A job of hellojohn's own.
+    pub fn system(request_id: impl Into<String>) -> Self {
+        Self { actor: "system".to_owned(), request_id: request_id.into(), ip: None, precondition: None }
+    }
+}
+
+/// A change that was made.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// Log index of the change (`X-Applied-Index`).
+    pub index: u64,
+    /// What it did.
+    pub outcome: Outcome,
+}
+
+/// The replicated control plane as this node sees it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ControlPlane {
+    node: Node,
+    clock: Arc<dyn Clock>,
+}
+
+impl ControlPlane {
+    /// The control plane behind `node`.
+    pub fn new(node: Node, clock: Arc<dyn Clock>) -> Self {
+        Self { node, clock }
+    }
+
+    /// The newest view. Lock-free.
+    pub fn view(&self) -> Arc<View> {
+        self.node.view()
+    }
+
+    /// Proposes a command, stamped with this node's time, and waits for its outcome.
+    ///
+    /// # Errors
+    /// See [`ProposeError`].
+    pub async fn propose(&self, origin: &Origin, command: Command) -> Result<Written, ProposeError> {
+        let action = command.action();
+        let envelope = Envelope {
+            at: self.clock.now(),
+            actor: origin.actor.clone(),
+            request_id: origin.request_id.clone(),
+            ip: origin.ip,
+            precondition: origin.precondition.clone(),
+            idempotency: None,
+            command,
+        };
+        let result = self.node.propose(envelope).await;
+        let outcome = match &result {
+            Ok(_) => "ok",
+            Err(_) => "refused",
+        };
+        tracing::info!(
+            target: "audit",
+            action,
+            outcome,
+            actor = origin.actor,
+            request_id = origin.request_id,
+            ip = origin.ip.map(tracing::field::display),
+            "control plane write"
+        );
+        let written = result?;
+        Ok(Written { index: written.index, outcome: written.outcome })
+    }
+
+    /// Whether this node takes writes now.
+    ///
+    /// # Errors
+    /// [`ProposeError::NotLeader`] or [`ProposeError::Unavailable`].
+    pub fn may_write(&self) -> Result<(), ProposeError> {
+        Ok(self.node.may_lead()?)
+    }
+
+    /// Waits until this node has applied `index`; `false` when it has not within the time.
+    pub async fn wait_applied(&self, index: u64, within: Duration) -> bool {
+        self.node.wait_applied(index, within).await
+    }
+
+    /// Waits until every voter that answers has applied `index`, at most `within` (spec §13.3).
+    pub async fn wait_applied_everywhere(&self, index: u64, within: Duration) {
+        self.node.wait_applied_everywhere(index, within).await;
+    }
+
+    /// What the node says about itself.
+    pub async fn status(&self) -> Status {
+        self.node.status().await
+    }
+
+    /// SHA-256 of the state, with the index it was taken at.
+    ///
+    /// # Errors
+    /// A text when the state cannot be encoded.
+    pub fn state_hash(&self) -> Result<(u64, String), String> {
+        self.node.state_hash()
+    }
+}

@@ -1,0 +1,98 @@
+//! What is made or sealed on the leader before a command is proposed: keys, secrets, identifiers.
+
+use std::sync::Arc;
+
+use hellojohn_control::documents::{Alg, NewClientSecret, NewKey, SecretHash, TenantPatch};
+use hellojohn_control::{Sealed, Slug};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::crypto::keys::{self, KeyError};
+use crate::crypto::sealed::{Aad, OpenError, Purpose, SealError, Sealer};
+use crate::crypto::secret::{SecretBytes, SecretString};
+use crate::domain::rng::{self, Rng};
+
+/// Something could not be made or sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealFailure {
+    /// A signing key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A secret of a document.
+    #[error(transparent)]
+    Secret(#[from] SealError),
+}
+
+/// The master keys and the randomness that new secrets are made with.
+#[derive(Debug, Clone)]
+pub struct Sealing {
+    signing: Arc<Sealer>,
+    secretbox: Arc<Sealer>,
+    rng: Arc<dyn Rng>,
+}
+
+const DSN_FIELD: &str = "dsn";
+
+impl Sealing {
+    /// Seals signing keys with `signing` and everything else with `secretbox`.
+    pub fn new(signing: Arc<Sealer>, secretbox: Arc<Sealer>, rng: Arc<dyn Rng>) -> Self {
+        Self { signing, secretbox, rng }
+    }
+
+    /// A new signing key of `tenant`, or of the global set.
+    ///
+    /// # Errors
+    /// [`SealFailure::Key`] for an algorithm that this release does not make keys for.
+    pub fn mint_key(&self, tenant: Option<&Slug>, alg: Alg) -> Result<NewKey, SealFailure> {
+        Ok(keys::mint(self.rng.as_ref(), &self.signing, tenant, alg)?)
+    }
+
+    /// A new random identifier.
+    pub fn new_id(&self) -> Uuid {
+        rng::uuid(self.rng.as_ref())
+    }
+
+    /// A new client secret: the text that is shown once, and the hash that is kept.
+    pub fn new_client_secret(&self) -> (SecretString, NewClientSecret) {
+        use base64::Engine as _;
+        let random: [u8; 32] = rng::bytes(self.rng.as_ref());
+        let text = format!("hjs_{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random));
+        let hash = SecretHash::new(Sha256::digest(text.as_bytes()).into());
+        (SecretString::from(text), NewClientSecret { id: self.new_id(), hash })
+    }
+
+    /// The patch with every secret sealed for this tenant and its field.
+    ///
+    /// # Errors
+    /// [`SealFailure::Secret`] when a secret is too long.
+    pub fn seal_patch(
+        &self,
+        slug: &Slug,
+        patch: TenantPatch<SecretString>,
+    ) -> Result<TenantPatch<Sealed>, SealFailure> {
+        patch.try_map_secrets(&mut |path: &str, secret: SecretString| {
+            let (purpose, field) = place(path);
+            let aad = Aad { purpose, tenant: Some(slug), field };
+            Ok(self.secretbox.seal(self.rng.as_ref(), &aad, secret.expose().as_bytes())?)
+        })
+    }
+
+    /// The connection string of a tenant's own database.
+    ///
+    /// # Errors
+    /// [`OpenError`] when this node holds another master key or the value is damaged.
+    pub fn open_dsn(&self, slug: &Slug, dsn: &Sealed) -> Result<SecretBytes, OpenError> {
+        let aad = Aad { purpose: Purpose::UserStoreDsn, tenant: Some(slug), field: DSN_FIELD };
+        self.secretbox.open(&aad, dsn)
+    }
+}
+
+/// Purpose and field of the associated data for a secret at `path` within a tenant's settings.
+fn place(path: &str) -> (Purpose, &str) {
+    let provider = path.strip_prefix("socialProviders.").and_then(|rest| rest.strip_suffix(".clientSecret"));
+    match (path, provider) {
+        (_, Some(name)) => (Purpose::ProviderSecret, name),
+        ("smtp.password", None) => (Purpose::SmtpPassword, "password"),
+        (_, None) => (Purpose::UserStoreDsn, DSN_FIELD),
+    }
+}

@@ -1,0 +1,272 @@
+//! Password hashes: Argon2id as PHC strings (RFC 9106, spec §8), computed right here on the calling thread.
+//!
+//! Servers go through `hash_pool`, which bounds how much of this runs at once; nothing else may call it on a
+//! thread that serves requests. A password is NFC before it is hashed, so that the same word typed on two
+//! systems is the same password. Must never truncate a password and never log one.
+
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Params, Version};
+use subtle::ConstantTimeEq as _;
+use unicode_normalization::UnicodeNormalization as _;
+use zeroize::Zeroizing;
+
+use super::secret::SecretString;
+use crate::domain::rng::{self, Rng};
+
+/// Longest password in bytes, before normalisation (spec §13.13, S63).
+pub const MAX_PASSWORD_BYTES: usize = 1024;
+/// Most memory a stored hash may ask for: 1 GiB, in KiB (S64).
+pub const MAX_MEMORY_KIB: u32 = 1024 * 1024;
+/// Most passes over the memory that a hash may ask for.
+pub const MAX_ITERATIONS: u32 = 64;
+/// Most lanes that a hash may ask for.
+pub const MAX_PARALLELISM: u32 = 64;
+/// Most work, memory in KiB × passes: about ten seconds of one core.
+const MAX_WORK_KIB: u64 = 8 * 1024 * 1024;
+const MAX_PHC_LEN: usize = 512;
+const OUTPUT_LEN: usize = 32;
+const SALT_LEN: usize = 16;
+
+/// A password in NFC, at most [`MAX_PASSWORD_BYTES`] long before normalisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Password(SecretString);
+
+/// The password is longer than [`MAX_PASSWORD_BYTES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a password may have at most {MAX_PASSWORD_BYTES} bytes")]
+pub struct PasswordTooLong;
+
+impl Password {
+    /// Takes what the user typed. Only the length is checked; rules are the policy's business.
+    pub fn parse(typed: &SecretString) -> Result<Self, PasswordTooLong> {
+        if typed.expose().len() > MAX_PASSWORD_BYTES {
+            return Err(PasswordTooLong);
+        }
+        // NFC grows a text at most threefold; reserving that keeps copies from being left behind by growth.
+        let mut normal = String::with_capacity(typed.expose().len() * 3);
+        normal.extend(typed.expose().nfc());
+        Ok(Self(SecretString::from(normal)))
+    }
+
+    /// The text in NFC.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+/// Cost of new hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HashParams {
+    memory_kib: u32,
+    iterations: u32,
+    parallelism: u32,
+}
+
+/// Why hashing parameters cannot be used. Names the setting and the range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ParamsError {
+    /// Memory outside its range.
+    #[error(
+        "ARGON2_MEMORY_KIB must be at least 8 × ARGON2_PARALLELISM and at most {MAX_MEMORY_KIB}; 65536 is the default"
+    )]
+    Memory,
+    /// Passes outside their range.
+    #[error("ARGON2_ITERATIONS must be 1 to {MAX_ITERATIONS}; 3 is the default")]
+    Iterations,
+    /// Lanes outside their range.
+    #[error("ARGON2_PARALLELISM must be 1 to {MAX_PARALLELISM}; 2 is the default")]
+    Parallelism,
+    /// Each is in range but together they are too slow.
+    #[error("ARGON2_MEMORY_KIB × ARGON2_ITERATIONS must be at most {MAX_WORK_KIB}; lower one of them")]
+    Work,
+}
+
+impl HashParams {
+    /// Checks `memory_kib` (KiB per hash), `iterations` (passes) and `parallelism` (lanes).
+    pub fn new(memory_kib: u32, iterations: u32, parallelism: u32) -> Result<Self, ParamsError> {
+        if !(1..=MAX_PARALLELISM).contains(&parallelism) {
+            return Err(ParamsError::Parallelism);
+        }
+        if !(1..=MAX_ITERATIONS).contains(&iterations) {
+            return Err(ParamsError::Iterations);
+        }
+        if !(8 * parallelism..=MAX_MEMORY_KIB).contains(&memory_kib) {
+            return Err(ParamsError::Memory);
+        }
+        if u64::from(memory_kib) * u64::from(iterations) > MAX_WORK_KIB {
+            return Err(ParamsError::Work);
+        }
+        Ok(Self { memory_kib, iterations, parallelism })
+    }
+
+    /// Memory of one hash, in KiB.
+    pub fn memory_kib(self) -> u32 {
+        self.memory_kib
+    }
+}
+
+/// Why a password could not be hashed or compared. None of these says anything about the password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HashError {
+    /// The stored text is no PHC string of Argon2.
+    #[error("the stored password hash is not an Argon2 PHC string; set a new password for this user")]
+    Unreadable,
+    /// The stored hash asks for more than this process is willing to spend (S64).
+    #[error(
+        "the stored password hash asks for m={memory_kib} KiB, t={iterations}, p={parallelism}, more than the limits of m={MAX_MEMORY_KIB}, t={MAX_ITERATIONS}, p={MAX_PARALLELISM} and m×t={MAX_WORK_KIB}; set a new password for this user"
+    )]
+    TooCostly {
+        /// `m`
+        memory_kib: u32,
+        /// `t`
+        iterations: u32,
+        /// `p`
+        parallelism: u32,
+    },
+    /// Argon2 refused or memory ran out.
+    #[error("hashing failed: {0}")]
+    Failed(String),
+}
+
+impl From<argon2::Error> for HashError {
+    fn from(error: argon2::Error) -> Self {
+        HashError::Failed(error.to_string())
+    }
+}
+
+impl From<argon2::password_hash::phc::Error> for HashError {
+    fn from(error: argon2::password_hash::phc::Error) -> Self {
+        HashError::Failed(error.to_string())
+    }
+}
+
+/// The answer to a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    /// The password is the user's.
+    pub ok: bool,
+    /// The password is right and its hash should be made anew with the current parameters (S64).
+    pub needs_rehash: bool,
+}
+
+/// A stored hash whose cost is within the limits.
+struct Stored {
+    argon2: Argon2<'static>,
+    salt: Salt,
+    output: Output,
+    params: HashParams,
+    current_kind: bool,
+}
+
+impl Stored {
+    fn parse(phc: &str) -> Result<Self, HashError> {
+        if phc.len() > MAX_PHC_LEN {
+            return Err(HashError::Unreadable);
+        }
+        let parsed = PasswordHash::new(phc).map_err(|_| HashError::Unreadable)?;
+        let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).map_err(|_| HashError::Unreadable)?;
+        // A hash without `v=` is of the first version (PHC string specification).
+        let version = Version::try_from(parsed.version.unwrap_or(Version::V0x10.into()))
+            .map_err(|_| HashError::Unreadable)?;
+        let asked = Params::try_from(&parsed).map_err(|_| HashError::Unreadable)?;
+        let params = HashParams::new(asked.m_cost(), asked.t_cost(), asked.p_cost()).map_err(|_| {
+            HashError::TooCostly {
+                memory_kib: asked.m_cost(),
+                iterations: asked.t_cost(),
+                parallelism: asked.p_cost(),
+            }
+        })?;
+        let (Some(salt), Some(output)) = (parsed.salt, parsed.hash) else {
+            return Err(HashError::Unreadable);
+        };
+        let current_kind = algorithm == Algorithm::Argon2id
+            && version == Version::V0x13
+            && output.len() == OUTPUT_LEN
+            && salt.len() >= SALT_LEN;
+        Ok(Self { argon2: Argon2::new(algorithm, version, asked), salt, output, params, current_kind })
+    }
+
+    fn matches(&self, password: &Password) -> Result<bool, HashError> {
+        let mut computed = Zeroizing::new(vec![0; self.output.len()]);
+        self.argon2.hash_password_into(password.expose().as_bytes(), &self.salt, &mut computed)?;
+        Ok(computed.ct_eq(self.output.as_bytes()).into())
+    }
+}
+
+/// Makes and compares hashes with one set of parameters.
+#[derive(Debug)]
+pub struct Hasher {
+    params: HashParams,
+    argon2: Argon2<'static>,
+    /// Hash of a random password, compared when there is no user (S60).
+    dummy: String,
+}
+
+impl Hasher {
+    /// A hasher with `params`. Computes one hash: the one that stands in for unknown users.
+    pub fn new(params: HashParams, rng: &dyn Rng) -> Result<Self, HashError> {
+        let costs = Params::new(params.memory_kib, params.iterations, params.parallelism, Some(OUTPUT_LEN))?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, costs);
+        let mut hasher = Self { params, argon2, dummy: String::new() };
+        let random: Zeroizing<[u8; 32]> = Zeroizing::new(rng::bytes(rng));
+        hasher.dummy = hasher.hash_bytes(rng, random.as_slice())?;
+        Ok(hasher)
+    }
+
+    /// Hashes `password` with the current parameters and a fresh salt.
+    pub fn hash(&self, rng: &dyn Rng, password: &Password) -> Result<String, HashError> {
+        self.hash_bytes(rng, password.expose().as_bytes())
+    }
+
+    fn hash_bytes(&self, rng: &dyn Rng, password: &[u8]) -> Result<String, HashError> {
+        let salt = Salt::new(&rng::bytes::<SALT_LEN>(rng))?;
+        let mut output = Zeroizing::new([0; OUTPUT_LEN]);
+        self.argon2.hash_password_into(password, &salt, output.as_mut_slice())?;
+        // The output length is part of the hash itself, not of the parameters.
+        let mut params = ParamsString::new();
+        params.add_decimal("m", self.params.memory_kib)?;
+        params.add_decimal("t", self.params.iterations)?;
+        params.add_decimal("p", self.params.parallelism)?;
+        let phc = PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params,
+            salt: Some(salt),
+            hash: Some(Output::new(output.as_slice())?),
+        };
+        Ok(phc.to_string())
+    }
+
+    /// Compares `password` with the stored hash. Without one it does the same work with the current
+    /// parameters and says no, so that an unknown user costs what a known one does (S60). A stored hash that
+    /// cannot be used costs that work too before its error is returned.
+    pub fn verify(&self, password: &Password, phc: Option<&str>) -> Result<Verified, HashError> {
+        let stored = match phc.map(Stored::parse) {
+            Some(Ok(stored)) => stored,
+            Some(Err(error)) => {
+                Stored::parse(&self.dummy)?.matches(password)?;
+                return Err(error);
+            }
+            None => {
+                Stored::parse(&self.dummy)?.matches(password)?;
+                return Ok(Verified { ok: false, needs_rehash: false });
+            }
+        };
+        let ok = stored.matches(password)?;
+        let outdated = stored.params != self.params || !stored.current_kind;
+        Ok(Verified { ok, needs_rehash: ok && outdated })
+    }
+
+    /// Whether comparing with `phc` takes more memory than a hash with the current parameters.
+    pub fn is_heavy(&self, phc: &str) -> bool {
+        Stored::parse(phc).is_ok_and(|stored| stored.params.memory_kib > self.params.memory_kib)
+    }
+
+    /// The parameters of new hashes.
+    pub fn params(&self) -> HashParams {
+        self.params
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Create, change and delete clients, and give them new secrets.
+
+use std::sync::Arc;
+
+use hellojohn_control::documents::{Client, ClientPatch};
+use hellojohn_control::{ClientId, Command, Outcome, Slug};
+use uuid::Uuid;
+
+use super::{ControlService, origin, unexpected};
+use crate::cluster::Written;
+use crate::crypto::secret::SecretString;
+use crate::service::{Result, WriteContext};
+
+/// A client that was created or changed.
+#[derive(Debug)]
+pub struct PutClient {
+    /// The document.
+    pub client: Arc<Client>,
+    /// Whether it is new.
+    pub created: bool,
+    /// Its secret, when one was made: this is the only time it can be seen.
+    pub secret: Option<SecretString>,
+    /// Log index of the write.
+    pub index: u64,
+}
+
+impl ControlService {
+    /// Creates or changes a client.
+    ///
+    /// # Errors
+    /// `tenant_not_found`, `validation_failed`, `precondition_failed`, and the cluster's refusals.
+    pub async fn put_client(
+        &self,
+        context: &WriteContext,
+        slug: &Slug,
+        client_id: &ClientId,
+        patch: ClientPatch,
+    ) -> Result<PutClient> {
+        let (secret, new_secret) = self.sealing.new_client_secret();
+        let command = Command::PutClient {
+            slug: slug.clone(),
+            client_id: client_id.clone(),
+            patch,
+            new_id: self.sealing.new_id(),
+            new_secret,
+        };
+        let written = self.propose(&origin(context), command).await.map_err(|e| self.refused(e))?;
+        answer(written, secret)
+    }
+
+    /// Gives a confidential client a new secret; the old ones work on for `overlap_seconds`.
+    ///
+    /// # Errors
+    /// `client_not_found`, `validation_failed` for a public client, and the cluster's refusals.
+    pub async fn rotate_client_secret(
+        &self,
+        context: &WriteContext,
+        slug: &Slug,
+        client_id: &ClientId,
+        overlap_seconds: u32,
+    ) -> Result<PutClient> {
+        let (text, secret) = self.sealing.new_client_secret();
+        let command = Command::RotateClientSecret {
+            slug: slug.clone(),
+            client_id: client_id.clone(),
+            secret,
+            overlap_seconds,
+        };
+        let written = self.propose(&origin(context), command).await.map_err(|e| self.refused(e))?;
+        answer(written, text)
+    }
+
+    /// Removes a client; answers with its id, to which its tokens are bound, and the log index.
+    ///
+    /// # Errors
+    /// `client_not_found`, `precondition_failed`, and the cluster's refusals.
+    pub async fn delete_client(
+        &self,
+        context: &WriteContext,
+        slug: &Slug,
+        client_id: &ClientId,
+    ) -> Result<(Uuid, u64)> {
+        let command = Command::DeleteClient { slug: slug.clone(), client_id: client_id.clone() };
+        let written = self.propose(&origin(context), command).await.map_err(|e| self.refused(e))?;
+        match written.outcome {
+            Outcome::ClientDeleted { id } => Ok((id, written.index)),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+fn answer(written: Written, secret: SecretString) -> Result<PutClient> {
+    match written.outcome {
+        Outcome::Client { created, client, secret_taken } => {
+            Ok(PutClient { client, created, secret: secret_taken.then_some(secret), index: written.index })
+        }
+        other => Err(unexpected(&other)),
+    }
+}

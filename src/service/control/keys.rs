@@ -1,0 +1,145 @@
+//! Rotation of signing keys (spec §13.3), and the leader's duties around their life.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hellojohn_control::documents::{Alg, KeySet, SigningKey};
+use hellojohn_control::{Command, KeyRef, Outcome, Reject, Timestamp};
+use serde::Deserialize;
+
+use super::{ControlService, errors, origin, unexpected};
+use crate::cluster::{Origin, ProposeError, Written};
+use crate::service::{Error, Result, WriteContext};
+
+/// When a new key starts to sign.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activate {
+    /// When every node that answers has it, and its pre-publication is over.
+    #[default]
+    WhenVisible,
+    /// At once, after a compromise.
+    Now,
+}
+
+/// How keys are to be rotated.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rotation {
+    /// Seconds that the replaced key stays published.
+    pub grace_seconds: Option<u32>,
+    /// Seconds that the new key is published before it signs.
+    pub prepublish_seconds: u32,
+    /// When the new key starts to sign.
+    pub activate: Activate,
+    /// Of which algorithm; EdDSA unless set.
+    pub alg: Option<Alg>,
+}
+
+/// What a rotation did.
+#[derive(Debug)]
+pub struct Rotated {
+    /// The new key.
+    pub key: Arc<SigningKey>,
+    /// The keys that still verify but no longer sign.
+    pub retiring: Vec<Arc<SigningKey>>,
+    /// Log index of the last write.
+    pub index: u64,
+}
+
+/// How long the nodes get to see a new key before it signs.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a rotation waits for the one before it.
+const TURN: Duration = Duration::from_secs(10);
+
+impl ControlService {
+    /// Adds a key to the set and, unless it is to be pre-published, makes it sign.
+    ///
+    /// # Errors
+    /// `tenant_not_found`, `issuer_mode_global`, `rotation_pending`, `validation_failed`, and the cluster's
+    /// refusals. When the activation fails after the key was added, a leader's job finishes it.
+    pub async fn rotate_keys(&self, context: &WriteContext, set: KeySet, rotation: Rotation) -> Result<Rotated> {
+        let alg = rotation.alg.unwrap_or(Alg::EdDsa);
+        let turn = tokio::time::timeout(TURN, self.rotations.acquire()).await;
+        let Ok(Ok(_permit)) = turn else {
+            return Err(Error::busy(self.defaults.retry_after));
+        };
+        let origin = origin(context);
+        let tenant = match &set {
+            KeySet::Global => None,
+            KeySet::Tenant(slug) => Some(slug.clone()),
+        };
+        let key = self.sealing.mint_key(tenant.as_ref(), alg).map_err(errors::unsealable)?;
+        let kid = key.kid.clone();
+        let command = Command::RotateKeys {
+            set: set.clone(),
+            key,
+            grace_seconds: rotation.grace_seconds.unwrap_or(self.defaults.grace_seconds),
+            prepublish_seconds: rotation.prepublish_seconds,
+            activate_now: rotation.activate == Activate::Now,
+        };
+        let added = self.propose(&origin, command).await.map_err(|e| self.refused(e))?;
+        if rotation.activate == Activate::Now || rotation.prepublish_seconds > 0 {
+            return rotated(added);
+        }
+        self.plane.wait_applied_everywhere(added.index, VISIBLE_WITHIN).await;
+        let command = Command::ActivateKey { set, kid };
+        rotated(self.propose(&origin, command).await.map_err(|e| self.refused(e))?)
+    }
+
+    /// What the leader owes the keys: the global ones exist, intents are carried out, graces end. Does
+    /// nothing on other nodes. Idempotent.
+    ///
+    /// # Errors
+    /// The first refusal; the next run tries again.
+    pub async fn tend_keys(&self, now: Timestamp) -> Result<()> {
+        if self.plane.may_write().is_err() {
+            return Ok(());
+        }
+        let view = self.plane.view();
+        let system = Origin::system("job-keys");
+        if view.formation().is_some() && view.global_keys().active(Alg::EdDsa).is_none() {
+            let key = self.sealing.mint_key(None, Alg::EdDsa).map_err(errors::unsealable)?;
+            let command = Command::EnsureGlobalKeys { keys: vec![key] };
+            self.propose(&system, command).await.map_err(|e| self.refused(e))?;
+        }
+        for (key, activation) in view.pending_activations() {
+            if activation.not_before <= now {
+                self.finish_activation(&system, key).await?;
+            }
+        }
+        let due = view.due_retirements(now);
+        if !due.is_empty() {
+            let command = Command::RetireKeys { keys: due };
+            self.propose(&system, command).await.map_err(|e| self.refused(e))?;
+        }
+        Ok(())
+    }
+
+    async fn finish_activation(&self, system: &Origin, key: KeyRef) -> Result<()> {
+        // A request may be in the middle of this very rotation; it finishes it itself.
+        let Ok(_permit) = self.rotations.try_acquire() else { return Ok(()) };
+        let command = Command::ActivateKey { set: key.set, kid: key.kid };
+        match self.propose(system, command).await {
+            // Gone or done in the meantime: what was asked for holds.
+            Ok(_) | Err(ProposeError::Rejected(Reject::KeyNotFound | Reject::TenantNotFound)) => Ok(()),
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    /// The keys of a set, by kid.
+    ///
+    /// # Errors
+    /// `tenant_not_found`.
+    pub fn keys(&self, set: &KeySet) -> Result<Vec<Arc<SigningKey>>> {
+        let view = self.plane.view();
+        let ring = view.keys(set).ok_or_else(|| Error::new(crate::service::Code::TenantNotFound))?;
+        Ok(ring.keys().values().cloned().collect())
+    }
+}
+
+fn rotated(written: Written) -> Result<Rotated> {
+    match written.outcome {
+        Outcome::Keys { key: Some(key), retiring } => Ok(Rotated { key, retiring, index: written.index }),
+        other => Err(unexpected(&other)),
+    }
+}

@@ -1,0 +1,91 @@
+//! Use cases of the control plane: what an administrator may do to tenants, clients, scopes and keys.
+//!
+//! Owns validation that needs more than the document itself, the making of keys and secrets before a proposal,
+//! and the words in which a refusal is told. The replicated machine has the last word on every document.
+
+mod clients;
+mod errors;
+mod keys;
+mod scopes;
+mod tenants;
+
+pub use clients::PutClient;
+pub use keys::{Activate, Rotated, Rotation};
+pub use tenants::{Cleanup, TenantInput};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hellojohn_control::{Command, Outcome, Slug, TenantEntry};
+use tokio::sync::Semaphore;
+
+use crate::cluster::{ControlPlane, Origin, ProposeError, Sealing, Written};
+use crate::service::write_context::Precondition;
+use crate::service::{Code, Error, Result, WriteContext};
+
+/// How a rotation is done unless the request says otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct Defaults {
+    /// `KEY_ROTATION_GRACE_SECONDS`.
+    pub grace_seconds: u32,
+    /// How long to wait before a write is tried again elsewhere.
+    pub retry_after: Duration,
+}
+
+/// The use cases of the control plane. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ControlService {
+    plane: ControlPlane,
+    sealing: Sealing,
+    defaults: Defaults,
+    /// Rotations wait for their new key to be seen everywhere; one at a time, so that two callers get two
+    /// rotations instead of one refusal.
+    rotations: Arc<Semaphore>,
+}
+
+impl ControlService {
+    /// The use cases on `plane`.
+    pub fn new(plane: ControlPlane, sealing: Sealing, defaults: Defaults) -> Self {
+        Self { plane, sealing, defaults, rotations: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// The control plane, for reads.
+    pub fn plane(&self) -> &ControlPlane {
+        &self.plane
+    }
+
+    /// The tenant of that slug in the newest view.
+    ///
+    /// # Errors
+    /// `tenant_not_found`.
+    pub fn tenant(&self, slug: &Slug) -> Result<Arc<TenantEntry>> {
+        self.plane.view().tenant(slug).cloned().ok_or_else(|| Error::new(Code::TenantNotFound))
+    }
+
+    async fn propose(&self, origin: &Origin, command: Command) -> std::result::Result<Written, ProposeError> {
+        self.plane.propose(origin, command).await
+    }
+
+    fn refused(&self, error: ProposeError) -> Error {
+        errors::refused(error, self.defaults.retry_after)
+    }
+}
+
+/// Who asks, in the terms of the control plane.
+fn origin(context: &WriteContext) -> Origin {
+    Origin {
+        actor: context.principal.actor(),
+        request_id: context.request_id.clone(),
+        ip: Some(context.client_ip),
+        precondition: match context.precondition {
+            Precondition::None | Precondition::Any => None,
+            Precondition::Revision(revision) => Some(hellojohn_control::Precondition::Revision(vec![revision])),
+            Precondition::Absent => Some(hellojohn_control::Precondition::Absent),
+        },
+    }
+}
+
+/// The machine answered a command with the outcome of another one.
+fn unexpected(outcome: &Outcome) -> Error {
+    Error::internal(format!("unexpected outcome of a command: {outcome:?}"))
+}

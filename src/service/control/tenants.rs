@@ -1,0 +1,123 @@
+//! Create, change and delete tenants.
+
+use std::sync::Arc;
+
+use hellojohn_control::documents::{Alg, IssuerMode, NewKey, Patch, Tenant, TenantPatch};
+use hellojohn_control::{Command, Outcome, Reject, Slug};
+
+use super::{ControlService, errors, origin, unexpected};
+use crate::cluster::ProposeError;
+use crate::crypto::secret::SecretString;
+use crate::service::{Error, Result, WriteContext};
+use crate::store::dsn::Dsn;
+
+/// A merge patch of a tenant as a caller sends it: secrets are plaintext that has not been sealed yet.
+pub type TenantInput = TenantPatch<SecretString>;
+
+/// Whether what a deletion leaves behind in the user database is gone already (spec §13.12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleanup {
+    /// It is.
+    Done,
+    /// The database did not answer; a job repeats it. Nothing that was left behind works any more.
+    Pending,
+}
+
+/// How often a write is tried again when the state changed between making a key and using it.
+const KEY_ATTEMPTS: usize = 3;
+
+impl ControlService {
+    /// Creates or changes a tenant; answers with the document, whether it is new, and the log index.
+    ///
+    /// # Errors
+    /// `validation_failed`, `precondition_failed`, and the cluster's refusals.
+    pub async fn put_tenant(
+        &self,
+        context: &WriteContext,
+        slug: &Slug,
+        input: TenantInput,
+    ) -> Result<(Arc<Tenant>, bool, u64)> {
+        check(&input)?;
+        let wanted_algs = wanted_algs(&input);
+        let wants_path = wants_path(&input);
+        let patch = self.sealing.seal_patch(slug, input).map_err(errors::unsealable)?;
+        let mut new_keys = self.missing_keys(slug, wants_path, wanted_algs.as_deref())?;
+        for _ in 0..KEY_ATTEMPTS {
+            let command =
+                Command::PutTenant { slug: slug.clone(), patch: patch.clone(), new_keys: new_keys.clone() };
+            match self.propose(&origin(context), command).await {
+                Ok(written) => {
+                    return match written.outcome {
+                        Outcome::Tenant { created, tenant } => Ok((tenant, created, written.index)),
+                        other => Err(unexpected(&other)),
+                    };
+                }
+                Err(ProposeError::Rejected(Reject::KeyNeeded { alg })) => {
+                    new_keys.push(self.sealing.mint_key(Some(slug), alg).map_err(errors::unsealable)?);
+                }
+                Err(error) => return Err(self.refused(error)),
+            }
+        }
+        Err(Error::internal("the tenant's settings kept changing while its keys were being made"))
+    }
+
+    /// Removes a tenant with its clients, scopes and keys; answers with the log index.
+    ///
+    /// # Errors
+    /// `tenant_not_found`, `precondition_failed`, and the cluster's refusals.
+    pub async fn delete_tenant(&self, context: &WriteContext, slug: &Slug) -> Result<u64> {
+        let command = Command::DeleteTenant { slug: slug.clone() };
+        let written = self.propose(&origin(context), command).await.map_err(|e| self.refused(e))?;
+        match written.outcome {
+            Outcome::TenantDeleted => Ok(written.index),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Keys that the tenant will need and does not have, made before the proposal and off its path.
+    fn missing_keys(&self, slug: &Slug, wants_path: bool, algs: Option<&[Alg]>) -> Result<Vec<NewKey>> {
+        let view = self.plane.view();
+        let entry = view.tenant(slug);
+        let is_path = entry.is_some_and(|entry| entry.tenant.settings.issuer_mode == IssuerMode::Path);
+        if !wants_path && !is_path {
+            return Ok(Vec::new());
+        }
+        let current = entry.map_or_else(|| vec![Alg::EdDsa], |entry| entry.tenant.settings.signing_algs.clone());
+        algs.unwrap_or(&current)
+            .iter()
+            .filter(|alg| entry.is_none_or(|entry| entry.keys.active(**alg).is_none()))
+            .map(|alg| self.sealing.mint_key(Some(slug), *alg).map_err(errors::unsealable))
+            .collect()
+    }
+}
+
+fn check(input: &TenantInput) -> Result<()> {
+    if let Some(settings) = input.settings.as_set() {
+        for alg in settings.signing_algs.as_set().into_iter().flatten() {
+            match alg {
+                Alg::EdDsa => {}
+                Alg::Es256 | Alg::Rs256 => {
+                    return Err(errors::unsupported_alg("settings.signingAlgs", alg.as_str()));
+                }
+            }
+        }
+        if let Some(store) = settings.user_store.as_set()
+            && let Err(error) = Dsn::parse(store.dsn.expose())
+        {
+            return Err(Error::invalid_field("settings.userStore.dsn", "invalid_dsn", error.to_string()));
+        }
+    }
+    Ok(())
+}
+
+fn wants_path(input: &TenantInput) -> bool {
+    input.settings.as_set().and_then(|s| s.issuer_mode.as_set()) == Some(&IssuerMode::Path)
+}
+
+fn wanted_algs(input: &TenantInput) -> Option<Vec<Alg>> {
+    match input.settings.as_set().map(|settings| &settings.signing_algs) {
+        Some(Patch::Set(algs)) => Some(algs.clone()),
+        Some(Patch::Clear) => Some(vec![Alg::EdDsa]),
+        Some(Patch::Keep) | None => None,
+    }
+}

@@ -1,0 +1,76 @@
+//! Removal of rows that are over, for all tenants of a database at once: the one place whose statements name no
+//! tenant. They look at nothing but the age of a row, and can be repeated and interrupted at will.
+
+use std::time::Duration;
+
+use hellojohn_control::Timestamp;
+use sqlx::Executor as _;
+use time::OffsetDateTime;
+use tokio::time::timeout;
+
+use super::rows::to_db;
+use crate::store::database::{Database, OPERATION};
+use crate::store::error::{Error, Reason};
+
+/// Rows touched by one statement at most; a full portion means that there may be more.
+const PORTION: i64 = 1000;
+
+/// How long a family is kept after its end, so that the use of an old token is still known for what it is.
+const KEEP_FAMILIES: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What one sweep removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Sealed successors whose overlap was over (spec §13.11).
+    pub overlaps: u64,
+    /// Denials of access tokens that have ended.
+    pub denials: u64,
+    /// Families that ended a day ago or longer, with their tokens.
+    pub families: u64,
+    /// Whether another sweep would find more.
+    pub more: bool,
+}
+
+const CLEAR_OVERLAPS: &str = "UPDATE refresh_tokens SET successor_sealed = NULL, overlap_until = NULL \
+    WHERE (tenant, id) IN (SELECT tenant, id FROM refresh_tokens WHERE overlap_until <= $1 \
+    LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+const DELETE_DENIALS: &str = "DELETE FROM denied_jti WHERE (tenant, jti) IN (SELECT tenant, jti FROM denied_jti \
+    WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+const DELETE_FAMILIES: &str = "DELETE FROM token_families WHERE (tenant, id) IN (SELECT tenant, id \
+    FROM token_families WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+impl Database {
+    /// Removes a portion of what is over at `now`. Meant for a job that runs every few seconds, so that a sealed
+    /// successor does not stay long after its overlap even where nobody rotates.
+    pub async fn sweep(&self, now: Timestamp) -> Result<Swept, Error> {
+        let day_ago = Timestamp::from_millis(
+            now.millis().saturating_sub(i64::try_from(KEEP_FAMILIES.as_millis()).unwrap_or(i64::MAX)),
+        );
+        let overlaps = self.remove("sweep.overlaps", CLEAR_OVERLAPS, to_db(now)).await?;
+        let denials = self.remove("sweep.denials", DELETE_DENIALS, to_db(now)).await?;
+        let families = self.remove("sweep.families", DELETE_FAMILIES, to_db(day_ago)).await?;
+        let more = [overlaps, denials, families].iter().any(|some| *some >= PORTION.unsigned_abs());
+        Ok(Swept { overlaps, denials, families, more })
+    }
+
+    async fn remove(
+        &self,
+        operation: &'static str,
+        statement: &'static str,
+        before: OffsetDateTime,
+    ) -> Result<u64, Error> {
+        let mut lease = self.lease(operation).await?;
+        let query = sqlx::query(statement).bind(before).bind(PORTION);
+        let run = lease.connection(operation)?.execute(query);
+        match timeout(OPERATION, run).await {
+            Ok(Ok(done)) => {
+                lease.give_back();
+                Ok(done.rows_affected())
+            }
+            Ok(Err(error)) => Err(Error::from_sqlx(operation, &error)),
+            Err(_) => Err(Error::unavailable(Reason::TimedOut, operation, "no answer within the limit")),
+        }
+    }
+}

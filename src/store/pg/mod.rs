@@ -1,0 +1,7 @@
+//! The repositories: statements on the tables of the user database, and rows made into domain types.
+
+pub mod denied_jtis;
+pub mod maintenance;
+pub mod refresh_tokens;
+mod rows;
+pub mod users;

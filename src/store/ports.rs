@@ -1,0 +1,146 @@
+//! What a use case sees of the user database: one unit of work a request, with its repositories.
+//!
+//! Owns the transaction. It belongs to one tenant from its first statement on, so a statement on another
+//! tenant's rows cannot be written by mistake (S103). Nothing is written unless [`UnitOfWork::commit`] returns
+//! `Ok`.
+
+use std::future::Future;
+
+use hellojohn_control::Slug;
+use sqlx::Executor as _;
+use sqlx::postgres::PgConnection;
+use tokio::time::timeout;
+use tracing::Instrument as _;
+
+use super::database::{Lease, OPERATION};
+use super::error::{Error, Reason};
+use super::pg::denied_jtis::DeniedJtis;
+use super::pg::refresh_tokens::RefreshTokens;
+use super::pg::users::Users;
+
+/// One transaction on the rows of one tenant, at PostgreSQL's READ COMMITTED. Dropped, it is rolled back.
+#[derive(Debug)]
+pub struct UnitOfWork(Option<Session>);
+
+/// The transaction and what is known about its health.
+#[derive(Debug)]
+pub(super) struct Session {
+    lease: Lease,
+    tenant: Slug,
+    /// A statement is under way, or was abandoned half-way: the connection is of no more use.
+    busy: bool,
+    /// A statement was refused: PostgreSQL ignores the rest and answers COMMIT with a silent rollback.
+    failed: bool,
+}
+
+/// One call to the database: its name, its limit and what it may do to the session's health.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    operation: &'static str,
+    busy: &'a mut bool,
+    failed: &'a mut bool,
+}
+
+impl UnitOfWork {
+    pub(super) async fn begin(lease: Lease, tenant: Slug) -> Result<Self, Error> {
+        let mut work = Self(Some(Session { lease, tenant, busy: false, failed: false }));
+        let (connection, _, call) = work.session("begin")?.call("begin")?;
+        call.run(connection.execute("BEGIN")).await?;
+        Ok(work)
+    }
+
+    /// Accounts.
+    pub fn users(&mut self) -> Users<'_> {
+        Users(self)
+    }
+
+    /// Refresh tokens and their families.
+    pub fn refresh_tokens(&mut self) -> RefreshTokens<'_> {
+        RefreshTokens(self)
+    }
+
+    /// Access tokens that were denied before their end.
+    pub fn denied_jtis(&mut self) -> DeniedJtis<'_> {
+        DeniedJtis(self)
+    }
+
+    /// Makes everything that was done durable and visible.
+    ///
+    /// With `Unavailable` the outcome is unknown: the connection broke between the request and its answer.
+    pub async fn commit(mut self) -> Result<(), Error> {
+        let session = self.session("commit")?;
+        if session.failed {
+            return Err(Error::internal(
+                "commit",
+                "a statement of this unit of work had failed; nothing was kept",
+            ));
+        }
+        let (connection, _, call) = session.call("commit")?;
+        call.run(connection.execute("COMMIT")).await?;
+        if let Some(session) = self.0.take() {
+            session.lease.give_back();
+        }
+        Ok(())
+    }
+
+    /// Undoes everything that was done. The same as dropping it, said aloud.
+    pub fn rollback(self) {
+        drop(self);
+    }
+
+    pub(super) fn session(&mut self, operation: &'static str) -> Result<&mut Session, Error> {
+        self.0.as_mut().ok_or_else(|| Error::internal(operation, "the unit of work is over"))
+    }
+
+    /// The connection and the tenant for one statement, and the call to run it in.
+    pub(super) fn call(
+        &mut self,
+        operation: &'static str,
+    ) -> Result<(&mut PgConnection, &Slug, Call<'_>), Error> {
+        self.session(operation)?.call(operation)
+    }
+}
+
+impl Session {
+    fn call(&mut self, operation: &'static str) -> Result<(&mut PgConnection, &Slug, Call<'_>), Error> {
+        if self.busy {
+            return Err(Error::internal(operation, "an earlier statement was abandoned half-way"));
+        }
+        let call = Call { operation, busy: &mut self.busy, failed: &mut self.failed };
+        Ok((self.lease.connection(operation)?, &self.tenant, call))
+    }
+}
+
+impl Call<'_> {
+    /// Runs one statement within the limit of an operation.
+    pub(super) async fn run<T>(self, statement: impl Future<Output = sqlx::Result<T>>) -> Result<T, Error> {
+        // Stays set when this future is dropped or the limit passes: then nobody knows what the connection is at.
+        *self.busy = true;
+        let span = tracing::debug_span!("db", operation = self.operation);
+        let Ok(result) = timeout(OPERATION, statement).instrument(span).await else {
+            return Err(Error::unavailable(Reason::TimedOut, self.operation, "no answer within the limit"));
+        };
+        match result {
+            Ok(value) => {
+                *self.busy = false;
+                Ok(value)
+            }
+            Err(error) => {
+                *self.failed = true;
+                // After an answer of the server the connection is in order, after anything else it may not be.
+                *self.busy = !matches!(error, sqlx::Error::Database(_));
+                Err(Error::from_sqlx(self.operation, &error))
+            }
+        }
+    }
+}
+
+impl Drop for UnitOfWork {
+    fn drop(&mut self) {
+        match self.0.take() {
+            Some(session) if session.busy => drop(session.lease),
+            Some(session) => session.lease.roll_back(),
+            None => {}
+        }
+    }
+}
