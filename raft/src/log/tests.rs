@@ -98,7 +98,8 @@ async fn a_damaged_vote_is_refused() {
 
 #[tokio::test]
 async fn a_missing_entry_vote_or_tail_is_refused() {
-    let cases: [(&str, fn(&sled::Tree, &sled::Tree)); 4] = [
+    type Change = fn(&sled::Tree, &sled::Tree);
+    let cases: [(&str, Change); 4] = [
         ("entry 2 is missing", |log, _| drop(log.remove(scan::key(2, 0)).unwrap())),
         ("entry 0 is missing", |log, _| drop(log.remove(scan::key(0, 0)).unwrap())),
         ("the log was acknowledged up to 4", |log, _| drop(log.remove(scan::key(4, 0)).unwrap())),

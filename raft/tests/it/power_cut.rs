@@ -4,6 +4,8 @@
 //! an ext4 image in memory, the writer is stopped at some moment, and a copy of the image (what an honest
 //! disk holds at that moment) is mounted and read. Needs root and loop mounts.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
