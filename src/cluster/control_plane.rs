@@ -58,6 +58,11 @@ impl ControlPlane {
         self.node.view()
     }
 
+    /// `NODE_ID` of this node.
+    pub fn node_id(&self) -> &str {
+        self.node.name()
+    }
+
     /// Sees the newest view each time it changes.
     pub fn views(&self) -> watch::Receiver<Arc<View>> {
         self.node.views()

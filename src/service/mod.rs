@@ -4,11 +4,14 @@
 //! `axum`, `hyper` or anything of `http`: a service answers with [`Error`] and the edge translates.
 
 pub mod code;
+pub mod control;
 pub mod error;
+pub mod health;
 pub mod principal;
+pub mod user_store;
 pub mod write_context;
 
 pub use code::Code;
-pub use error::{Error, FieldError, Payload, RateLimit};
+pub use error::{Error, FieldError, Payload, RateLimit, Result};
 pub use principal::{AdminAuthorizer, LeaderGate, Principal, UserAuthorizer};
 pub use write_context::{Precondition, WriteContext};

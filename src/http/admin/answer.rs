@@ -10,31 +10,31 @@ use crate::service::control::{Cleanup, Deleted};
 
 /// A document or list as it stands at a log index.
 #[derive(Debug, Clone)]
-pub struct Document<T> {
+pub(super) struct Document<T> {
     /// 200, or 201 for a new document.
-    pub status: StatusCode,
+    pub(super) status: StatusCode,
     /// The log index that the body reflects.
-    pub index: u64,
+    pub(super) index: u64,
     /// The document's revision, where the body is one document.
-    pub revision: Option<u64>,
+    pub(super) revision: Option<u64>,
     /// The bare document.
-    pub body: T,
+    pub(super) body: T,
 }
 
 impl<T> Document<T> {
     /// 200 without an entity tag.
-    pub fn list(index: u64, body: T) -> Self {
+    pub(super) fn list(index: u64, body: T) -> Self {
         Self { status: StatusCode::OK, index, revision: None, body }
     }
 
     /// 200 with an entity tag.
-    pub fn at(index: u64, revision: u64, body: T) -> Self {
+    pub(super) fn at(index: u64, revision: u64, body: T) -> Self {
         Self { status: StatusCode::OK, index, revision: Some(revision), body }
     }
 
     /// 201 instead of 200 where the document is new.
     #[must_use]
-    pub fn created(mut self, new: bool) -> Self {
+    pub(super) fn created(mut self, new: bool) -> Self {
         self.status = if new { StatusCode::CREATED } else { StatusCode::OK };
         self
     }

@@ -12,7 +12,7 @@ use crate::service::control::TenantInput;
 use crate::service::{Error, Result};
 
 /// A JSON object, member by member.
-pub type Object = Map<String, Value>;
+pub(super) type Object = Map<String, Value>;
 
 /// Members that every document shows and nobody can set.
 const STAMPS: [&str; 5] = ["revision", "created_at", "createdAt", "updated_at", "updatedAt"];
@@ -21,7 +21,7 @@ const STAMPS: [&str; 5] = ["revision", "created_at", "createdAt", "updated_at", 
 ///
 /// # Errors
 /// `validation_failed`, naming each unknown or unfit member; also for the slug of another tenant.
-pub fn tenant(mut body: Object, slug: &Slug) -> Result<TenantInput> {
+pub(super) fn tenant(mut body: Object, slug: &Slug) -> Result<TenantInput> {
     drop_members(&mut body, &STAMPS);
     same_name(&mut body, &["slug"], slug.as_str())?;
     if let Some(settings) = object(&mut body, &["settings"]) {
@@ -44,7 +44,7 @@ pub fn tenant(mut body: Object, slug: &Slug) -> Result<TenantInput> {
 ///
 /// # Errors
 /// As [`tenant`].
-pub fn client(mut body: Object, client_id: &ClientId) -> Result<ClientPatch> {
+pub(super) fn client(mut body: Object, client_id: &ClientId) -> Result<ClientPatch> {
     drop_members(&mut body, &STAMPS);
     drop_members(&mut body, &["id", "version", "secrets"]);
     same_name(&mut body, &["client_id", "clientId"], client_id.as_str())?;

@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 /// A tenant without its secrets.
 #[derive(Debug, Serialize)]
-pub struct ShownTenant {
-    pub slug: Slug,
+pub(super) struct ShownTenant {
+    pub(super) slug: Slug,
     name: String,
     status: TenantStatus,
     settings: ShownSettings,
@@ -151,9 +151,9 @@ impl From<&SocialProvider> for ShownProvider {
 
 /// A client without the hashes of its secrets.
 #[derive(Debug, Serialize)]
-pub struct ShownClient {
+pub(super) struct ShownClient {
     id: Uuid,
-    pub client_id: ClientId,
+    pub(super) client_id: ClientId,
     name: String,
     client_type: ClientType,
     /// The secret, in the answer that made it and never again (S45).
@@ -193,7 +193,7 @@ struct ShownSecret {
 impl ShownClient {
     /// With the secret that was just made.
     #[must_use]
-    pub fn with_secret(mut self, secret: Option<String>) -> Self {
+    pub(super) fn with_secret(mut self, secret: Option<String>) -> Self {
         self.client_secret = secret;
         self
     }
@@ -259,7 +259,7 @@ impl From<&Client> for ShownClient {
 
 /// A signing key without its private half.
 #[derive(Debug, Serialize)]
-pub struct ShownKey {
+pub(super) struct ShownKey {
     kid: Kid,
     alg: Alg,
     state: KeyState,
