@@ -14,6 +14,7 @@ pub mod middleware;
 pub mod plane;
 pub mod request_id;
 pub mod router;
+pub mod state;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -22,3 +23,4 @@ pub use edge::{Edge, EdgeParts, EdgeSettings};
 pub use error::{ApiError, ApiResult};
 pub use plane::{Auth, Plane, RouteSpec, Verb};
 pub use router::Surface;
+pub use state::AppState;

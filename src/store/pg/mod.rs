@@ -4,4 +4,5 @@ pub mod denied_jtis;
 pub mod maintenance;
 pub mod refresh_tokens;
 mod rows;
+pub mod standing;
 pub mod users;
