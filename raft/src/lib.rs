@@ -17,6 +17,7 @@ pub mod propose;
 mod running;
 pub mod settings;
 pub mod snapshot;
+mod stage;
 mod start;
 pub mod status;
 pub mod types;

@@ -5,12 +5,13 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use hellojohn_control::{Image, Issuer, Machine, View};
+use hellojohn_control::{Image, Issuer, Machine, Timestamp, View};
 use openraft::storage::RaftStateMachine;
 use openraft::{EntryPayload, RaftSnapshotBuilder};
 use tokio::sync::watch;
 
-use crate::snapshot::SnapshotStore;
+use crate::settings::NowFn;
+use crate::snapshot::{SnapshotLogId, SnapshotMetaFields, SnapshotStore};
 use crate::types::{
     Applied, Entry, LogId, Snapshot, SnapshotMeta, StorageError, StorageIOError, StoredMembership, TypeConfig,
 };
@@ -52,7 +53,7 @@ impl Views {
 pub struct StateMachine {
     machine: Machine,
     views: Views,
-    snapshots: Arc<SnapshotStore>,
+    writer: SnapshotWriter,
     last_applied: Option<LogId>,
     membership: StoredMembership,
 }
@@ -62,10 +63,10 @@ impl StateMachine {
     ///
     /// # Errors
     /// A snapshot that is there but cannot be used is an error, never an empty state.
-    pub fn open(issuer: Issuer, snapshots: Arc<SnapshotStore>, views: Views) -> Result<Self, StorageError> {
+    pub fn open(issuer: Issuer, writer: SnapshotWriter, views: Views) -> Result<Self, StorageError> {
         let machine = Machine::new(issuer);
         let mut shell =
-            Self { machine, views, snapshots, last_applied: None, membership: StoredMembership::default() };
+            Self { machine, views, writer, last_applied: None, membership: StoredMembership::default() };
         if let Some((meta, payload)) = shell.newest()? {
             shell.install(&meta, &payload)?;
         }
@@ -78,15 +79,14 @@ impl StateMachine {
     }
 
     fn newest(&self) -> Result<Option<(SnapshotMeta, Vec<u8>)>, StorageError> {
-        let newest =
-            self.snapshots.load_newest_valid().map_err(|e| StorageIOError::read_snapshot(None, &e))?;
-        newest
-            .map(|found| {
-                let meta: SnapshotMeta = serde_json::from_str(&found.meta_json)
-                    .map_err(|e| StorageIOError::read_snapshot(None, &e))?;
-                Ok((meta, found.payload))
-            })
-            .transpose()
+        let loaded =
+            self.writer.store.load_newest_valid().map_err(|e| StorageIOError::read_snapshot(None, &e))?;
+        for damaged in &loaded.damaged {
+            tracing::error!(error = %damaged, "a snapshot cannot be used; an older one is tried");
+        }
+        let Some(found) = loaded.snapshot else { return Ok(None) };
+        let meta = from_fields(&found.header.meta).map_err(|e| StorageIOError::read_snapshot(None, &e))?;
+        Ok(Some((meta, found.payload)))
     }
 
     fn install(&mut self, meta: &SnapshotMeta, payload: &[u8]) -> Result<(), StorageError> {
@@ -146,7 +146,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             image: self.machine.image(),
             last_applied: self.last_applied,
             membership: self.membership.clone(),
-            snapshots: Arc::clone(&self.snapshots),
+            writer: self.writer.clone(),
         }
     }
 
@@ -161,8 +161,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     ) -> Result<(), StorageError> {
         let payload = snapshot.into_inner();
         // Decoded before it is kept: a snapshot that this node cannot read must not replace one it can.
-        Image::decode(&payload).map_err(|e| StorageIOError::read_snapshot(Some(meta.signature()), &e))?;
-        save(Arc::clone(&self.snapshots), meta.clone(), payload.clone()).await?;
+        let image =
+            Image::decode(&payload).map_err(|e| StorageIOError::read_snapshot(Some(meta.signature()), &e))?;
+        self.writer.save(meta, &image, payload.clone()).await?;
         self.install(meta, &payload)
     }
 
@@ -178,7 +179,7 @@ pub struct Builder {
     image: Image,
     last_applied: Option<LogId>,
     membership: StoredMembership,
-    snapshots: Arc<SnapshotStore>,
+    writer: SnapshotWriter,
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
@@ -194,22 +195,70 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
             .await
             .map_err(|e| StorageIOError::write_snapshot(None, &e))?
             .map_err(|e| StorageIOError::write_snapshot(None, &e))?;
-        save(Arc::clone(&self.snapshots), meta.clone(), payload.clone()).await?;
+        self.writer.save(&meta, &self.image, payload.clone()).await?;
         Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(payload)) })
     }
 }
 
-async fn save(store: Arc<SnapshotStore>, meta: SnapshotMeta, payload: Vec<u8>) -> Result<(), StorageError> {
-    let signature = meta.signature();
-    let written = tokio::task::spawn_blocking(move || {
-        let meta_json = serde_json::to_string(&meta)
-            .map_err(|e| StorageIOError::write_snapshot(Some(meta.signature()), &e))?;
-        store
-            .save(&meta_json, &payload)
-            .map_err(|e| StorageIOError::write_snapshot(Some(meta.signature()), &e))?;
-        Ok::<_, StorageIOError>(())
+/// What a snapshot file says about itself, from openraft's words.
+fn to_fields(
+    meta: &SnapshotMeta,
+    cluster_id: Option<String>,
+    at: Timestamp,
+) -> serde_json::Result<SnapshotMetaFields> {
+    Ok(SnapshotMetaFields {
+        snapshot_id: meta.snapshot_id.clone(),
+        last_log_id: meta.last_log_id.map(|id| SnapshotLogId {
+            index: id.index,
+            term: id.leader_id.term,
+            leader: id.leader_id.node_id,
+        }),
+        membership: serde_json::to_value(&meta.last_membership)?,
+        cluster_id,
+        created_at_ms: at.millis(),
     })
-    .await
-    .map_err(|e| StorageIOError::write_snapshot(Some(signature), &e))?;
-    Ok(written?)
+}
+
+fn from_fields(fields: &SnapshotMetaFields) -> serde_json::Result<SnapshotMeta> {
+    Ok(SnapshotMeta {
+        snapshot_id: fields.snapshot_id.clone(),
+        last_log_id: fields
+            .last_log_id
+            .map(|id| LogId::new(openraft::LeaderId::new(id.term, id.leader), id.index)),
+        last_membership: serde_json::from_value(fields.membership.clone())?,
+    })
+}
+
+/// Writes snapshots, one at a time: one that is being built and one that is being received may meet.
+#[derive(Debug, Clone)]
+pub struct SnapshotWriter {
+    store: Arc<SnapshotStore>,
+    turn: Arc<std::sync::Mutex<()>>,
+    now: NowFn,
+}
+
+impl SnapshotWriter {
+    /// Writes to `store`.
+    pub fn new(store: Arc<SnapshotStore>, now: NowFn) -> Self {
+        Self { store, turn: Arc::new(std::sync::Mutex::new(())), now }
+    }
+
+    async fn save(&self, meta: &SnapshotMeta, image: &Image, payload: Vec<u8>) -> Result<(), StorageError> {
+        let failed = |e: &(dyn std::error::Error + 'static)| {
+            StorageError::from(StorageIOError::write_snapshot(
+                Some(meta.signature()),
+                openraft::AnyError::from_dyn(e, None),
+            ))
+        };
+        let cluster_id = image.formation.as_ref().map(|formation| formation.cluster_id.to_string());
+        let fields = to_fields(meta, cluster_id, self.now.now()).map_err(|e| failed(&e))?;
+        let writer = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let _turn = writer.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            writer.store.save(fields, &payload).map(drop)
+        })
+        .await
+        .map_err(|e| failed(&e))?
+        .map_err(|e| failed(&e))
+    }
 }

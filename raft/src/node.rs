@@ -16,14 +16,15 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::bootstrap::messages::{AppliedIndex, Probe, PromiseRequest, Standing};
-use crate::identity::{Identity, Promise, Stage};
+use crate::identity::{IdentityStore, Promise};
 use crate::machine::Views;
-use crate::network::{Dialer, LocalNode, PeerServer, RpcKind};
-use crate::project::Projector;
+use crate::network::{Contacts, Dialer, LocalNode, PeerServer, RpcKind};
+use crate::project::{Projector, ProjectorHandle};
 use crate::propose::{ProposeError, Proposed};
 use crate::running::{Running, StartError};
 use crate::settings::{Mode, Settings};
-use crate::status::{self, Contacts, FsStatus, PeerStatus, RaftStatus, Role, Status};
+use crate::stage::Stage;
+use crate::status::{self, FsStatus, PeerStatus, RaftStatus, Role, Status};
 
 /// How long peers get to finish what they asked for when this node stops.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -44,7 +45,7 @@ pub(crate) struct Shared {
     pub(crate) promised: Notify,
     /// Why the node is not in a cluster yet.
     pub(crate) waiting: ArcSwapOption<String>,
-    identity: std::sync::Mutex<Identity>,
+    identity: std::sync::Mutex<IdentityStore>,
     orphaned: bool,
     pub(crate) views: Views,
     fatal: watch::Sender<Option<String>>,
@@ -54,7 +55,8 @@ pub(crate) struct Shared {
 #[derive(Debug, Clone)]
 pub struct Node {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) projector: Arc<Projector>,
+    pub(crate) projector: ProjectorHandle,
+    projection: Arc<std::sync::Mutex<Option<Projector>>>,
     server: Arc<std::sync::Mutex<Option<PeerServer>>>,
     pub(crate) tasks: TaskTracker,
 }
@@ -66,7 +68,7 @@ pub(crate) struct SharedParts {
     pub(crate) local: Arc<LocalNode>,
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) contacts: Arc<Contacts>,
-    pub(crate) identity: Identity,
+    pub(crate) identity: IdentityStore,
     pub(crate) orphaned: bool,
     pub(crate) views: Views,
 }
@@ -92,22 +94,26 @@ impl Shared {
         }
     }
 
-    fn identity(&self) -> std::sync::MutexGuard<'_, Identity> {
+    fn identity(&self) -> std::sync::MutexGuard<'_, IdentityStore> {
         self.identity.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// What this disk says that this node is.
-    pub(crate) fn stage(&self) -> Stage {
-        self.identity().stage().clone()
+    ///
+    /// # Errors
+    /// A text when the marker does not make sense.
+    pub(crate) fn stage(&self) -> Result<Stage, String> {
+        Stage::of(self.identity().identity())
     }
 
     /// What this node says about itself while a cluster forms.
     pub(crate) fn probe(&self) -> Probe {
         let standing = match self.stage() {
-            Stage::Pristine if self.orphaned => Standing::Orphaned,
-            Stage::Pristine => Standing::Pristine,
-            Stage::Promised(promise) => Standing::Promised { cluster_id: promise.cluster_id },
-            Stage::Member(promise) => Standing::Member { cluster_id: promise.cluster_id },
+            Ok(Stage::Pristine) if !self.orphaned => Standing::Pristine,
+            // A marker that makes no sense founds nothing either.
+            Ok(Stage::Pristine) | Err(_) => Standing::Orphaned,
+            Ok(Stage::Promised(founding)) => Standing::Promised { cluster_id: founding.cluster_id },
+            Ok(Stage::Member { cluster_id, .. }) => Standing::Member { cluster_id },
         };
         let bootstrap = match &self.settings.mode {
             Mode::Single => false,
@@ -124,36 +130,40 @@ impl Shared {
 
     /// Promises to join exactly this cluster. On disk when this returns `Ok`; doing it twice is doing it once.
     pub(crate) async fn promise(self: &Arc<Self>, request: PromiseRequest) -> Result<(), String> {
-        let promise =
-            Promise { cluster_id: request.cluster_id, former: request.former, members: request.members };
+        let promise = Promise {
+            cluster_id: request.cluster_id.to_string(),
+            formed_by: request.former,
+            raft_ids: request.members,
+        };
         let shared = Arc::clone(self);
-        let cluster_id = promise.cluster_id;
+        let cluster_id = promise.cluster_id.clone();
         tokio::task::spawn_blocking(move || {
             if shared.orphaned {
                 return Err("raft/ is empty but tenants/ or keys/ are not".to_owned());
             }
-            let mut identity = shared.identity();
-            match identity.stage() {
-                Stage::Pristine => identity.promise(promise).map_err(|e| e.to_string()),
-                Stage::Promised(earlier) | Stage::Member(earlier) if *earlier == promise => Ok(()),
-                Stage::Promised(earlier) | Stage::Member(earlier) => {
-                    Err(format!("this node has promised to join cluster {}", earlier.cluster_id))
-                }
-            }
+            shared.identity().promise(promise).map_err(|e| e.to_string())
         })
         .await
         .map_err(|e| e.to_string())??;
-        self.local.set_cluster_id(Some(cluster_id.to_string()));
+        self.local.set_cluster_id(Some(cluster_id));
         self.promised.notify_one();
         Ok(())
     }
 
-    /// Writes down that the node is a member now.
-    pub(crate) async fn become_member(self: &Arc<Self>) -> Result<(), String> {
+    /// Writes down that the node is a member of this cluster now. Doing it twice is doing it once.
+    pub(crate) async fn become_member(
+        self: &Arc<Self>,
+        cluster_id: Uuid,
+        raft_id: u64,
+    ) -> Result<(), String> {
         let shared = Arc::clone(self);
-        tokio::task::spawn_blocking(move || shared.identity().become_member().map_err(|e| e.to_string()))
-            .await
-            .map_err(|e| e.to_string())?
+        tokio::task::spawn_blocking(move || {
+            let mut identity = shared.identity();
+            let incarnation = identity.identity().incarnation.max(1);
+            identity.become_member(&cluster_id.to_string(), raft_id, incarnation).map_err(|e| e.to_string())
+        })
+        .await
+        .map_err(|e| e.to_string())?
     }
 
     /// Says that the node must end; the first reason wins.
@@ -196,7 +206,8 @@ impl Node {
     ) -> Self {
         Self {
             shared,
-            projector: Arc::new(projector),
+            projector: projector.handle(),
+            projection: Arc::new(std::sync::Mutex::new(Some(projector))),
             server: Arc::new(std::sync::Mutex::new(server)),
             tasks,
         }
@@ -332,11 +343,9 @@ impl Node {
         let running = self.shared.running.load_full();
         let settings = &self.shared.settings;
         let projection = self.projector.status();
-        let (cluster_id, member) = match self.shared.stage() {
-            Stage::Pristine => (None, false),
-            Stage::Promised(promise) => (Some(promise.cluster_id), false),
-            Stage::Member(promise) => (Some(promise.cluster_id), true),
-        };
+        let stage = self.shared.stage().unwrap_or(Stage::Pristine);
+        let cluster_id = stage.cluster_id();
+        let member = matches!(stage, Stage::Member { .. });
         let waiting = self.shared.waiting.load_full().map(|why| why.as_ref().clone());
         let mut status = Status {
             mode: match settings.mode {
@@ -351,7 +360,7 @@ impl Node {
             cluster_id: cluster_id.as_ref().map(Uuid::to_string),
             waiting: if member { None } else { waiting.or_else(|| Some("starting".to_owned())) },
             fs: FsStatus {
-                projected_index: projection.projected_index,
+                projected_index: projection.projected_index.unwrap_or(0),
                 repairs: projection.repairs,
                 quarantined: projection.quarantined,
             },
@@ -366,7 +375,7 @@ impl Node {
                 peers: self.peer_statuses(&BTreeMap::new()),
             },
             caught_up: false,
-            fs_degraded: projection.fs_degraded,
+            fs_degraded: projection.fs_degraded.clone(),
         };
         if let Some(running) = running {
             self.fill(&mut status, &running, member).await;
@@ -446,7 +455,13 @@ impl Node {
         if let Some(running) = self.shared.running.load_full() {
             running.stop().await;
         }
-        self.projector.shutdown().await;
+        let projection = {
+            let mut projection = self.projection.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            projection.take()
+        };
+        if let Some(projection) = projection {
+            projection.shutdown().await;
+        }
         if !self.shared.dialer.shutdown(DRAIN).await {
             tracing::warn!("peer connections were cut before they ended");
         }

@@ -1,5 +1,6 @@
 //! A Raft node that runs on this disk: log, machine, network and proposals put together.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,7 @@ use openraft::{Config, SnapshotPolicy};
 use tokio::task::JoinHandle;
 
 use crate::log::{Durability, LogHandle, LogStore};
-use crate::machine::{StateMachine, Views};
-use crate::network::Dialer;
+use crate::machine::{SnapshotWriter, StateMachine, Views};
 use crate::network::raft_network::PeerNetwork;
 use crate::propose::Proposals;
 use crate::settings::{Settings, Timers};
@@ -22,8 +22,10 @@ use crate::types::{LogId, Metrics, Raft, TypeConfig};
 /// would make a lagging follower ask for entries that are gone.
 const KEEP_BEHIND_SNAPSHOT: u64 = 1_000;
 
+/// Largest snapshot that is written or read.
+const MAX_SNAPSHOT_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
 /// A running Raft node.
-#[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) raft: Raft,
     pub(crate) proposals: Proposals,
@@ -32,6 +34,14 @@ pub(crate) struct Running {
     /// Commit index that this disk knew when the node started: a node is ready once it has applied it.
     pub(crate) committed_at_start: Option<LogId>,
     gatherer: JoinHandle<()>,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("committed_at_start", &self.committed_at_start)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The node could not start on this disk.
@@ -72,18 +82,17 @@ impl Running {
         settings: &Settings,
         raft_dir: &Path,
         raft_id: u64,
-        dialer: Arc<Dialer>,
+        network: PeerNetwork,
         views: Views,
     ) -> Result<Self, StartError> {
         let (mut store, snapshots) = open(raft_dir).await?;
         let log = store.handle();
         let storage = |e: crate::types::StorageError| StartError::Storage(e.to_string());
         let committed_at_start = store.read_committed().await.map_err(storage)?;
-        let machine = StateMachine::open(settings.issuer.clone(), Arc::new(snapshots), views.clone())
-            .map_err(storage)?;
+        let writer = SnapshotWriter::new(Arc::new(snapshots), settings.now.clone());
+        let machine = StateMachine::open(settings.issuer.clone(), writer, views.clone()).map_err(storage)?;
         check_continuity(&mut store, &machine).await?;
         let config = Arc::new(config(settings)?);
-        let network = PeerNetwork::new(raft_id, dialer);
         let raft = Raft::new(raft_id, config, network, store, machine)
             .await
             .map_err(|e| StartError::Storage(e.to_string()))?;
@@ -120,7 +129,7 @@ async fn open(raft_dir: &Path) -> Result<(LogStore<TypeConfig>, SnapshotStore), 
     let dir = raft_dir.to_owned();
     tokio::task::spawn_blocking(move || {
         let log = LogStore::open(&dir.join("log"), Durability::Synced)?;
-        let snapshots = SnapshotStore::open(&dir.join("snapshots"))?;
+        let snapshots = SnapshotStore::open(&dir.join("snapshots"), MAX_SNAPSHOT_BYTES)?;
         Ok((log, snapshots))
     })
     .await

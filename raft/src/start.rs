@@ -7,26 +7,26 @@ use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 
 use crate::bootstrap::forming;
-use crate::identity::{Identity, Stage};
+use crate::identity::IdentityStore;
 use crate::machine::Views;
 use crate::network::{
-    AddressBook, ClientLimits, Dialer, LocalNode, PeerServer, PeerTls, Security, ServerLimits, TlsMaterial,
+    AddressBook, ClientLimits, Contacts, Dialer, LocalNode, PeerServer, PeerTls, Security, ServerLimits,
+    TlsMaterial,
 };
 use crate::node::{Node, Shared, SharedParts};
 use crate::peers::Peers;
 use crate::project::{Projector, ProjectorSettings, has_foreign_files};
 use crate::running::StartError;
-use crate::settings::{EmbeddedSettings, Mode, Settings};
-use crate::status::Contacts;
+use crate::settings::{EmbeddedSettings, Mode, NowFn, Settings};
+use crate::stage::Stage;
 
 /// Starts a node; see [`Node::start`].
 pub(crate) async fn start(settings: Settings) -> Result<Node, StartError> {
     let raft_dir = settings.root.join("raft");
-    let (identity, orphaned) = open_disk(&settings, &raft_dir).await?;
-    refuse_foreign_use(&settings, &identity)?;
+    let (identity, stage, orphaned) = open_disk(&settings, &raft_dir).await?;
     let formats = BTreeMap::from([("log".to_owned(), 1), ("snapshot".to_owned(), 1)]);
     let local = Arc::new(LocalNode::new(&settings.name, env!("CARGO_PKG_VERSION"), formats));
-    local.set_cluster_id(cluster_id(&identity));
+    local.set_cluster_id(stage.cluster_id().map(|id| id.to_string()));
     let security = security(&settings)?;
     let addresses = match &settings.mode {
         Mode::Single => BTreeMap::new(),
@@ -42,7 +42,7 @@ pub(crate) async fn start(settings: Settings) -> Result<Node, StartError> {
     let projector = Projector::start(
         settings.root.clone(),
         views.subscribe(),
-        ProjectorSettings { scan_interval: settings.scan_interval, now: settings.now.clone() },
+        ProjectorSettings { scan_interval: settings.scan_interval, clock: projector_clock(&settings.now) },
     )?;
     let contacts = Arc::new(Contacts::default());
     let parts = SharedParts { settings, raft_dir, local, dialer, contacts, identity, orphaned, views };
@@ -54,41 +54,17 @@ pub(crate) async fn start(settings: Settings) -> Result<Node, StartError> {
     Ok(node)
 }
 
-async fn open_disk(settings: &Settings, raft_dir: &Path) -> Result<(Identity, bool), StartError> {
+async fn open_disk(settings: &Settings, raft_dir: &Path) -> Result<(IdentityStore, Stage, bool), StartError> {
     let (name, root, raft_dir) = (settings.name.clone(), settings.root.clone(), raft_dir.to_owned());
     tokio::task::spawn_blocking(move || {
-        let identity = Identity::load_or_create(&raft_dir, &name)?;
-        let orphaned = *identity.stage() == Stage::Pristine && has_foreign_files(&root)?;
-        Ok((identity, orphaned))
+        crate::durable::create_dir_all_durably(&raft_dir)?;
+        let identity = IdentityStore::load_or_create(&raft_dir, &name)?;
+        let stage = Stage::of(identity.identity()).map_err(StartError::Storage)?;
+        let orphaned = stage == Stage::Pristine && has_foreign_files(&root)?;
+        Ok((identity, stage, orphaned))
     })
     .await
     .map_err(|e| StartError::Storage(e.to_string()))?
-}
-
-/// A disk with several voters cannot be run alone, and a disk that was run alone has no peers to ask
-/// (spec §13.1).
-fn refuse_foreign_use(settings: &Settings, identity: &Identity) -> Result<(), StartError> {
-    let members = match identity.stage() {
-        Stage::Pristine => return Ok(()),
-        Stage::Promised(promise) | Stage::Member(promise) => &promise.members,
-    };
-    let names: Vec<&str> = members.keys().map(String::as_str).collect();
-    match &settings.mode {
-        Mode::Single if names.len() > 1 => Err(StartError::NeedsOperator(format!(
-            "CLUSTER_MODE is off, but {} belongs to a cluster of {}. Start it with CLUSTER_MODE=embedded, or make \
-             a new single node from a copy of it with `hellojohn cluster snapshot restore --from-dir DIR --data NEW`.",
-            settings.root.join("raft").display(),
-            names.join(", "),
-        ))),
-        Mode::Single | Mode::Embedded(_) => Ok(()),
-    }
-}
-
-fn cluster_id(identity: &Identity) -> Option<String> {
-    match identity.stage() {
-        Stage::Pristine => None,
-        Stage::Promised(promise) | Stage::Member(promise) => Some(promise.cluster_id.to_string()),
-    }
 }
 
 fn security(settings: &Settings) -> Result<Security, StartError> {
@@ -119,4 +95,9 @@ async fn listen(shared: &Arc<Shared>, security: Security) -> Result<Option<PeerS
             .await?;
     tracing::info!(addr = %server.local_addr(), "listening for peers");
     Ok(Some(server))
+}
+
+fn projector_clock(now: &NowFn) -> crate::project::Clock {
+    let now = now.clone();
+    Arc::new(move || u64::try_from(now.now().millis()).unwrap_or(0))
 }

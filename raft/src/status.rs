@@ -1,8 +1,6 @@
 //! What a node says about itself, for `/readyz`, metrics and the CLI (spec §3.4, §13.6).
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::ServerState;
 use serde::Serialize;
@@ -101,29 +99,6 @@ pub struct Status {
     /// Why the files are behind the state, if they are.
     #[serde(skip)]
     pub fs_degraded: Option<String>,
-}
-
-/// When each peer was last heard from.
-#[derive(Debug, Default)]
-pub struct Contacts(Mutex<HashMap<String, Instant>>);
-
-impl Contacts {
-    /// Notes that the peer was heard from now.
-    pub fn heard(&self, name: &str) {
-        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match times.get_mut(name) {
-            Some(time) => *time = Instant::now(),
-            None => {
-                times.insert(name.to_owned(), Instant::now());
-            }
-        }
-    }
-
-    /// How long ago the peer was heard from.
-    pub fn age(&self, name: &str) -> Option<Duration> {
-        let times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        times.get(name).map(Instant::elapsed)
-    }
 }
 
 /// Whether a leader may still call itself so: a quorum answered it within `silence`.

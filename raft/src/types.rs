@@ -23,6 +23,12 @@ impl fmt::Display for Member {
     }
 }
 
+impl crate::network::raft_network::PeerNamed for Member {
+    fn peer_name(&self) -> &str {
+        &self.name
+    }
+}
+
 openraft::declare_raft_types!(
     /// The types that hellojohn replicates with.
     pub TypeConfig:

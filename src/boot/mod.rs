@@ -2,5 +2,6 @@
 
 pub mod lifecycle;
 pub mod listeners;
+pub mod private_postgres;
 pub mod telemetry;
 pub mod tls;

@@ -1,61 +1,37 @@
 //! TLS of the public listeners (`SERVER_TLS_CERT_FILE`, `SERVER_TLS_KEY_FILE`): rustls with ring.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Why the listener cannot speak TLS. Names the setting, the file and the remedy.
+use crate::config::value::pem::Pem;
+
+/// Why the listener cannot speak TLS. Names the setting and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The file cannot be read.
-    #[error("{setting}: cannot read {}: {source}", path.display())]
-    Read {
-        /// The setting that names the file.
-        setting: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file holds nothing usable.
-    #[error("{setting}: {} holds no {wanted} in PEM form", path.display())]
-    Empty {
-        /// The setting that names the file.
-        setting: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What was looked for.
-        wanted: &'static str,
-    },
+    /// The certificates cannot be decoded.
+    #[error("SERVER_TLS_CERT_FILE: damaged PEM; give the certificate and its chain in PEM form")]
+    Certificates,
+    /// The key cannot be decoded.
+    #[error("SERVER_TLS_KEY_FILE: damaged PEM; give the unencrypted private key in PEM form")]
+    Key,
     /// Certificate and key do not fit, or are of a kind that is not supported.
     #[error("SERVER_TLS_CERT_FILE and SERVER_TLS_KEY_FILE do not make a usable pair: {0}")]
     Pair(#[from] rustls::Error),
 }
 
-/// Reads the certificate chain and its key.
+/// TLS with this certificate chain and its key.
 ///
 /// # Errors
 /// See [`TlsError`].
-pub fn server_config(cert_file: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    const CERT: &str = "SERVER_TLS_CERT_FILE";
-    const KEY: &str = "SERVER_TLS_KEY_FILE";
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read(CERT, cert_file)?)
-        .collect::<Result<_, _>>()
-        .ok()
-        .filter(|chain: &Vec<_>| !chain.is_empty())
-        .ok_or_else(|| TlsError::Empty {
-            setting: CERT,
-            path: cert_file.to_owned(),
-            wanted: "certificate",
-        })?;
-    let key = PrivateKeyDer::from_pem_slice(&read(KEY, key_file)?).map_err(|_| TlsError::Empty {
-        setting: KEY,
-        path: key_file.to_owned(),
-        wanted: "private key",
-    })?;
+pub fn server_config(certificates: &Pem, key: &Pem) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(certificates.text.expose_bytes())
+            .collect::<Result<_, _>>()
+            .map_err(|_| TlsError::Certificates)?;
+    let key = PrivateKeyDer::from_pem_slice(key.text.expose_bytes()).map_err(|_| TlsError::Key)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -65,32 +41,31 @@ pub fn server_config(cert_file: &Path, key_file: &Path) -> Result<Arc<ServerConf
     Ok(Arc::new(config))
 }
 
-fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|source| TlsError::Read { setting, path: path.to_owned(), source })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Secret;
+    use crate::config::value::pem::{PemKind, PemSource};
+
+    fn pem(text: &str, kind: PemKind) -> Pem {
+        PemSource::Inline(Secret::new(text)).load(kind).unwrap()
+    }
 
     #[test]
-    fn errors_name_the_setting_and_the_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let (cert, key) = (dir.path().join("c.pem"), dir.path().join("k.pem"));
-        let text = || server_config(&cert, &key).unwrap_err().to_string();
-        assert!(text().starts_with("SERVER_TLS_CERT_FILE: cannot read") && text().contains("c.pem"));
-        std::fs::write(&cert, "nothing").unwrap();
-        assert!(text().contains("holds no certificate"), "{}", text());
-
+    fn errors_name_the_setting_and_never_show_the_key() {
         let ours = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        std::fs::write(&cert, ours.cert.pem()).unwrap();
-        assert!(text().starts_with("SERVER_TLS_KEY_FILE: cannot read"), "{}", text());
-        std::fs::write(&key, ours.cert.pem()).unwrap();
-        assert!(text().contains("holds no private key"), "{}", text());
-        std::fs::write(&key, other.signing_key.serialize_pem()).unwrap();
-        assert!(text().contains("do not make a usable pair"), "{}", text());
-        std::fs::write(&key, ours.signing_key.serialize_pem()).unwrap();
-        assert!(server_config(&cert, &key).is_ok());
+        let (cert, key) = (ours.cert.pem(), ours.signing_key.serialize_pem());
+        let made = |cert: &str, key: &str| {
+            server_config(&pem(cert, PemKind::Certificates), &pem(key, PemKind::PrivateKey))
+                .map_err(|error| error.to_string())
+        };
+        assert!(made(&cert, &key).is_ok());
+        let damaged = cert.replacen("\n", "\n!", 1);
+        assert!(made(&damaged, &key).unwrap_err().starts_with("SERVER_TLS_CERT_FILE"));
+        let damaged = key.replacen("\n", "\n!", 1);
+        assert!(made(&cert, &damaged).unwrap_err().starts_with("SERVER_TLS_KEY_FILE"));
+        let error = made(&cert, &other.signing_key.serialize_pem()).unwrap_err();
+        assert!(error.contains("do not make a usable pair"), "{error}");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::config::Config;
 use crate::domain::rng::Rng;
 use crate::http::error::leader::LeaderRedirects;
 use crate::http::extract::client_info::TrustedProxies;
@@ -41,6 +42,21 @@ impl Default for EdgeSettings {
             trusted_proxies: TrustedProxies::default(),
             public_https: false,
             redirects: LeaderRedirects::default(),
+        }
+    }
+}
+
+impl EdgeSettings {
+    /// The settings of this node. A client may use a third of a request's time to send its body.
+    pub fn from_config(config: &Config) -> Self {
+        Self {
+            max_body_bytes: config.http.max_body_bytes,
+            body_timeout: config.http.request_timeout / 3,
+            request_timeout: config.http.request_timeout,
+            trusted_proxies: TrustedProxies::new(config.server.trusted_proxies.clone()),
+            public_https: config.server.public_url.is_https(),
+            redirects: LeaderRedirects::from_config(&config.cluster),
+            ..Self::default()
         }
     }
 }

@@ -75,9 +75,12 @@ impl Database {
         let mut connection = self.dial("migrate").await.map_err(MigrationError::Failed)?;
         let run = async {
             connection.execute(SESSION).await.map_err(|error| failed(&error))?;
-            let before = applied(&mut connection).await?.len();
-            MIGRATOR.run_direct(None, &mut connection, false).await.map_err(MigrationError::from)?;
-            let after = applied(&mut connection).await?.len();
+            // The lock counts; the run takes it once more and gives it back once.
+            connection.lock().await?;
+            connection.ensure_migrations_table(&MIGRATOR.table_name).await?;
+            let before = connection.list_applied_migrations(&MIGRATOR.table_name).await?.len();
+            MIGRATOR.run_direct(None, &mut connection, false).await?;
+            let after = connection.list_applied_migrations(&MIGRATOR.table_name).await?.len();
             Ok(after.saturating_sub(before))
         };
         let result = timeout(RUN, run).await.unwrap_or_else(|_| {
@@ -148,13 +151,6 @@ async fn state(connection: &mut PgConnection) -> Result<MigrationState, Error> {
         0 => Ok(MigrationState::Current),
         missing => Ok(MigrationState::Pending(missing)),
     }
-}
-
-async fn applied(
-    connection: &mut PgConnection,
-) -> Result<Vec<sqlx::migrate::AppliedMigration>, MigrationError> {
-    connection.ensure_migrations_table(&MIGRATOR.table_name).await?;
-    Ok(connection.list_applied_migrations(&MIGRATOR.table_name).await?)
 }
 
 fn failed(error: &sqlx::Error) -> MigrationError {

@@ -1,1 +1,5 @@
+//! Integration tests: one module a scenario.
 
+mod harness;
+mod layers;
+mod store;

@@ -67,6 +67,11 @@ pub enum ImageError {
 }
 
 impl Image {
+    /// The image of the state that a view shows.
+    pub fn of_view(view: &crate::View) -> Self {
+        Self::of(view.state())
+    }
+
     pub(crate) fn of(state: &State) -> Self {
         let State { formation, global_keys, tenants, graveyard } = state;
         Self {

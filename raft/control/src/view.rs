@@ -44,6 +44,10 @@ impl View {
         Self { state, applied_index, issuer }
     }
 
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
     /// Index of the last entry that this view contains.
     pub fn applied_index(&self) -> u64 {
         self.applied_index

@@ -10,10 +10,12 @@ use uuid::Uuid;
 
 use super::messages::{Probe, PromiseAnswer, PromiseRequest};
 use super::rule::{Decision, decide};
-use crate::identity::{Promise, Stage};
 use crate::network::RpcKind;
+use crate::network::raft_network::PeerNetwork;
 use crate::node::{Node, Shared};
 use crate::running::Running;
+use crate::settings::Mode;
+use crate::stage::{Founding, Stage};
 use crate::types::Member;
 use crate::watchdog;
 
@@ -37,22 +39,32 @@ pub(crate) async fn run(node: Node) {
 
 async fn live(node: &Node) -> Result<(), String> {
     let shared = &node.shared;
-    let promise = agree(shared).await?;
-    let running = run_raft(node, &promise).await?;
-    if promise.former == shared.settings.name {
-        found(shared, &running, &promise).await?;
+    let (cluster_id, raft_id, founding) = agree(shared).await?;
+    let running = run_raft(node, raft_id).await?;
+    refuse_alone(shared, &running)?;
+    if let Some(founding) = &founding
+        && founding.former == shared.settings.name
+    {
+        found(shared, &running, founding).await?;
     }
-    settle(shared, &running, &promise).await?;
+    settle(shared, &running, cluster_id, founding.as_ref()).await?;
+    shared.become_member(cluster_id, raft_id).await?;
     shared.wait_for(None);
     node.projector.enable();
     watch_storage(&running).await
 }
 
-/// Waits until this node has a cluster to belong to.
-async fn agree(shared: &Arc<Shared>) -> Result<Promise, String> {
+/// Waits until this node has a cluster to belong to: its id, this node's Raft id in it, and while it is being
+/// formed who its founders are.
+async fn agree(shared: &Arc<Shared>) -> Result<(Uuid, u64, Option<Founding>), String> {
     loop {
-        match shared.stage() {
-            Stage::Promised(promise) | Stage::Member(promise) => return Ok(promise),
+        match shared.stage()? {
+            Stage::Promised(founding) => {
+                let name = &shared.settings.name;
+                let raft_id = *founding.members.get(name).ok_or_else(|| format!("{name} is no founder"))?;
+                return Ok((founding.cluster_id, raft_id, Some(founding)));
+            }
+            Stage::Member { cluster_id, raft_id } => return Ok((cluster_id, raft_id, None)),
             Stage::Pristine => {}
         }
         let peers = ask_peers(shared).await;
@@ -72,6 +84,22 @@ async fn agree(shared: &Arc<Shared>) -> Result<Promise, String> {
             () = shared.promised.notified() => {}
             () = sleep(AGAIN) => {}
         }
+    }
+}
+
+/// A disk with several voters cannot be run alone (spec §13.1).
+fn refuse_alone(shared: &Shared, running: &Running) -> Result<(), String> {
+    let metrics = running.metrics();
+    let members: Vec<String> =
+        metrics.membership_config.membership().nodes().map(|(_, node)| node.name.clone()).collect();
+    match shared.settings.mode {
+        Mode::Single if members.len() > 1 => Err(format!(
+            "CLUSTER_MODE is off, but this disk belongs to a cluster of {}. Start it with CLUSTER_MODE=embedded, or \
+             make a new single node from a copy of its raft/ with \
+             `hellojohn cluster snapshot restore --from-dir DIR --data NEW`.",
+            members.join(", "),
+        )),
+        Mode::Single | Mode::Embedded(_) => Ok(()),
     }
 }
 
@@ -100,25 +128,12 @@ fn new_cluster(shared: &Shared) -> PromiseRequest {
     }
 }
 
-async fn run_raft(node: &Node, promise: &Promise) -> Result<Arc<Running>, String> {
+async fn run_raft(node: &Node, raft_id: u64) -> Result<Arc<Running>, String> {
     let shared = &node.shared;
-    let name = &shared.settings.name;
-    let raft_id = *promise.members.get(name).ok_or_else(|| {
-        let members: Vec<&str> = promise.members.keys().map(String::as_str).collect();
-        format!(
-            "NODE_ID {name} is not a member of this disk's cluster; its members are {}",
-            members.join(", ")
-        )
-    })?;
-    let running = Running::start(
-        &shared.settings,
-        &shared.raft_dir,
-        raft_id,
-        Arc::clone(&shared.dialer),
-        shared.views.clone(),
-    )
-    .await
-    .map_err(|e| e.to_string())?;
+    let network = PeerNetwork::new(raft_id, Arc::clone(&shared.dialer), Arc::clone(&shared.contacts));
+    let running = Running::start(&shared.settings, &shared.raft_dir, raft_id, network, shared.views.clone())
+        .await
+        .map_err(|e| e.to_string())?;
     let running = Arc::new(running);
     shared.running.store(Some(Arc::clone(&running)));
     let stop = shared.stop.clone();
@@ -128,14 +143,14 @@ async fn run_raft(node: &Node, promise: &Promise) -> Result<Arc<Running>, String
 
 /// As the former: collects every peer's durable promise, then initializes Raft. After a crash it goes on
 /// with the same cluster id.
-async fn found(shared: &Arc<Shared>, running: &Running, promise: &Promise) -> Result<(), String> {
+async fn found(shared: &Arc<Shared>, running: &Running, founding: &Founding) -> Result<(), String> {
     if running.raft.is_initialized().await.map_err(|e| e.to_string())? {
         return Ok(());
     }
     let request = PromiseRequest {
-        former: promise.former.clone(),
-        cluster_id: promise.cluster_id,
-        members: promise.members.clone(),
+        former: founding.former.clone(),
+        cluster_id: founding.cluster_id,
+        members: founding.members.clone(),
         probe: shared.probe(),
     };
     loop {
@@ -146,9 +161,9 @@ async fn found(shared: &Arc<Shared>, running: &Running, promise: &Promise) -> Re
         sleep(AGAIN).await;
     }
     let members: BTreeMap<u64, Member> =
-        promise.members.iter().map(|(name, id)| (*id, Member { name: name.clone() })).collect();
+        founding.members.iter().map(|(name, id)| (*id, Member { name: name.clone() })).collect();
     running.raft.initialize(members).await.map_err(|e| e.to_string())?;
-    tracing::info!(cluster_id = %promise.cluster_id, "cluster formed");
+    tracing::info!(cluster_id = %founding.cluster_id, "cluster formed");
     Ok(())
 }
 
@@ -166,24 +181,28 @@ async fn collect(shared: &Arc<Shared>, request: &PromiseRequest) -> Option<Strin
     if refusals.is_empty() { None } else { Some(refusals.join("; ")) }
 }
 
-/// Waits until the state says which cluster this is, and checks that it is the promised one. A leader says
-/// it first.
-async fn settle(shared: &Arc<Shared>, running: &Running, promise: &Promise) -> Result<(), String> {
+/// Waits until the state says which cluster this is and holds all that this disk knew to be committed, and
+/// checks that it is the right cluster. A leader says it first.
+async fn settle(
+    shared: &Arc<Shared>,
+    running: &Running,
+    cluster_id: Uuid,
+    founding: Option<&Founding>,
+) -> Result<(), String> {
     let mut views = shared.views.subscribe();
     loop {
         let formation = views.borrow_and_update().formation().cloned();
-        if let Some(formation) = formation
-            && running.caught_up()
-        {
-            if formation.cluster_id != promise.cluster_id {
+        match (formation, founding) {
+            (Some(formation), _) if formation.cluster_id != cluster_id => {
                 return Err(format!(
-                    "this disk belongs to cluster {}, but its log to cluster {}",
-                    promise.cluster_id, formation.cluster_id
+                    "this disk belongs to cluster {cluster_id}, but its log to cluster {}",
+                    formation.cluster_id
                 ));
             }
-            return shared.become_member().await;
+            (Some(_), _) if running.caught_up() => return Ok(()),
+            (Some(_), _) | (None, None) => {}
+            (None, Some(founding)) => declare(shared, running, founding).await,
         }
-        declare(shared, running, promise).await;
         tokio::select! {
             changed = views.changed() => changed.map_err(|e| e.to_string())?,
             () = sleep(AGAIN) => {}
@@ -192,34 +211,39 @@ async fn settle(shared: &Arc<Shared>, running: &Running, promise: &Promise) -> R
 }
 
 /// If this node leads a cluster that does not know its own id yet, proposes it.
-async fn declare(shared: &Shared, running: &Running, promise: &Promise) {
-    let unnamed = shared.views.load().formation().is_none();
-    if !unnamed || running.metrics().state != openraft::ServerState::Leader {
+async fn declare(shared: &Shared, running: &Running, founding: &Founding) {
+    if running.metrics().state != openraft::ServerState::Leader {
         return;
     }
     let envelope = Envelope {
         at: shared.settings.now.now(),
         actor: "system".to_owned(),
-        request_id: format!("form-{}", promise.cluster_id),
+        request_id: format!("form-{}", founding.cluster_id),
         ip: None,
         precondition: None,
         idempotency: None,
-        command: Command::FormCluster { cluster_id: promise.cluster_id, members: promise.members.clone() },
+        command: Command::FormCluster { cluster_id: founding.cluster_id, members: founding.members.clone() },
     };
     if let Err(error) = running.proposals.propose(envelope).await {
         tracing::info!(%error, "the cluster's id is not in the log yet, trying again");
     }
 }
 
-/// Resolves when Raft or its storage has failed.
+/// Resolves when Raft or its log has failed.
 async fn watch_storage(running: &Running) -> Result<(), String> {
     let mut metrics = running.raft.metrics();
-    let stopped = metrics.wait_for(|m| m.running_state.is_err()).await;
-    match stopped {
-        Ok(metrics) => match &metrics.running_state {
-            Err(fatal) => Err(fatal.to_string()),
-            Ok(()) => Ok(()),
+    let mut log = running.log.fatal();
+    tokio::select! {
+        stopped = metrics.wait_for(|m| m.running_state.is_err()) => match stopped {
+            Ok(metrics) => match &metrics.running_state {
+                Err(fatal) => Err(fatal.to_string()),
+                Ok(()) => Ok(()),
+            },
+            Err(_) => Err("raft has gone".to_owned()),
         },
-        Err(_) => Err("raft has gone".to_owned()),
+        failed = log.wait_for(Option::is_some) => match failed {
+            Ok(error) => Err(error.as_ref().map_or_else(String::new, ToString::to_string)),
+            Err(_) => Err("the log has gone".to_owned()),
+        },
     }
 }

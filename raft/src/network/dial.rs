@@ -190,6 +190,10 @@ impl Dialer {
         };
         let tcp = TcpStream::connect(&binding.address).await.map_err(|e| failed("connecting to", &e))?;
         tcp.set_nodelay(true).map_err(|e| failed("connecting to", &e))?;
+        let reached = tcp.peer_addr().map_err(|e| failed("connecting to", &e))?;
+        if !self.security.allows(reached.ip()) {
+            return Err(failed("connecting to", &"not a loopback address; set RAFT_TLS_ENABLE=1"));
+        }
         let mut stream =
             stream::connect(&self.security, tcp, name).await.map_err(|e| failed("TLS with", &e))?;
 

@@ -204,7 +204,7 @@ mod tests {
         let mut bytes = Vec::new();
         let frame = Frame::control(Tag::Hello, Bytes::from(payload));
         write_frame(&mut bytes, frame, HELLO_LIMIT, Duration::from_secs(1)).await.unwrap();
-        let golden = b"\0\0\0\x6c\x01\0\0\0\0\
+        let golden = b"\0\0\0\x66\x01\0\0\0\0\
             {\"v\":1,\"min_v\":1,\"from\":\"n1\",\"to\":\"n2\",\"cluster_id\":\"c-1\",\
             \"software\":\"0.1.0\",\"formats\":{\"log\":1}}";
         assert_eq!(String::from_utf8_lossy(&bytes), String::from_utf8_lossy(golden));

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::backoff::BackoffPolicy;
 use super::client::{CallError, PeerClient};
+use super::contacts::Contacts;
 use super::dial::Dialer;
 use super::rpc::{RpcFailure, RpcKind, decode_json, encode_json};
 
@@ -49,13 +50,15 @@ struct Lanes {
 pub struct PeerNetwork {
     own_id: u64,
     dialer: Arc<Dialer>,
+    contacts: Arc<Contacts>,
     lanes: HashMap<String, Arc<Lanes>>,
 }
 
 impl PeerNetwork {
-    /// The network of the member with raft id `own_id`. Connects to nobody yet.
-    pub fn new(own_id: u64, dialer: Arc<Dialer>) -> Self {
-        Self { own_id, dialer, lanes: HashMap::new() }
+    /// The network of the member with raft id `own_id`. Connects to nobody yet; notes in `contacts` who
+    /// answers.
+    pub fn new(own_id: u64, dialer: Arc<Dialer>, contacts: Arc<Contacts>) -> Self {
+        Self { own_id, dialer, contacts, lanes: HashMap::new() }
     }
 }
 
@@ -76,7 +79,13 @@ where
                 snapshot: dialer.client(name),
             })
         });
-        PeerLink { own_id: self.own_id, target, lanes: Arc::clone(lanes), backoff: dialer.limits().backoff }
+        PeerLink {
+            own_id: self.own_id,
+            target,
+            contacts: Arc::clone(&self.contacts),
+            lanes: Arc::clone(lanes),
+            backoff: dialer.limits().backoff,
+        }
     }
 }
 
@@ -85,6 +94,7 @@ where
 pub struct PeerLink {
     own_id: u64,
     target: u64,
+    contacts: Arc<Contacts>,
     lanes: Arc<Lanes>,
     backoff: BackoffPolicy,
 }
@@ -106,6 +116,9 @@ impl PeerLink {
             Ok(payload) => lane.call(kind, payload, within).await,
             Err(failure) => Err(CallError::Remote(failure)),
         };
+        if answer.is_ok() {
+            self.contacts.heard(lane.name());
+        }
         let decoded = answer.and_then(|answer| {
             serde_json::from_slice::<Result<Res, RaftError<u64, E>>>(&answer)
                 .map_err(|error| CallError::BadAnswer(error.to_string()))

@@ -122,11 +122,15 @@ impl PeerServer {
     /// tasks have ended when it returns.
     pub async fn shutdown(mut self, within: Duration) {
         self.stop.cancel();
-        if timeout(within, &mut self.accepting).await.is_err() {
-            self.abort.cancel();
-            if let Err(error) = (&mut self.accepting).await {
-                tracing::error!(%error, "peer listener failed");
+        let ended = match timeout(within, &mut self.accepting).await {
+            Ok(ended) => ended,
+            Err(_elapsed) => {
+                self.abort.cancel();
+                (&mut self.accepting).await
             }
+        };
+        if let Err(error) = ended {
+            tracing::error!(%error, "peer listener failed");
         }
     }
 }
@@ -144,14 +148,11 @@ async fn listen(addr: &str, security: &Security) -> io::Result<TcpListener> {
 }
 
 fn listen_on(addr: SocketAddr, security: &Security) -> io::Result<TcpListener> {
-    match security {
-        Security::PlainLoopback if !addr.ip().is_loopback() => {
-            return Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "not a loopback address, and peers are not protected by TLS; set RAFT_TLS_ENABLE=1",
-            ));
-        }
-        Security::Tls(_) | Security::PlainLoopback | Security::PlainAnywhere => {}
+    if !security.allows(addr.ip()) {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "not a loopback address, and peers are not protected by TLS; set RAFT_TLS_ENABLE=1",
+        ));
     }
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A restarted node takes its port back while old connections are still in TIME_WAIT.

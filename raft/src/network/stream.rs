@@ -1,5 +1,6 @@
 //! One byte stream between two nodes, with TLS or without.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
@@ -25,6 +26,14 @@ impl Security {
         match self {
             Self::Tls(tls) => Some(tls),
             Self::PlainLoopback | Self::PlainAnywhere => None,
+        }
+    }
+
+    /// Whether peers may be spoken to over this address (S110).
+    pub(super) fn allows(&self, ip: IpAddr) -> bool {
+        match self {
+            Self::Tls(_) | Self::PlainAnywhere => true,
+            Self::PlainLoopback => ip.is_loopback(),
         }
     }
 }

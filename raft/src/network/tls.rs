@@ -288,7 +288,10 @@ fn check_leaf(
         webpki::Error::RequiredEkuNotFoundContext(_) => {
             "the certificate lacks extended key usage serverAuth or clientAuth; a node needs both".to_owned()
         }
-        webpki::Error::UnknownIssuer => "the certificate was not issued by RAFT_TLS_CA".to_owned(),
+        // The second is an issuer of the same name with another key.
+        webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
+            "the certificate was not issued by RAFT_TLS_CA".to_owned()
+        }
         webpki::Error::CaUsedAsEndEntity => {
             "this is a CA certificate; put the node's own certificate first".to_owned()
         }

@@ -37,3 +37,13 @@ pub(crate) fn log_id(term: u64, index: u64) -> LogId<u64> {
 pub(crate) fn note(term: u64, index: u64, text: impl Into<String>) -> Entry<Notes> {
     Entry { log_id: log_id(term, index), payload: EntryPayload::Normal(Note(text.into())) }
 }
+
+/// The entry that `log_writer` puts at `index`: its content follows from the index, so that a reader can
+/// tell a wrong one.
+pub(crate) fn numbered(index: u64, payload: usize) -> Entry<Notes> {
+    let mut text = format!("{index}:");
+    while text.len() < payload {
+        text.push(char::from(b'a' + u8::try_from((index + text.len() as u64 / 7) % 26).unwrap_or(0)));
+    }
+    note(1, index, text)
+}

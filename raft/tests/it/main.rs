@@ -1,5 +1,9 @@
 //! Tests of the replication layer from outside.
 
+mod cluster;
 mod log;
 mod log_types;
+mod power_cut;
+mod process;
 mod snapshot;
+mod syscalls;

@@ -21,6 +21,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::lifecycle::Shutdown;
+use crate::config::Http;
+use crate::config::value::net::ListenAddr;
 use connection::Serving;
 
 /// Connections that the kernel queues for us while the cap is reached.
@@ -56,13 +58,25 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The limits of every HTTP listener (`HTTP_*`).
+    pub fn from_config(http: &Http) -> Self {
+        Self {
+            header_timeout: http.read_header_timeout,
+            idle_timeout: http.idle_timeout,
+            max_header_bytes: http.max_header_bytes,
+            ..Self::default()
+        }
+    }
+}
+
 /// A listener to be: where, under which setting's name, with or without TLS.
 #[derive(Debug, Clone)]
 pub struct ListenerSettings {
     /// The setting that `addr` comes from, for error texts: `SERVER_ADDR`, `METRICS_ADDR`, …
     pub setting: &'static str,
-    /// `host:port` or `:port` (all interfaces).
-    pub addr: String,
+    /// Where to listen.
+    pub addr: ListenAddr,
     /// TLS, from [`super::tls::server_config`].
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// The limits.
@@ -72,14 +86,6 @@ pub struct ListenerSettings {
 /// Why a listener cannot be opened. Names the setting, the address and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// The text is not an address.
-    #[error("{setting}: `{addr}` is not an address to listen on; use host:port or :port")]
-    Address {
-        /// The setting.
-        setting: &'static str,
-        /// Its value.
-        addr: String,
-    },
     /// Another process listens there.
     #[error(
         "{setting}: {addr} is in use by another process; stop that process or set {setting} to a free port"
@@ -88,15 +94,18 @@ pub enum BindError {
         /// The setting.
         setting: &'static str,
         /// Its value.
-        addr: SocketAddr,
+        addr: ListenAddr,
     },
     /// The system refuses.
-    #[error("{setting}: cannot listen on {addr}: {source}")]
+    #[error(
+        "{setting}: cannot listen on {addr}: {source}; \
+         set {setting} to an address of this machine and a port that this user may open"
+    )]
     Io {
         /// The setting.
         setting: &'static str,
         /// Its value.
-        addr: String,
+        addr: ListenAddr,
         /// Why.
         source: io::Error,
     },
@@ -115,15 +124,14 @@ impl Listener {
     /// # Errors
     /// See [`BindError`].
     pub async fn bind(settings: ListenerSettings) -> Result<Self, BindError> {
-        let io_error =
-            |source| BindError::Io { setting: settings.setting, addr: settings.addr.clone(), source };
-        let addr = resolve(&settings).await?;
-        let socket = open(addr).map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => BindError::InUse { setting: settings.setting, addr },
-            _ => io_error(source),
-        })?;
-        let socket = TcpListener::from_std(socket).map_err(io_error)?;
-        Ok(Self { socket, settings })
+        let (setting, addr) = (settings.setting, settings.addr.clone());
+        match open_any(&settings.addr).await {
+            Ok(socket) => Ok(Self { socket, settings }),
+            Err(source) if source.kind() == io::ErrorKind::AddrInUse => {
+                Err(BindError::InUse { setting, addr })
+            }
+            Err(source) => Err(BindError::Io { setting, addr, source }),
+        }
     }
 
     /// The address that was really bound (port 0 is replaced).
@@ -169,31 +177,27 @@ impl Listener {
     }
 }
 
-async fn resolve(settings: &ListenerSettings) -> Result<SocketAddr, BindError> {
-    let not_an_address = || BindError::Address { setting: settings.setting, addr: settings.addr.clone() };
-    if let Some(port) = settings.addr.strip_prefix(':') {
-        let port = port.parse().map_err(|_| not_an_address())?;
-        return Ok(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port));
-    }
-    let mut found = tokio::net::lookup_host(&settings.addr).await.map_err(|_| not_an_address())?;
-    found.next().ok_or_else(not_an_address)
-}
-
-/// `:port` listens on both families; where the system has no IPv6, on IPv4.
-fn open(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
-    match open_one(addr) {
-        Err(error) if addr.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && no_ipv6(&error) => {
-            open_one(SocketAddr::from(([0, 0, 0, 0], addr.port())))
+/// Opens the first of the address's candidates that this machine has.
+async fn open_any(addr: &ListenAddr) -> io::Result<TcpListener> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for candidate in addr.candidates() {
+        let found = match tokio::net::lookup_host(candidate).await {
+            Ok(found) => found,
+            Err(error) => {
+                last = error;
+                continue;
+            }
+        };
+        for socket_addr in found {
+            match open_one(socket_addr).and_then(TcpListener::from_std) {
+                Ok(socket) => return Ok(socket),
+                // Taken on one family is taken: to listen on the other alone would surprise.
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
+                Err(error) => last = error,
+            }
         }
-        opened => opened,
     }
-}
-
-fn no_ipv6(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error().map(nix::errno::Errno::from_raw),
-        Some(nix::errno::Errno::EAFNOSUPPORT | nix::errno::Errno::EADDRNOTAVAIL)
-    )
+    Err(last)
 }
 
 fn open_one(addr: SocketAddr) -> io::Result<std::net::TcpListener> {

@@ -14,6 +14,9 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::*;
+use crate::config::Secret;
+use crate::config::value::net::Host;
+use crate::config::value::pem::{PemKind, PemSource};
 use crate::http::edge::Connection;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -27,7 +30,7 @@ struct Running {
 }
 
 async fn start(router: Router, limits: Limits, tls: Option<Arc<rustls::ServerConfig>>) -> Running {
-    let settings = ListenerSettings { setting: "SERVER_ADDR", addr: "127.0.0.1:0".into(), tls, limits };
+    let settings = ListenerSettings { setting: "SERVER_ADDR", addr: ListenAddr::loopback(0), tls, limits };
     let listener = Listener::bind(settings).await.unwrap();
     let addr = listener.local_addr().unwrap();
     let shutdown = Shutdown::default();
@@ -228,30 +231,31 @@ async fn beyond_the_cap_connections_wait_until_one_closes() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_and_a_bad_address_name_the_setting_and_the_remedy() {
+async fn a_port_in_use_or_an_address_of_another_machine_names_the_setting_and_the_remedy() {
     let server = start(hello(), Limits::default(), None).await;
-    let bind = async |addr: &str| {
-        let settings = ListenerSettings {
-            setting: "SERVER_ADDR",
-            addr: addr.to_owned(),
-            tls: None,
-            limits: Limits::default(),
-        };
+    let bind = async |addr: ListenAddr| {
+        let settings =
+            ListenerSettings { setting: "SERVER_ADDR", addr, tls: None, limits: Limits::default() };
         Listener::bind(settings).await.map(drop).unwrap_err().to_string()
     };
-    let text = bind(&server.addr.to_string()).await;
-    assert!(text.contains("SERVER_ADDR") && text.contains("in use") && text.contains("free port"), "{text}");
-    for bad in ["", "8080", ":", ":x", ":99999", "host.invalid:80"] {
-        let text = bind(bad).await;
-        assert!(text.starts_with("SERVER_ADDR") && text.contains("host:port"), "{text}");
+    for host in [Some(Host::Ip([127, 0, 0, 1].into())), Some(Host::Name("localhost".into())), None] {
+        let text = bind(ListenAddr { host, port: server.addr.port() }).await;
+        assert!(text.contains("SERVER_ADDR") && text.contains("in use"), "{text}");
+        assert!(text.contains("free port"), "{text}");
     }
+    let text = bind(ListenAddr { host: Some(Host::Ip([192, 0, 2, 1].into())), port: 0 }).await;
+    assert!(text.starts_with("SERVER_ADDR: cannot listen on 192.0.2.1:0"), "{text}");
     server.stop().await;
 }
 
 #[tokio::test]
 async fn a_bare_port_listens_on_ipv4_too() {
-    let settings =
-        ListenerSettings { setting: "SERVER_ADDR", addr: ":0".into(), tls: None, limits: Limits::default() };
+    let settings = ListenerSettings {
+        setting: "SERVER_ADDR",
+        addr: ListenAddr { host: None, port: 0 },
+        tls: None,
+        limits: Limits::default(),
+    };
     let listener = Listener::bind(settings).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_ok());
@@ -259,10 +263,9 @@ async fn a_bare_port_listens_on_ipv4_too() {
 
 fn certificate() -> (Arc<rustls::ServerConfig>, TlsConnector) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let (cert, key) = (dir.path().join("c"), dir.path().join("k"));
-    std::fs::write(&cert, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let pem = |text: String, kind| PemSource::Inline(Secret::new(text)).load(kind).unwrap();
+    let cert = pem(made.cert.pem(), PemKind::Certificates);
+    let key = pem(made.signing_key.serialize_pem(), PemKind::PrivateKey);
     let mut roots = RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -315,7 +318,7 @@ async fn a_listener_is_a_task_of_the_process() {
     use crate::boot::lifecycle::{Exit, Lifecycle};
     let settings = ListenerSettings {
         setting: "SERVER_ADDR",
-        addr: "127.0.0.1:0".into(),
+        addr: ListenAddr::loopback(0),
         tls: None,
         limits: Limits::default(),
     };

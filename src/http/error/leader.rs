@@ -6,129 +6,51 @@
 use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
-use url::{Host, Url};
+
+use crate::config::Cluster;
+use crate::config::cluster::WriteMode;
+use crate::config::value::url::BaseUrl;
 
 /// The prefix of the only routes that are ever redirected.
 const ADMIN: &str = "/v1/admin";
 /// The query parameter by which a caller asks for a redirect; it is not carried into the `Location`.
 const PARAMETER: &str = "leader_redirect";
 
-/// Whether a follower answers 409 until it is asked (`CLUSTER_WRITE_MODE=reject`) or redirects unasked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum RedirectMode {
-    /// 409, and 307 only when asked.
-    #[default]
-    WhenAsked,
-    /// 307 where the leader is mapped and allowed, else 409.
-    Always,
-}
-
-/// Why an entry of `LEADER_REDIRECTS` or `LEADER_REDIRECT_ALLOWED_HOSTS` is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidRedirect {
-    /// The address is not a bare origin.
-    #[error(
-        "LEADER_REDIRECTS: {node}: `{url}` must be http(s)://host[:port] without user, path, query or fragment"
-    )]
-    Url {
-        /// The node the entry is for.
-        node: String,
-        /// The text as configured.
-        url: String,
-    },
-    /// The host entry is not a host with an optional port.
-    #[error("LEADER_REDIRECT_ALLOWED_HOSTS: `{0}` must be host or host:port")]
-    Host(String),
-}
-
-/// The address of a node's HTTP side: scheme, host and port, nothing else.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Origin {
-    secure: bool,
-    host: Host<String>,
-    port: u16,
-    text: String,
-}
-
-impl Origin {
-    fn parse(text: &str) -> Option<Self> {
-        let url = Url::parse(text).ok()?;
-        let secure = match url.scheme() {
-            "https" => true,
-            "http" => false,
-            _ => return None,
-        };
-        let bare = matches!(url.path(), "" | "/")
-            && url.query().is_none()
-            && url.fragment().is_none()
-            && url.username().is_empty()
-            && url.password().is_none();
-        let host = url.host()?.to_owned();
-        let port = url.port_or_known_default()?;
-        bare.then(|| Self { secure, host, port, text: url.origin().ascii_serialization() })
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct AllowedHost {
-    host: Host<String>,
-    port: Option<u16>,
-}
-
-impl AllowedHost {
-    fn parse(text: &str) -> Option<Self> {
-        // The port is split off by hand: as a URL, `host:80` would lose its default port.
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') && !host.is_empty() => {
-                let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
-                (host, Some(digits.then(|| port.parse().ok()).flatten()?))
-            }
-            _ => (text, None),
-        };
-        Some(Self { host: Host::parse(host).ok()?, port })
-    }
-}
-
-/// `LEADER_REDIRECTS`, `LEADER_REDIRECT_ALLOWED_HOSTS` and the write mode, checked.
-#[derive(Debug, Clone, Default)]
+/// Where callers are sent for each leader: `LEADER_REDIRECTS` cut down to the allowed hosts.
+#[derive(Debug, Clone)]
 pub struct LeaderRedirects {
-    origins: BTreeMap<String, Origin>,
-    allowed: Vec<AllowedHost>,
-    mode: RedirectMode,
+    targets: BTreeMap<String, BaseUrl>,
+    mode: WriteMode,
+}
+
+impl Default for LeaderRedirects {
+    /// Nobody is sent anywhere.
+    fn default() -> Self {
+        Self::new([], WriteMode::Reject)
+    }
 }
 
 impl LeaderRedirects {
-    /// Checks the entries `(node name, http(s)://host[:port])` and the hosts `host[:port]`.
-    ///
-    /// # Errors
-    /// Names the setting and the entry that is not acceptable.
-    pub fn new<'a>(
-        redirects: impl IntoIterator<Item = (&'a str, &'a str)>,
-        allowed_hosts: impl IntoIterator<Item = &'a str>,
-        mode: RedirectMode,
-    ) -> Result<Self, InvalidRedirect> {
-        let mut origins = BTreeMap::new();
-        for (node, url) in redirects {
-            let origin = Origin::parse(url)
-                .ok_or_else(|| InvalidRedirect::Url { node: node.to_owned(), url: url.to_owned() })?;
-            origins.insert(node.to_owned(), origin);
-        }
-        let allowed = allowed_hosts
-            .into_iter()
-            .map(|host| AllowedHost::parse(host).ok_or_else(|| InvalidRedirect::Host(host.to_owned())))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { origins, allowed, mode })
+    /// From addresses that are mapped **and** allowed.
+    pub fn new(targets: impl IntoIterator<Item = (String, BaseUrl)>, mode: WriteMode) -> Self {
+        Self { targets: targets.into_iter().collect(), mode }
     }
 
-    /// The configured address of `node`, if its host is allowed and it is no step down from https.
-    fn origin_for(&self, node: &str, secure: bool) -> Option<&Origin> {
-        let origin = self.origins.get(node)?;
-        let allowed = self.allowed.is_empty()
-            || self
-                .allowed
-                .iter()
-                .any(|entry| entry.host == origin.host && entry.port.is_none_or(|port| port == origin.port));
-        (allowed && (origin.secure || !secure)).then_some(origin)
+    /// The configured redirects; a target outside `LEADER_REDIRECT_ALLOWED_HOSTS` is not among them.
+    pub fn from_config(cluster: &Cluster) -> Self {
+        let embedded = cluster.embedded.as_ref();
+        let targets = embedded.into_iter().flat_map(|embedded| {
+            embedded
+                .leader_redirects
+                .keys()
+                .filter_map(|node| Some((node.as_str().to_owned(), embedded.redirect_to(node)?.clone())))
+        });
+        Self::new(targets, cluster.write_mode)
+    }
+
+    /// The address of `node`, unless it would be a step down from https.
+    fn target(&self, node: &str, secure: bool) -> Option<&BaseUrl> {
+        self.targets.get(node).filter(|target| target.is_https() || !secure)
     }
 }
 
@@ -167,13 +89,13 @@ pub fn follower_answer(redirects: &LeaderRedirects, leader: &str, asked: &Asked<
     if !is_admin_path(asked.path) {
         return FollowerAnswer::Conflict { url: None };
     }
-    let Some(origin) = redirects.origin_for(leader, asked.secure) else {
+    let Some(target) = redirects.target(leader, asked.secure) else {
         return FollowerAnswer::Conflict { url: None };
     };
-    let url = origin.text.clone();
+    let url = target.as_str().to_owned();
     let wanted = match redirects.mode {
-        RedirectMode::Always => true,
-        RedirectMode::WhenAsked => asked.header == Some("1") || asks_by_query(asked.query),
+        WriteMode::Redirect => true,
+        WriteMode::Reject => asked.header == Some("1") || asks_by_query(asked.query),
     };
     if !wanted {
         return FollowerAnswer::Conflict { url: Some(url) };

@@ -3,7 +3,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
-use crate::http::error::leader::{LeaderRedirects, RedirectMode};
+use crate::config::cluster::WriteMode;
+use crate::config::value::url::BaseUrl;
+use crate::http::error::leader::LeaderRedirects;
 use crate::http::extract::JsonBody;
 use crate::http::testing::{FakeGate, edge_with, request, send};
 use crate::http::{EdgeSettings, Surface};
@@ -21,8 +23,9 @@ fn follower() -> Arc<FakeGate> {
 }
 
 fn settings() -> EdgeSettings {
-    let redirects = LeaderRedirects::new([("n1", "http://one.test:8081")], [], RedirectMode::WhenAsked);
-    EdgeSettings { redirects: redirects.unwrap(), ..EdgeSettings::default() }
+    let target = BaseUrl::parse("http://one.test:8081").unwrap();
+    let redirects = LeaderRedirects::new([("n1".to_owned(), target)], WriteMode::Reject);
+    EdgeSettings { redirects, ..EdgeSettings::default() }
 }
 
 fn router(gate: Arc<FakeGate>) -> axum::Router {

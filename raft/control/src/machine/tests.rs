@@ -1,1 +1,10 @@
+//! Behaviour of the machine, one file a kind of document.
 
+mod clients;
+mod cluster;
+mod key_rotation;
+mod keys;
+mod preconditions;
+mod scopes;
+mod support;
+mod tenants;

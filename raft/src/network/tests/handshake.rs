@@ -61,7 +61,7 @@ async fn a_server_of_another_ca_is_refused() {
     let server = serve(pem.security("n2").0, &echo).await;
     let dialer = dialer(ours.issue("n1").security("n1").0, &book(&server));
     let reason = unreachable(&dialer.client("n2")).await;
-    assert!(reason.contains("UnknownIssuer"), "{reason}");
+    assert!(reason.contains("invalid peer certificate"), "{reason}");
     assert_eq!(echo.admitted(), 0);
 }
 
@@ -85,6 +85,35 @@ async fn a_client_that_claims_the_name_of_another_node_is_refused() {
     let refusal = refused(&dialer.client("n2")).await;
     assert_eq!(refusal, Refusal::NameMismatch { claimed: "n1".to_owned(), expected: "n1".to_owned() });
     assert_eq!(echo.admitted(), 0);
+}
+
+/// The SAN must equal the name: TLS by itself is content with a wildcard.
+#[tokio::test]
+async fn a_wildcard_stands_for_no_node_in_either_direction() {
+    let (ca, echo) = (Authority::new(), Arc::new(Echo::default()));
+    let both_names = ["n9.hj.test", "*.hj.test"];
+    let wild = || ca.issue_for(&both_names, &BOTH, 2099).security("n9.hj.test").0;
+    let bind = async |security| {
+        let handler: Arc<dyn PeerHandler> = Arc::<Echo>::clone(&echo);
+        let (node, limits) = (local("n2.hj.test", None), ServerLimits::default());
+        PeerServer::bind("127.0.0.1:0", node, security, handler, limits).await.unwrap()
+    };
+    let call = async |server: &PeerServer, security| {
+        let address = server.local_addr().to_string();
+        let book = AddressBook::new(BTreeMap::from([("n2.hj.test".to_owned(), address)]));
+        let node = local("n1.hj.test", None);
+        refused(&Dialer::new(node, security, book, ClientLimits::default()).client("n2.hj.test")).await
+    };
+    let mismatch = |name: &str| Refusal::NameMismatch { claimed: name.to_owned(), expected: name.to_owned() };
+
+    let wild_server = bind(wild()).await;
+    let refusal = call(&wild_server, ca.issue("n1.hj.test").security("n1.hj.test").0).await;
+    assert_eq!(refusal, mismatch("n2.hj.test"));
+
+    let server = bind(ca.issue("n2.hj.test").security("n2.hj.test").0).await;
+    let before = echo.admitted();
+    assert_eq!(call(&server, wild()).await, mismatch("n1.hj.test"));
+    assert_eq!(echo.admitted(), before);
 }
 
 #[tokio::test]
@@ -220,4 +249,24 @@ async fn raft_traffic_without_a_cluster_id_is_refused_but_a_probe_is_not() {
     node.set_cluster_id(Some("c".to_owned()));
     assert_eq!(vote().await.unwrap(), "v");
     assert_eq!(echo.admitted(), 2, "the new identity said hello anew");
+}
+
+#[tokio::test]
+async fn a_node_that_joins_another_cluster_ends_the_connections_of_this_one() {
+    let echo = Arc::new(Echo::default());
+    let handler: Arc<dyn PeerHandler> = Arc::<Echo>::clone(&echo);
+    let node = local("n2", None);
+    let (security, limits) = (Security::PlainLoopback, ServerLimits::default());
+    let server = PeerServer::bind("127.0.0.1:0", Arc::clone(&node), security, handler, limits).await.unwrap();
+    let client = dialer(Security::PlainLoopback, &book(&server)).client("n2");
+    assert_eq!(ask(&client, "hi").await.unwrap(), "hi");
+    node.set_cluster_id(Some("other".to_owned()));
+    let error = ask(&client, "lost").await.unwrap_err();
+    assert!(
+        matches!(&error, CallError::Disconnected { reason } if reason.contains("cluster other")),
+        "{error}"
+    );
+    eventually("the client is out", async || matches!(ask(&client, "hi").await, Err(CallError::Refused(_))))
+        .await;
+    assert_eq!(echo.seen.lock().unwrap().len(), 1, "only the first request was carried out");
 }

@@ -41,7 +41,7 @@ fn an_expired_or_early_certificate_is_refused() {
     let pem = Authority::new().issue_as("n1", &BOTH, 2020);
     let expired = pem.at(now()).unwrap_err();
     assert!(matches!(&expired, TlsError::Certificate(text) if text.contains("expired")), "{expired}");
-    let early = pem.at(Timestamp::from_secs(1)).unwrap_err();
+    let early = pem.at(Timestamp::from_secs(600_000_000)).unwrap_err();
     assert!(matches!(&early, TlsError::Certificate(text) if text.contains("clock")), "{early}");
 }
 
@@ -90,7 +90,7 @@ fn the_own_certificate_must_carry_the_own_name() {
     let error = PeerTls::new(ca.issue("n2").material(), "n1", None).unwrap_err().to_string();
     assert!(error.contains("SAN DNS:n1") && error.contains("n2"), "{error}");
     assert!(PeerTls::new(ca.issue("cluster.test").material(), "n1", Some("cluster.test")).is_ok());
-    let wildcard = PeerTls::new(ca.issue("*.test").material(), "n1.test", None);
+    let wildcard = PeerTls::new(ca.issue("*.hj.test").material(), "n1.hj.test", None);
     assert!(matches!(wildcard.unwrap_err(), TlsError::Certificate(_)));
     let unusable = PeerTls::new(ca.issue("n1").material(), "node one", None).unwrap_err();
     assert!(matches!(unusable, TlsError::Name { .. }), "{unusable}");

@@ -76,7 +76,12 @@ impl Authority {
     }
 
     fn issue_as(&self, san: &str, usages: &[ExtendedKeyUsagePurpose], last_year: i32) -> Pem {
-        let mut params = CertificateParams::new(vec![san.to_owned()]).unwrap();
+        self.issue_for(&[san], usages, last_year)
+    }
+
+    fn issue_for(&self, sans: &[&str], usages: &[ExtendedKeyUsagePurpose], last_year: i32) -> Pem {
+        let sans: Vec<_> = sans.iter().map(|&san| san.to_owned()).collect();
+        let mut params = CertificateParams::new(sans).unwrap();
         params.extended_key_usages = usages.to_vec();
         params.not_before = date_time_ymd(2000, 1, 1);
         params.not_after = date_time_ymd(last_year, 1, 1);

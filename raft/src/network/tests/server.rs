@@ -151,6 +151,35 @@ async fn plain_tcp_stays_on_loopback_unless_allowed() {
     }
 }
 
+/// S110, the other direction: nothing is said unprotected to another machine.
+#[tokio::test]
+async fn plain_tcp_dials_loopback_only() {
+    let Some(outside) = address_beyond_loopback() else {
+        eprintln!("skipped: this machine has no address beside loopback");
+        return;
+    };
+    let echo = Arc::new(Echo::default());
+    let handler: Arc<dyn PeerHandler> = Arc::<Echo>::clone(&echo);
+    let (node, limits) = (local("n2", Some("c")), ServerLimits::default());
+    let anywhere = Security::PlainAnywhere;
+    let server =
+        PeerServer::bind(&format!("{outside}:0"), node, anywhere.clone(), handler, limits).await.unwrap();
+    let error = ask(&dialer(Security::PlainLoopback, &book(&server)).client("n2"), "hi").await.unwrap_err();
+    assert!(error.to_string().contains("RAFT_TLS_ENABLE"), "{error}");
+    assert_eq!(echo.admitted(), 0);
+    assert_eq!(ask(&dialer(anywhere, &book(&server)).client("n2"), "hi").await.unwrap(), "hi");
+}
+
+/// The address from which this machine would reach the outside; nothing is sent.
+fn address_beyond_loopback() -> Option<std::net::Ipv4Addr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    match socket.local_addr().ok()? {
+        std::net::SocketAddr::V4(v4) if !v4.ip().is_loopback() => Some(*v4.ip()),
+        std::net::SocketAddr::V4(_) | std::net::SocketAddr::V6(_) => None,
+    }
+}
+
 #[tokio::test]
 async fn an_unknown_kind_is_a_failure_and_not_an_end() {
     let echo = Arc::new(Echo::default());

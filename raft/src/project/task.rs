@@ -1,0 +1,184 @@
+//! The task that decides when the worker runs: at once when the view changed, from time to time to compare,
+//! and again after a failure, less and less often.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hellojohn_control::View;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::engine::{Clock, Engine, Summary};
+use super::index;
+use super::pass::Depth;
+use super::progress::Progress;
+use super::status::Board;
+use super::worker::{Gone, Worker};
+
+/// Every tenth scan reads all bytes, the others only what has another stamp.
+const SCANS_PER_FULL: u32 = 10;
+/// Rest between two runs: entries that come meanwhile share the fsyncs of the next one.
+const REST: Duration = Duration::from_millis(25);
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(5);
+/// Without a step for this long the disk counts as hung.
+const STALL: Duration = Duration::from_secs(30);
+/// How long the end waits for the file that is being written.
+pub(super) const CLOSE: Duration = Duration::from_secs(5);
+
+/// What the task shares with its handles.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) board: Board,
+    pub(super) enabled: watch::Sender<bool>,
+    pub(super) rescan: Notify,
+    pub(super) stop: CancellationToken,
+}
+
+/// See the module.
+pub(super) struct Task {
+    pub(super) root: PathBuf,
+    pub(super) clock: Clock,
+    pub(super) scan_interval: Duration,
+    pub(super) views: watch::Receiver<Arc<View>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) progress: Arc<Progress>,
+}
+
+/// Why the task woke up.
+enum Wake {
+    Stop,
+    View,
+    Scan,
+    Rescan,
+}
+
+/// When what is due.
+struct Agenda {
+    next_scan: Instant,
+    scans: u32,
+    failures: u32,
+}
+
+impl Task {
+    pub(super) async fn run(mut self, worker: Worker) {
+        let mut worker = worker;
+        if self.enabled().await {
+            let mut agenda = Agenda { next_scan: Instant::now() + self.scan_interval, scans: 0, failures: 0 };
+            let mut scan = Some(Depth::Bytes);
+            while let Some(summary) = self.work(&mut worker, scan).await {
+                agenda.failures = if self.shared.board.note(&summary) { 0 } else { agenda.failures + 1 };
+                scan = match self.wait(&agenda).await {
+                    Wake::Stop => break,
+                    Wake::View => None,
+                    Wake::Rescan => Some(Depth::Bytes),
+                    Wake::Scan => Some(self.scheduled(&mut agenda)),
+                };
+            }
+        }
+        self.progress.stop();
+        if timeout(CLOSE, worker.close()).await.is_err() {
+            tracing::warn!("the disk does not answer: left the projection of files behind unfinished");
+        }
+    }
+
+    async fn enabled(&self) -> bool {
+        let mut enabled = self.shared.enabled.subscribe();
+        tokio::select! {
+            biased;
+            () = self.shared.stop.cancelled() => false,
+            enabled = enabled.wait_for(|enabled| *enabled) => enabled.is_ok(),
+        }
+    }
+
+    fn scheduled(&self, agenda: &mut Agenda) -> Depth {
+        agenda.next_scan = Instant::now() + self.scan_interval;
+        agenda.scans = agenda.scans.wrapping_add(1);
+        if agenda.scans.is_multiple_of(SCANS_PER_FULL) { Depth::Bytes } else { Depth::Stamps }
+    }
+
+    /// One run with the newest view; `None` when the end was asked for.
+    async fn work(&mut self, worker: &mut Worker, scan: Option<Depth>) -> Option<Summary> {
+        let view = Arc::clone(&self.views.borrow_and_update());
+        let run = match worker.begin(view, scan) {
+            Ok(answered) => self.answer(answered).await,
+            Err(Gone) => Err(Gone),
+        };
+        match run {
+            Ok(summary) => summary,
+            Err(Gone) => Some(self.replace(worker)),
+        }
+    }
+
+    async fn answer(&self, mut answered: oneshot::Receiver<Summary>) -> Result<Option<Summary>, Gone> {
+        let mut steps = self.progress.steps();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shared.stop.cancelled() => return Ok(None),
+                answer = timeout(STALL, &mut answered) => match answer {
+                    Ok(answer) => return answer.map(Some).map_err(|_| Gone),
+                    Err(_) if self.progress.steps() == steps => {
+                        self.shared.board.degrade("the disk below CONTROL_PLANE_FS_ROOT does not answer");
+                    }
+                    Err(_) => steps = self.progress.steps(),
+                },
+            }
+        }
+    }
+
+    /// A new thread that compares everything, after the old one panicked.
+    fn replace(&self, worker: &mut Worker) -> Summary {
+        let mut summary = Summary::default();
+        summary.report.errors = 1;
+        summary.report.error = Some("the projector's thread ended unexpectedly".to_owned());
+        match self.start_worker() {
+            Ok(new) => *worker = new,
+            Err(error) => {
+                summary.report.error = Some(format!("cannot start the projector's thread: {error}"));
+            }
+        }
+        summary
+    }
+
+    /// A thread that knows nothing but the persisted index.
+    pub(super) fn start_worker(&self) -> io::Result<Worker> {
+        let persisted = index::read(&self.root)?;
+        let engine = Engine::new(self.root.clone(), Arc::clone(&self.clock), persisted);
+        Worker::start(engine, Arc::clone(&self.progress))
+    }
+
+    async fn wait(&mut self, agenda: &Agenda) -> Wake {
+        let failed = agenda.failures > 0;
+        let now = Instant::now();
+        let next_scan = if failed { now + self.backoff(agenda.failures) } else { agenda.next_scan };
+        let rested = now + REST;
+        let view = async {
+            sleep_until(rested).await;
+            if self.views.changed().await.is_err() {
+                // Nobody applies entries any more; the files stay watched until the end.
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.shared.stop.cancelled() => Wake::Stop,
+            () = self.shared.rescan.notified() => Wake::Rescan,
+            () = sleep_until(next_scan) => if failed { Wake::View } else { Wake::Scan },
+            () = view, if !failed => Wake::View,
+        }
+    }
+
+    /// 100 ms doubled with each failure up to 5 s, less a part of up to a half that the clock picks, so that
+    /// nodes on one shared disk do not knock at the same time.
+    fn backoff(&self, failures: u32) -> Duration {
+        let whole = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(6)).min(LAST_RETRY);
+        let half = whole / 2;
+        let spread = u64::try_from(half.as_millis()).unwrap_or(u64::MAX).max(1);
+        let part = (self.clock)().wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31) % spread;
+        half + Duration::from_millis(part)
+    }
+}

@@ -1,0 +1,236 @@
+//! Three whole nodes in one process: forming, replication, loss of a node. Real TCP, real disks.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use hellojohn_control::documents::TenantPatch;
+use hellojohn_control::{Command, Envelope, Issuer, Slug, Timestamp};
+use hellojohn_raft::{EmbeddedSettings, KeyFingerprints, Mode, Node, NowFn, ProposeError, Settings, Timers};
+
+fn free_addr() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test gives its nodes the real time")]
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
+}
+
+fn settings(name: &str, root: &Path, nodes: &BTreeMap<String, String>) -> Settings {
+    Settings {
+        name: name.to_owned(),
+        mode: Mode::Embedded(EmbeddedSettings {
+            bind: nodes[name].parse().unwrap(),
+            nodes: nodes.clone(),
+            bootstrap: false,
+            allow_plaintext: false,
+            tls: None,
+        }),
+        root: root.to_owned(),
+        issuer: Issuer::new("http://localhost:8080"),
+        fingerprints: KeyFingerprints { signing: "s".to_owned(), secretbox: "b".to_owned() },
+        timers: Timers {
+            heartbeat: Duration::from_millis(50),
+            election_min: Duration::from_millis(150),
+            election_max: Duration::from_millis(450),
+        },
+        snapshot_every: 50,
+        max_log_bytes: 1 << 20,
+        write_timeout: Duration::from_secs(2),
+        scan_interval: Duration::from_secs(30),
+        now: NowFn(Arc::new(now)),
+    }
+}
+
+struct Cluster {
+    dir: tempfile::TempDir,
+    nodes: BTreeMap<String, String>,
+    running: BTreeMap<String, Node>,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        let nodes = ["n1", "n2", "n3"].map(|n| (n.to_owned(), free_addr().to_string())).into();
+        Self { dir: tempfile::tempdir().unwrap(), nodes, running: BTreeMap::new() }
+    }
+
+    async fn start(&mut self, name: &str) {
+        let root = self.dir.path().join(name);
+        std::fs::create_dir_all(&root).unwrap();
+        let node = Node::start(settings(name, &root, &self.nodes)).await.unwrap();
+        self.running.insert(name.to_owned(), node);
+    }
+
+    async fn start_all(&mut self) {
+        for name in ["n1", "n2", "n3"] {
+            self.start(name).await;
+        }
+    }
+
+    async fn leader(&self) -> String {
+        let mut found = None;
+        wait_until("a leader", || {
+            found = self.running.iter().find(|(_, n)| n.may_lead().is_ok()).map(|(name, _)| name.clone());
+            found.is_some()
+        })
+        .await;
+        found.unwrap()
+    }
+
+    async fn put(&self, slug: &str) -> u64 {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let leader = self.leader().await;
+            match self.running[&leader].propose(put_tenant(slug)).await {
+                Ok(written) => return written.index,
+                Err(error) if Instant::now() < deadline => eprintln!("{leader}: {error}"),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    async fn stop(&mut self, name: &str) {
+        self.running.remove(name).unwrap().shutdown().await;
+    }
+}
+
+fn put_tenant(slug: &str) -> Envelope {
+    Envelope {
+        at: now(),
+        actor: "test".to_owned(),
+        request_id: "r".to_owned(),
+        ip: None,
+        precondition: None,
+        idempotency: None,
+        command: Command::PutTenant {
+            slug: Slug::parse(slug).unwrap(),
+            patch: TenantPatch::default(),
+            new_keys: Vec::new(),
+        },
+    }
+}
+
+async fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited too long for {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for top in ["tenants", "keys"] {
+        let mut dirs = vec![root.join(top)];
+        while let Some(dir) = dirs.pop() {
+            for entry in std::fs::read_dir(&dir).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    dirs.push(path);
+                } else {
+                    let name = path.strip_prefix(root).unwrap().display().to_string();
+                    files.insert(name, std::fs::read(&path).unwrap());
+                }
+            }
+        }
+    }
+    files
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_form_replicate_and_project_the_same_files() {
+    let mut cluster = Cluster::new();
+    cluster.start_all().await;
+    let index = cluster.put("acme").await;
+    for (name, node) in &cluster.running {
+        assert!(node.wait_applied(index, Duration::from_secs(5)).await, "{name}");
+        let mut status = node.status().await;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while status.fs.projected_index < index || status.waiting.is_some() {
+            assert!(Instant::now() < deadline, "{name} {status:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            status = node.status().await;
+        }
+        assert!(status.raft.quorum_ok, "{status:?}");
+    }
+    let trees: Vec<_> = cluster.running.keys().map(|name| tree(&cluster.dir.path().join(name))).collect();
+    assert!(trees[0].contains_key("tenants/acme/tenant.yaml"), "{:?}", trees[0].keys());
+    assert_eq!(trees[0], trees[1]);
+    assert_eq!(trees[1], trees[2]);
+    let hashes: Vec<_> = cluster.running.values().map(|n| n.state_hash().unwrap().1).collect();
+    assert_eq!(hashes[0], hashes[1]);
+    assert_eq!(hashes[1], hashes[2]);
+    for name in ["n1", "n2", "n3"] {
+        cluster.stop(name).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_go_on_after_the_leader_is_gone_and_it_returns_as_follower() {
+    let mut cluster = Cluster::new();
+    cluster.start_all().await;
+    cluster.put("a").await;
+    let old = cluster.leader().await;
+    cluster.stop(&old).await;
+    for i in 0..200 {
+        cluster.put(&format!("t{i}")).await;
+    }
+    let index = cluster.put("z").await;
+    cluster.start(&old).await;
+    assert!(cluster.running[&old].wait_applied(index, Duration::from_secs(20)).await);
+    let hashes: Vec<_> = cluster.running.values().map(|n| n.state_hash().unwrap()).collect();
+    assert!(hashes.windows(2).all(|pair| pair[0] == pair[1]), "{hashes:?}");
+    for name in ["n1", "n2", "n3"] {
+        cluster.stop(name).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_nodes_restart_with_everything_that_was_acknowledged() {
+    let mut cluster = Cluster::new();
+    cluster.start_all().await;
+    for i in 0..120 {
+        cluster.put(&format!("t{i}")).await;
+    }
+    for name in ["n1", "n2", "n3"] {
+        cluster.stop(name).await;
+    }
+    cluster.start_all().await;
+    let index = cluster.put("last").await;
+    for node in cluster.running.values() {
+        assert!(node.wait_applied(index, Duration::from_secs(10)).await);
+        assert_eq!(node.view().tenants().len(), 121);
+    }
+    for name in ["n1", "n2", "n3"] {
+        cluster.stop(name).await;
+    }
+}
+
+/// Spec promise 5.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_of_three_fresh_nodes_wait_say_why_and_form_when_the_third_comes() {
+    let mut cluster = Cluster::new();
+    cluster.start("n1").await;
+    cluster.start("n2").await;
+    let node = cluster.running["n1"].clone();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let status = node.status().await;
+        if status.waiting.as_deref().is_some_and(|why| why.contains("n3")) {
+            assert_eq!(status.raft.state, "Forming");
+            break;
+        }
+        assert!(Instant::now() < deadline, "{status:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(matches!(node.propose(put_tenant("a")).await, Err(ProposeError::Unavailable)));
+    cluster.start("n3").await;
+    cluster.put("a").await;
+    for name in ["n1", "n2", "n3"] {
+        cluster.stop(name).await;
+    }
+}
