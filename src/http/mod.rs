@@ -5,11 +5,14 @@
 //! rendered in one place (`error`), in two dialects. May import `service` and below; must never hold a
 //! decision of its own, and no handler is served except through a `Surface`.
 
+pub mod admin;
+pub mod auth;
 pub mod bearer;
 pub mod edge;
 pub mod error;
 pub mod extract;
 pub mod json;
+pub mod me;
 pub mod middleware;
 pub mod plane;
 pub mod request_id;

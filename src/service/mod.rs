@@ -16,6 +16,6 @@ pub mod user_store;
 pub mod write_context;
 
 pub use code::Code;
-pub use error::{Error, FieldError, Payload, RateLimit};
+pub use error::{Error, FieldError, Payload, RateLimit, Result};
 pub use principal::{AdminAuthorizer, LeaderGate, Principal, UserAuthorizer};
 pub use write_context::{Precondition, WriteContext};

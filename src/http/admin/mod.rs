@@ -1,0 +1,3 @@
+//! `/v1/admin`: what administrators do.
+
+pub mod user_store;
