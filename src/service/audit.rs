@@ -1,12 +1,15 @@
 //! Security events as JSON log lines (spec §10): who did what to whom, from where, with which outcome.
 //!
-//! Written through `tracing` under the target `audit`, which no log level switches off. Must never be handed a
+//! Written through `tracing` under the target `audit`, at level info. Must never be handed a
 //! password, a token or an e-mail address: a person is named by the account's id, and somebody who is nobody
 //! here by nothing at all.
 
 use std::net::IpAddr;
 
 use hellojohn_control::Slug;
+use uuid::Uuid;
+
+use crate::domain::user::UserId;
 
 /// Where a request comes from, for the record of what it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,9 +72,9 @@ pub struct Event<'a> {
     /// In which tenant.
     pub tenant: &'a Slug,
     /// The account that acted, where it is known.
-    pub actor: Option<String>,
+    pub actor: Option<UserId>,
     /// What was acted upon: an account, a session.
-    pub target: Option<String>,
+    pub target: Option<Uuid>,
     /// The client that it was done through.
     pub client_id: Option<&'a str>,
 }
@@ -90,8 +93,9 @@ pub fn record(requester: &Requester, event: &Event<'_>) {
         outcome,
         reason,
         tenant = event.tenant.as_str(),
-        actor = event.actor,
-        subject = event.target,
+        actor = event.actor.map(tracing::field::display),
+        // The log line's own `target` is the name of this kind of lines.
+        object = event.target.map(tracing::field::display),
         client_id = event.client_id,
         ip = %requester.ip,
         user_agent = requester.user_agent,

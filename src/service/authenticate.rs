@@ -164,15 +164,12 @@ fn verify(view: &View, bearer: &str, now: Timestamp) -> Result<Verified> {
     let peek = peek_unverified(bearer).map_err(refuse)?;
     let slug = peek.tid.as_deref().and_then(|tid| Slug::parse(tid).ok());
     let slug = slug.ok_or_else(|| invalid("the token names no tenant"))?;
-    let entry = view.tenant(&slug).cloned().ok_or_else(|| invalid("the token names an unknown tenant"))?;
+    let entry = view.tenant(&slug).ok_or_else(|| invalid("the token names an unknown tenant"))?;
     let global = peek.iss == view.global_issuer();
-    let ring: &KeyRing = if global {
-        view.global_keys()
-    } else if peek.iss == view.issuer_of(&entry) {
-        &entry.keys
-    } else {
+    if !global && peek.iss != view.issuer_of(entry) {
         return Err(refuse(TokenError::WrongIssuer));
-    };
+    }
+    let ring: &KeyRing = if global { view.global_keys() } else { &entry.keys };
     let find = keys_of(|kid| ring.get(kid.as_str()).map(AsRef::as_ref));
     let expect = Expect { issuer: &peek.iss, audience: None, tenant: Some(slug.as_str()) };
     let claims = verify_access(bearer, &find, now, &expect).map_err(refuse)?;
@@ -180,7 +177,7 @@ fn verify(view: &View, bearer: &str, now: Timestamp) -> Result<Verified> {
     if !claims.aud.contains(&claims.client_id) {
         return Err(refuse(TokenError::WrongAudience));
     }
-    Ok(Verified { claims, entry, global })
+    Ok(Verified { claims, entry: Arc::clone(entry), global })
 }
 
 /// The person behind a principal.

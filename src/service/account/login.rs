@@ -52,7 +52,7 @@ impl AccountService {
             action: Action::Login,
             outcome,
             tenant: &credentials.tenant,
-            actor: user.map(|user| user.id.to_string()),
+            actor: user.map(|user| user.id),
             target: None,
             client_id: Some(credentials.client_id.as_str()),
         };

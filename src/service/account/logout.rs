@@ -82,8 +82,8 @@ fn ended(requester: &Requester, tenant: &Slug, user: UserId, session: FamilyId) 
             action: Action::Logout,
             outcome: Outcome::Ok,
             tenant,
-            actor: Some(user.to_string()),
-            target: Some(session.to_string()),
+            actor: Some(user),
+            target: Some(session.0),
             client_id: None,
         },
     );

@@ -30,8 +30,8 @@ impl AccountService {
                 action: Action::LogoutAll,
                 outcome: Outcome::Ok,
                 tenant: &person.tenant,
-                actor: Some(person.user.to_string()),
-                target: Some(person.user.to_string()),
+                actor: Some(person.user),
+                target: Some(person.user.0),
                 client_id: principal.client_id.as_deref(),
             },
         );

@@ -5,7 +5,7 @@
 //! answer; the reason is in the log.
 
 use hellojohn_control::documents::Client;
-use hellojohn_control::{ClientId, ScopeName, Slug, TenantEntry, Timestamp, View};
+use hellojohn_control::{ClientId, ScopeName, Slug, TenantEntry, Timestamp};
 
 use super::place::{PASSWORD, admit};
 use super::session::{AMR_PASSWORD, may_refresh};
@@ -39,9 +39,8 @@ pub struct Exchange {
 /// Why a token is dead: for the log, never for the answer.
 type Dead = &'static str;
 
-/// One exchange: who presents what, by which view, when.
+/// One exchange: who presents what, and when.
 struct Case<'a> {
-    view: &'a View,
     entry: &'a TenantEntry,
     token: &'a OpaqueToken,
     presented: &'a Presented,
@@ -83,13 +82,13 @@ impl AccountService {
         let presented = found.map_err(|error| refused(&error))?.ok_or_else(|| dead("unknown token"))?;
         // Read when the locks are held: whoever waited for them is judged by the time after the wait.
         let now = self.0.clock.now();
-        let case = Case { view: &view, entry, token: &token, presented: &presented, now };
+        let case = Case { entry, token: &token, presented: &presented, now };
         let event = Event {
             action: Action::Refresh,
             outcome: Outcome::Ok,
             tenant: token.tenant(),
-            actor: Some(presented.family.user_id.to_string()),
-            target: Some(presented.family.id.to_string()),
+            actor: Some(presented.family.user_id),
+            target: Some(presented.family.id.0),
             client_id: Some(presented.family.client_id.as_str()),
         };
         let repeated = match self.judge(&mut work, &case).await? {

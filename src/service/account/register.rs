@@ -68,8 +68,8 @@ impl AccountService {
             action: Action::Register,
             outcome: Outcome::Ok,
             tenant: &input.tenant,
-            actor: Some(user.id.to_string()),
-            target: Some(user.id.to_string()),
+            actor: Some(user.id),
+            target: Some(user.id.0),
             client_id: Some(input.client_id.as_str()),
         };
         if let Err(error) = work.users().insert(&user).await {
