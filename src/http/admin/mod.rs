@@ -1,4 +1,5 @@
-//! Administration of the control plane: tenants, clients, scopes and keys (EP100-EP106, EP109, EP110).
+//! Administration of the control plane: tenants, clients, scopes and keys (EP100-EP106, EP109, EP110), and their
+//! user databases (EP107, EP108).
 //!
 //! Handlers extract, call one service function and map its answer. Must never answer with a sealed value or the
 //! hash of a secret: documents leave through the types of `shown`, which cannot hold one.
@@ -11,6 +12,7 @@ mod ping;
 mod scopes;
 mod shown;
 mod tenants;
+mod user_store;
 
 use axum::extract::FromRef;
 
@@ -55,6 +57,7 @@ where
         .route(Post, ROTATE, Control, Admin, keys::rotate_tenant)
         .route(Get, "/v1/admin/keys", Control, Admin, keys::list_global)
         .route(Post, "/v1/admin/keys/rotate", Control, Admin, keys::rotate_global)
+        .merge(user_store::surface())
 }
 
 #[cfg(test)]

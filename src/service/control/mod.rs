@@ -26,13 +26,15 @@ use crate::cluster::{ControlPlane, Origin, ProposeError, Sealing, Written};
 use crate::service::write_context::Precondition;
 use crate::service::{Code, Error, Result, WriteContext};
 
-/// How a rotation is done unless the request says otherwise.
-#[derive(Debug, Clone, Copy)]
+/// What the use cases need of the configuration.
+#[derive(Debug, Clone)]
 pub struct Defaults {
-    /// `KEY_ROTATION_GRACE_SECONDS`.
+    /// `KEY_ROTATION_GRACE_SECONDS`, unless the request says otherwise.
     pub grace_seconds: u32,
     /// How long to wait before a write is tried again elsewhere.
     pub retry_after: Duration,
+    /// `ADMIN_TENANTS`: their people may administer, so they have no database of their own.
+    pub admin_tenants: Arc<[Slug]>,
 }
 
 /// The use cases of the control plane. Cheap to clone.

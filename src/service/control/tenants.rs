@@ -30,6 +30,7 @@ impl ControlService {
         input: TenantInput,
     ) -> Result<(Arc<Tenant>, bool, u64)> {
         check(&input)?;
+        self.check_database(slug, &input)?;
         let wanted_algs = wanted_algs(&input);
         let wants_path = wants_path(&input);
         let patch = self.sealing.seal_patch(slug, input).map_err(errors::unsealable)?;
@@ -74,6 +75,20 @@ impl ControlService {
             }
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// Who runs a tenant's own database can make anybody anything in it, so a tenant whose people may administer
+    /// has none (spec §6).
+    fn check_database(&self, slug: &Slug, input: &TenantInput) -> Result<()> {
+        let store = input.settings.as_set().and_then(|settings| settings.user_store.as_set());
+        if store.is_some_and(|store| store.dsn.as_set().is_some()) && self.defaults.admin_tenants.contains(slug) {
+            return Err(Error::invalid_field(
+                "settings.userStore.dsn",
+                "admin_tenant",
+                "a tenant of ADMIN_TENANTS uses the global database and may not have one of its own",
+            ));
+        }
+        Ok(())
     }
 
     /// Keys that the tenant will need and does not have, made before the proposal and off its path.

@@ -5,4 +5,5 @@ pub mod maintenance;
 pub mod orphans;
 pub mod refresh_tokens;
 mod rows;
+pub mod standing;
 pub mod users;
