@@ -101,12 +101,7 @@ struct Inner {
 
 impl HealthService {
     /// The health of a node of these parts.
-    pub fn new(
-        plane: ControlPlane,
-        pools: Arc<Pools>,
-        keys: Arc<KeyOpener>,
-        schema: Arc<Schema>,
-    ) -> Self {
+    pub fn new(plane: ControlPlane, pools: Arc<Pools>, keys: Arc<KeyOpener>, schema: Arc<Schema>) -> Self {
         let (database, turn) = (ArcSwapOption::empty(), Semaphore::new(1));
         Self(Arc::new(Inner { plane, pools, keys, schema, database, turn }))
     }

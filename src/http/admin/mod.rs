@@ -59,6 +59,3 @@ where
         .route(Post, "/v1/admin/keys/rotate", Control, Admin, keys::rotate_global)
         .merge(user_store::surface())
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,9 +6,9 @@ use hellojohn_control::Slug;
 use super::answer::Document;
 use super::body::{self, Object};
 use super::shown::ShownTenant;
+use crate::http::ApiResult;
 use crate::http::extract::{JsonBody, Page, PageOf, Segment};
 use crate::http::read::Fresh;
-use crate::http::ApiResult;
 use crate::service::control::{ControlService, Deleted};
 use crate::service::user_store::UserStores;
 use crate::service::{Code, Error, WriteContext};
@@ -20,7 +20,10 @@ pub(super) async fn list(Fresh(view): Fresh, page: Page) -> ApiResult<Document<P
     Ok(Document::list(view.applied_index(), page.answer(items, |tenant| tenant.slug.as_str())))
 }
 
-pub(super) async fn get(Fresh(view): Fresh, Segment(slug): Segment<Slug>) -> ApiResult<Document<ShownTenant>> {
+pub(super) async fn get(
+    Fresh(view): Fresh,
+    Segment(slug): Segment<Slug>,
+) -> ApiResult<Document<ShownTenant>> {
     let entry = view.tenant(&slug).ok_or_else(|| Error::new(Code::TenantNotFound))?;
     let tenant = entry.tenant.as_ref();
     Ok(Document::at(view.applied_index(), tenant.revision, tenant.into()))

@@ -32,9 +32,13 @@ where
 
 /// The routes of the listener at `METRICS_ADDR`.
 pub fn metrics_surface() -> Surface<HealthState> {
-    Surface::new()
-        .route(Verb::Get, "/livez", Plane::User, Auth::Public, live)
-        .route(Verb::Get, "/metrics", Plane::User, Auth::Public, metrics)
+    Surface::new().route(Verb::Get, "/livez", Plane::User, Auth::Public, live).route(
+        Verb::Get,
+        "/metrics",
+        Plane::User,
+        Auth::Public,
+        metrics,
+    )
 }
 
 #[derive(Debug, Serialize)]

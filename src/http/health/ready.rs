@@ -54,7 +54,10 @@ struct Cluster<'a> {
     leader_redirects: &'a BTreeMap<String, String>,
 }
 
-pub(super) async fn ready(State(state): State<HealthState>, Query(asked): Query<Asked>) -> ApiResult<Response> {
+pub(super) async fn ready(
+    State(state): State<HealthState>,
+    Query(asked): Query<Asked>,
+) -> ApiResult<Response> {
     let wanted = match asked.role.as_deref() {
         None => Wanted::Any,
         Some("leader") => Wanted::Leader,

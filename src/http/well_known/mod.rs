@@ -67,7 +67,8 @@ async fn global_discovery(Fresh(view): Fresh) -> ApiResult<Rendered> {
 async fn tenant_discovery(Fresh(view): Fresh, Segment(slug): Segment<Slug>) -> ApiResult<Rendered> {
     has_keys(&view)?;
     let body = view.discovery_of(tenant(&view, &slug)?).ok_or_else(|| {
-        Error::new(Code::IssuerModeGlobal).detail("the tenant uses the global issuer; see /.well-known/openid-configuration")
+        Error::new(Code::IssuerModeGlobal)
+            .detail("the tenant uses the global issuer; see /.well-known/openid-configuration")
     })?;
     Ok(Rendered { index: view.applied_index(), body })
 }

@@ -114,8 +114,7 @@ fn has_none(stores: &UserStores, tenant: &Tenant) -> bool {
 
 async fn revoke_client(database: &Database, slug: &Slug, client: Uuid, now: Timestamp) -> Result<()> {
     let mut work = database.begin(slug).await.map_err(|error| refused(&error))?;
-    let revoked =
-        work.refresh_tokens().revoke_by_client(client, now, RevocationReason::ClientRevoked).await;
+    let revoked = work.refresh_tokens().revoke_by_client(client, now, RevocationReason::ClientRevoked).await;
     let families = revoked.map_err(|error| refused(&error))?;
     work.commit().await.map_err(|error| refused(&error))?;
     tracing::info!(target: "audit", action = "client.tokens.revoke", tenant = %slug, %client, families, "tokens revoked");
@@ -160,10 +159,8 @@ impl ControlService {
     async fn revoke_orphans_in(&self, database: &Database, only: Option<&Slug>) -> Result<()> {
         let mut after = None;
         loop {
-            let live = database
-                .live_clients(after.as_ref(), PORTION)
-                .await
-                .map_err(|error| refused(&error))?;
+            let live =
+                database.live_clients(after.as_ref(), PORTION).await.map_err(|error| refused(&error))?;
             let Some(last) = live.last().cloned() else { return Ok(()) };
             let view = self.view_not_older_than_now().await?;
             let now = self.plane.now();

@@ -40,11 +40,12 @@ impl Database {
         let (tenant, client) = after.map_or(("", Uuid::nil()), |pair| (pair.tenant.as_str(), pair.client));
         let mut lease = self.lease(NAME).await?;
         let query = sqlx::query_as(LIVE_CLIENTS).bind(tenant).bind(client).bind(limit);
-        let rows: Vec<(String, Uuid)> =
-            match timeout(OPERATION, query.fetch_all(lease.connection(NAME)?)).await {
-                Ok(rows) => rows.map_err(|error| Error::from_sqlx(NAME, &error))?,
-                Err(_) => return Err(Error::unavailable(Reason::TimedOut, NAME, "no answer within the limit")),
-            };
+        let rows: Vec<(String, Uuid)> = match timeout(OPERATION, query.fetch_all(lease.connection(NAME)?))
+            .await
+        {
+            Ok(rows) => rows.map_err(|error| Error::from_sqlx(NAME, &error))?,
+            Err(_) => return Err(Error::unavailable(Reason::TimedOut, NAME, "no answer within the limit")),
+        };
         lease.give_back();
         Ok(rows.into_iter().map(|(tenant, client)| LiveClient { tenant, client }).collect())
     }
