@@ -54,7 +54,8 @@ impl OpaqueToken {
         if text.len() > MAX_LEN {
             return Err(NotAToken);
         }
-        let (tenant, random) = text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('.')).ok_or(NotAToken)?;
+        let (tenant, random) =
+            text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('.')).ok_or(NotAToken)?;
         let tenant = Slug::parse(tenant).map_err(|_| NotAToken)?;
         let decoded = URL_SAFE_NO_PAD.decode(random).map(Zeroizing::new).map_err(|_| NotAToken)?;
         if decoded.len() == RANDOM_BYTES { Ok(Self { tenant, text: text.into() }) } else { Err(NotAToken) }

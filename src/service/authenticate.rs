@@ -107,7 +107,9 @@ impl Authenticator {
         let why = match &standing {
             Standing { denied: true, .. } => "the token is denied",
             Standing { session_live: false, .. } => "the session is over",
-            Standing { client_uuid, .. } if client_uuid.is_none() || *client_uuid != client => "the client is gone",
+            Standing { client_uuid, .. } if client_uuid.is_none() || *client_uuid != client => {
+                "the client is gone"
+            }
             Standing { status: Some(UserStatus::Active), .. } => return Ok((verified, standing)),
             Standing { status: Some(UserStatus::Disabled | UserStatus::Locked) | None, .. } => {
                 "the account is not active"
@@ -119,7 +121,11 @@ impl Authenticator {
     async fn administrator(&self, bearer: &str) -> Result<Principal> {
         let view = self.plane.view();
         if let Some(principal) = break_glass::verify(&view, bearer, self.clock.now())? {
-            tracing::warn!(actor = principal.actor(), jti = principal.token_id, "a break-glass token is used");
+            tracing::warn!(
+                actor = principal.actor(),
+                jti = principal.token_id,
+                "a break-glass token is used"
+            );
             return Ok(principal);
         }
         let (verified, standing) = self.live(bearer).await?;

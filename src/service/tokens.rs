@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hellojohn_control::documents::{Alg, Client, KeySet};
-use hellojohn_control::{ScopeName, Slug, Timestamp, TenantEntry, View};
+use hellojohn_control::{ScopeName, Slug, TenantEntry, Timestamp, View};
 use serde_json::{Map, Value, json};
 
 use super::{Code, Error, Result};
@@ -100,7 +100,12 @@ pub struct TokenIssuer {
 
 impl TokenIssuer {
     /// An issuer that opens signing keys with `keys`. `admin_tenants` is `ADMIN_TENANTS`.
-    pub fn new(keys: Arc<KeyOpener>, rng: Arc<dyn Rng>, lifetimes: Lifetimes, admin_tenants: Arc<[Slug]>) -> Self {
+    pub fn new(
+        keys: Arc<KeyOpener>,
+        rng: Arc<dyn Rng>,
+        lifetimes: Lifetimes,
+        admin_tenants: Arc<[Slug]>,
+    ) -> Self {
         Self { keys, rng, lifetimes, admin_tenants }
     }
 

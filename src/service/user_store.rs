@@ -89,8 +89,10 @@ impl UserStores {
 
     fn own_dsn(&self, tenant: &Tenant) -> Result<Option<Dsn>> {
         let Some(own) = &tenant.settings.user_store else { return Ok(None) };
-        let unusable = || Error::new(Code::TenantDbError).detail("the DSN of the tenant's user database is unusable");
-        let text = self.sealing.open_dsn(&tenant.slug, &own.dsn).map_err(|error| unusable().context(error))?;
+        let unusable =
+            || Error::new(Code::TenantDbError).detail("the DSN of the tenant's user database is unusable");
+        let text =
+            self.sealing.open_dsn(&tenant.slug, &own.dsn).map_err(|error| unusable().context(error))?;
         let text = std::str::from_utf8(text.expose()).map_err(|_| unusable().context("not UTF-8"))?;
         Ok(Some(Dsn::parse(text).map_err(|error| unusable().context(error))?))
     }

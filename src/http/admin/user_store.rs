@@ -19,9 +19,13 @@ where
 {
     const TEST: &str = "/v1/admin/tenants/{slug}/user-store/test-connection";
     const MIGRATE: &str = "/v1/admin/tenants/{slug}/user-store/migrate";
-    Surface::new()
-        .route(Verb::Post, TEST, Plane::User, Auth::Admin, test_connection)
-        .route(Verb::Post, MIGRATE, Plane::User, Auth::Admin, migrate)
+    Surface::new().route(Verb::Post, TEST, Plane::User, Auth::Admin, test_connection).route(
+        Verb::Post,
+        MIGRATE,
+        Plane::User,
+        Auth::Admin,
+        migrate,
+    )
 }
 
 #[derive(Debug, Serialize)]
@@ -53,6 +57,9 @@ async fn test_connection(
     Ok(Json(Tested { ok: true, server_version: tested.server_version, migrations, pending }))
 }
 
-async fn migrate(State(stores): State<UserStores>, Segment(slug): Segment<Slug>) -> ApiResult<Json<Migrated>> {
+async fn migrate(
+    State(stores): State<UserStores>,
+    Segment(slug): Segment<Slug>,
+) -> ApiResult<Json<Migrated>> {
     Ok(Json(Migrated { applied: stores.migrate(&slug).await? }))
 }

@@ -83,7 +83,8 @@ mod tests {
     fn a_tenant_overrides_only_the_rules_that_it_names() {
         let base = PasswordPolicy { require_digit: true, ..PasswordPolicy::default() };
         assert_eq!(policy_of(&base, None), base);
-        let own = PasswordRules { min_length: Some(12), require_digit: Some(false), ..PasswordRules::default() };
+        let own =
+            PasswordRules { min_length: Some(12), require_digit: Some(false), ..PasswordRules::default() };
         let merged = policy_of(&base, Some(&own));
         let expected = PasswordPolicy { min_length: 12, require_digit: false, ..base };
         assert_eq!(merged, expected);

@@ -115,7 +115,13 @@ impl AccountService {
     }
 
     /// After the right password: whether the account may be used, and its session.
-    async fn finish(&self, place: &Place, user: &User, typed: Password, verified: Verified) -> Result<TokenSet> {
+    async fn finish(
+        &self,
+        place: &Place,
+        user: &User,
+        typed: Password,
+        verified: Verified,
+    ) -> Result<TokenSet> {
         standing(user, self.0.clock.now())?;
         let renewed = if verified.needs_rehash { self.rehash(user, typed).await } else { None };
         let now = self.0.clock.now();

@@ -59,11 +59,14 @@ impl AccountService {
     async fn deny(&self, requester: &Requester, bearer: &SecretString) -> Result<()> {
         let Ok(person) = self.0.authenticator.read_person(bearer.expose()) else { return Ok(()) };
         let view = self.0.plane.view();
-        let Some(tenant) = view.tenant(&person.tenant).map(|entry| entry.tenant.as_ref()) else { return Ok(()) };
+        let Some(tenant) = view.tenant(&person.tenant).map(|entry| entry.tenant.as_ref()) else {
+            return Ok(());
+        };
         let Tenant { slug, .. } = tenant;
         let now = self.0.clock.now();
         let mut work = self.0.stores.begin(tenant).await?;
-        let revoked = work.refresh_tokens().revoke_family(person.session, now, RevocationReason::Logout).await;
+        let revoked =
+            work.refresh_tokens().revoke_family(person.session, now, RevocationReason::Logout).await;
         let revoked = revoked.map_err(|error| refused(&error))?;
         let denied = work.denied_jtis().insert(&person.token_id, person.expires_at).await;
         denied.map_err(|error| refused(&error))?;

@@ -163,7 +163,8 @@ impl AccountService {
         if let Err(error) = admit(entry, client, PASSWORD) {
             return Ok(Err(error.code().as_str()));
         }
-        let lost_offline = |had: &ScopeName| had.as_str() == OFFLINE && granted(entry, client, [had]).is_empty();
+        let lost_offline =
+            |had: &ScopeName| had.as_str() == OFFLINE && granted(entry, client, [had]).is_empty();
         if !may_refresh(client) || row.scope.iter().any(lost_offline) {
             return Ok(Err("grant_removed"));
         }

@@ -61,7 +61,8 @@ impl AccountService {
         let hash = self.0.hashes.hash(password).await.map_err(|error| unhashed(&error))?;
         let now = self.0.clock.now();
         let id = UserId(rng::uuid(self.0.rng.as_ref()));
-        let user = User { given_name, family_name, ..User::new(id, email, Some(PasswordHash::new(hash)), now) };
+        let user =
+            User { given_name, family_name, ..User::new(id, email, Some(PasswordHash::new(hash)), now) };
 
         let mut work = self.0.stores.begin(&place.entry.tenant).await?;
         let event = Event {

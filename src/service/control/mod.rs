@@ -81,7 +81,9 @@ fn origin(context: &WriteContext) -> Origin {
         ip: Some(context.client_ip),
         precondition: match context.precondition {
             Precondition::None | Precondition::Any => None,
-            Precondition::Revision(revision) => Some(hellojohn_control::Precondition::Revision(vec![revision])),
+            Precondition::Revision(revision) => {
+                Some(hellojohn_control::Precondition::Revision(vec![revision]))
+            }
             Precondition::Absent => Some(hellojohn_control::Precondition::Absent),
         },
     }

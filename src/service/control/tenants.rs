@@ -79,7 +79,9 @@ impl ControlService {
     /// has none (spec §6).
     fn check_database(&self, slug: &Slug, input: &TenantInput) -> Result<()> {
         let store = input.settings.as_set().and_then(|settings| settings.user_store.as_set());
-        if store.is_some_and(|store| store.dsn.as_set().is_some()) && self.defaults.admin_tenants.contains(slug) {
+        if store.is_some_and(|store| store.dsn.as_set().is_some())
+            && self.defaults.admin_tenants.contains(slug)
+        {
             return Err(Error::invalid_field(
                 "settings.userStore.dsn",
                 "admin_tenant",
@@ -97,7 +99,8 @@ impl ControlService {
         if !wants_path && !is_path {
             return Ok(Vec::new());
         }
-        let current = entry.map_or_else(|| vec![Alg::EdDsa], |entry| entry.tenant.settings.signing_algs.clone());
+        let current =
+            entry.map_or_else(|| vec![Alg::EdDsa], |entry| entry.tenant.settings.signing_algs.clone());
         algs.unwrap_or(&current)
             .iter()
             .filter(|alg| entry.is_none_or(|entry| entry.keys.active(**alg).is_none()))

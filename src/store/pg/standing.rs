@@ -45,8 +45,7 @@ impl UnitOfWork {
     pub async fn standing(&mut self, jti: &str, session: FamilyId, user: UserId) -> Result<Standing, Error> {
         const NAME: &str = "standing";
         let (connection, tenant, call) = self.call(NAME)?;
-        let query =
-            sqlx::query_as(STANDING).bind(tenant.as_str()).bind(jti).bind(session.0).bind(user.0);
+        let query = sqlx::query_as(STANDING).bind(tenant.as_str()).bind(jti).bind(session.0).bind(user.0);
         let row: Row = call.run(query.fetch_one(connection)).await?;
         let status = row.status.map(|status| status.parse::<UserStatus>()).transpose();
         Ok(Standing {

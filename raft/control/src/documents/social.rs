@@ -75,7 +75,9 @@ impl<S> SocialProviderPatch<S> {
             kind: self.kind,
             enabled: self.enabled,
             client_id: self.client_id,
-            client_secret: self.client_secret.try_map(|secret| f(SecretField::SocialClientSecret(name), secret))?,
+            client_secret: self
+                .client_secret
+                .try_map(|secret| f(SecretField::SocialClientSecret(name), secret))?,
             issuer: self.issuer,
             scopes: self.scopes,
         })
