@@ -56,7 +56,10 @@ async fn only_flagged_people_of_an_admin_tenant_administer() {
     assert_eq!(probe(&world, Some(&foreign.access)).await.refusal(), forbidden());
     assert_eq!(probe(&world, Some(&admin.access)).await.refusal(), allowed());
 
-    assert_eq!(payload(&admin.access)["custom"], json!({"urn:hellojohn:sys": {"is_admin": true, "roles": []}}));
+    assert_eq!(
+        payload(&admin.access)["custom"],
+        json!({"urn:hellojohn:sys": {"is_admin": true, "roles": []}})
+    );
     for tokens in [&user, &foreign] {
         assert_eq!(payload(&tokens.access).get("custom"), None, "only administrators have it");
     }
@@ -147,7 +150,8 @@ async fn break_glass_tokens_are_short_and_global() {
     let foreign_key = mint_break_glass(world.signing.clone(), &world.key(&own), &OsRng, &wanted);
     assert!(matches!(foreign_key, Err(MintError::Key(_))), "a tenant's key does not open as a global one");
     let unprintable = BreakGlass { subject: "a b\n", ..wanted };
-    let unprintable = mint_break_glass(world.signing.clone(), &world.key(&KeySet::Global), &OsRng, &unprintable);
+    let unprintable =
+        mint_break_glass(world.signing.clone(), &world.key(&KeySet::Global), &OsRng, &unprintable);
     assert!(matches!(unprintable, Err(MintError::Subject)));
 
     let good = minted(&world, MAX_LIFE).unwrap();

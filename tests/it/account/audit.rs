@@ -25,7 +25,8 @@ impl Write for Captured {
 fn capture() -> (Captured, tracing::subscriber::DefaultGuard) {
     let captured = Captured::default();
     let writer = captured.clone();
-    let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(move || writer.clone());
+    let layer =
+        tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(move || writer.clone());
     (captured, tracing::subscriber::set_default(tracing_subscriber::registry().with(layer)))
 }
 

@@ -26,7 +26,10 @@ async fn me_shows_the_account_and_what_the_token_says() {
     let tokens = world.session("acme", "ann@example.com").await;
     let answer = world.get("/v1/me", &tokens.access).await;
     assert_eq!(answer.status, 200);
-    assert_eq!((answer.header("cache-control"), answer.header("pragma")), (Some("no-store"), Some("no-cache")));
+    assert_eq!(
+        (answer.header("cache-control"), answer.header("pragma")),
+        (Some("no-store"), Some("no-cache"))
+    );
     let (json, claims) = (answer.json(), tokens.claims());
     assert_eq!(json["user"]["email"], "ann@example.com");
     assert_eq!(json["user"]["last_login_at"], "2027-01-15T08:00:00.000Z");
@@ -88,13 +91,20 @@ async fn forged_foreign_and_expired_tokens_are_refused() {
         ("other issuer", signed(AccessClaims { iss: "https://evil.example".to_owned(), ..claims.clone() })),
         ("path issuer", signed(AccessClaims { iss: format!("{ISSUER}/t/acme"), ..claims.clone() })),
         ("other audience", signed(AccessClaims { aud: vec!["api".to_owned()], ..claims.clone() })),
-        ("other user's session", signed(AccessClaims { sub: uuid::Uuid::nil().to_string(), ..claims.clone() })),
+        (
+            "other user's session",
+            signed(AccessClaims { sub: uuid::Uuid::nil().to_string(), ..claims.clone() }),
+        ),
         ("no session", signed(AccessClaims { sid: None, ..claims.clone() })),
-        ("unknown session", signed(AccessClaims { sid: Some(uuid::Uuid::nil().to_string()), ..claims.clone() })),
+        (
+            "unknown session",
+            signed(AccessClaims { sid: Some(uuid::Uuid::nil().to_string()), ..claims.clone() }),
+        ),
         ("a client's own token", signed(AccessClaims { sub: "web".to_owned(), sid: None, ..claims.clone() })),
-        ("unknown client", signed(AccessClaims {
-            client_id: "x".to_owned(), aud: vec!["x".to_owned()], ..claims.clone()
-        })),
+        (
+            "unknown client",
+            signed(AccessClaims { client_id: "x".to_owned(), aud: vec!["x".to_owned()], ..claims.clone() }),
+        ),
         ("not yet valid", signed(AccessClaims { nbf: claims.nbf + 61, ..claims.clone() })),
         ("expired", signed(AccessClaims { exp: claims.iat, ..claims.clone() })),
         ("break-glass", break_glass.expose().to_owned()),
@@ -152,7 +162,8 @@ async fn without_its_database_no_token_is_believed() {
     ] {
         let router = world.rebuilt(pools, &Choice::default());
         let refresh = json!({"refresh_token": tokens.refresh}).to_string();
-        let login = json!({"tenant_id": "acme", "client_id": "web", "email": "ann@example.com", "password": "x"});
+        let login =
+            json!({"tenant_id": "acme", "client_id": "web", "email": "ann@example.com", "password": "x"});
         for request in [
             call("GET", "/v1/me", Some(&tokens.access), ""),
             call("POST", "/v1/auth/refresh", None, &refresh),

@@ -8,7 +8,8 @@ use super::world::{Answer, Choice, ISSUER, PASSWORD, Tokens, World, part, payloa
 
 /// An answer without what differs by design.
 fn comparable(answer: &Answer) -> (u16, Value, Vec<String>) {
-    let mut headers: Vec<String> = answer.headers.iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
+    let mut headers: Vec<String> =
+        answer.headers.iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
     headers.sort();
     (answer.status.as_u16(), answer.json(), headers)
 }
@@ -76,7 +77,9 @@ async fn every_failure_has_the_same_answer_and_costs_the_same_work() {
     }
     world.sql("UPDATE users SET status = 'disabled' WHERE email = 'disabled@example.com'").await;
     world.sql("UPDATE users SET status = 'locked' WHERE email = 'locked@example.com'").await;
-    world.sql("UPDATE users SET locked_until = '2027-01-15T08:01:00Z' WHERE email = 'held@example.com'").await;
+    world
+        .sql("UPDATE users SET locked_until = '2027-01-15T08:01:00Z' WHERE email = 'held@example.com'")
+        .await;
     world.sql("UPDATE users SET password_hash = NULL WHERE email = 'no-password@example.com'").await;
     world.register("local", "elsewhere@example.com").await;
     let mut answers = Vec::new();

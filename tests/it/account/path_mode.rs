@@ -37,11 +37,8 @@ async fn a_tenant_key_is_good_for_its_own_tenant_only() {
     }
     let claims = world.session("acme", "ann@example.com").await.claims();
     let (acme, evil) = (KeySet::Tenant(slug("acme")), KeySet::Tenant(slug("evil")));
-    let named = |iss: &str, tid: &str| AccessClaims {
-        iss: iss.to_owned(),
-        tid: tid.to_owned(),
-        ..claims.clone()
-    };
+    let named =
+        |iss: &str, tid: &str| AccessClaims { iss: iss.to_owned(), tid: tid.to_owned(), ..claims.clone() };
     let (own, others) = (format!("{ISSUER}/t/acme"), format!("{ISSUER}/t/evil"));
     for (set, claims, status) in [
         (&acme, named(&own, "acme"), 200),

@@ -27,8 +27,16 @@ async fn a_new_account_is_answered_without_its_secrets() {
     assert_eq!(
         names,
         [
-            "created_at", "email", "email_verified", "family_name", "given_name", "id", "last_login_at", "locale",
-            "picture", "updated_at"
+            "created_at",
+            "email",
+            "email_verified",
+            "family_name",
+            "given_name",
+            "id",
+            "last_login_at",
+            "locale",
+            "picture",
+            "updated_at"
         ]
     );
     assert_eq!(json.as_object().unwrap().len(), 1, "no tokens unless REGISTER_AUTO_LOGIN is set");
@@ -46,7 +54,8 @@ async fn a_new_account_is_answered_without_its_secrets() {
 async fn camel_case_names_are_accepted_and_auto_login_answers_with_tokens() {
     let world =
         World::with(Choice { env: vec![("REGISTER_AUTO_LOGIN", "1".to_owned())], ..Choice::default() }).await;
-    let body = json!({"tenantId": "acme", "clientId": "web", "email": "ann@example.com", "password": PASSWORD});
+    let body =
+        json!({"tenantId": "acme", "clientId": "web", "email": "ann@example.com", "password": PASSWORD});
     let answer = world.post("/v1/auth/register", &body).await;
     assert_eq!(answer.status, 201, "{}", answer.text());
     let json = answer.json();

@@ -61,7 +61,8 @@ async fn a_tenant_with_its_own_database_uses_that_alone() {
     assert_eq!((&answer.json()["ok"], &answer.json()["migrations"]), (&json!(true), &json!("pending")));
     let pending = answer.json()["pending"].clone();
     // Before the migration nobody can be let in, and nobody is put anywhere else.
-    let body = json!({"tenant_id": "acme", "client_id": "web", "email": "a@b.example", "password": "long enough x"});
+    let body =
+        json!({"tenant_id": "acme", "client_id": "web", "email": "a@b.example", "password": "long enough x"});
     assert_eq!(world.post("/v1/auth/register", &body).await.refusal().0, 503);
     assert_eq!(ask(&world, "acme", "migrate").await.json(), json!({"applied": pending}));
     assert_eq!(ask(&world, "acme", "migrate").await.json(), json!({"applied": 0}));
@@ -71,7 +72,8 @@ async fn a_tenant_with_its_own_database_uses_that_alone() {
     assert_eq!(world.refresh(&tokens.refresh).await.status, 200);
     assert_eq!(world.count("SELECT count(*) FROM users").await, 0, "none of them in the global database");
     let mut connection = own.connection().await;
-    let people: i64 = sqlx::query_scalar("SELECT count(*) FROM users").fetch_one(&mut connection).await.unwrap();
+    let people: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM users").fetch_one(&mut connection).await.unwrap();
     assert_eq!(people, 1);
     // A dead database of one tenant is no other tenant's trouble.
     use_database(&world, "acme", "postgres://app:x@127.0.0.1:1/app?sslmode=disable").await;

@@ -96,7 +96,8 @@ impl World {
         let params = HashParams::new(8, choice.iterations.unwrap_or(1), 1).unwrap();
         let limits = PoolLimits { workers: 2, queue: 256 };
         let hashes = Arc::new(HashPool::start(params, limits, Arc::new(OsRng)).unwrap());
-        let parts = Assembly { clock: &clock, plane: &plane, sealing: &sealing, signing: &signing, hashes: &hashes };
+        let parts =
+            Assembly { clock: &clock, plane: &plane, sealing: &sealing, signing: &signing, hashes: &hashes };
         let (state, router) = parts.assemble(pools, &choice);
         let world = Self { clock, router, state, hashes, plane, sealing, signing, node, db, _root: root };
         world.furnish().await;
@@ -272,11 +273,8 @@ impl Assembly<'_> {
 }
 
 fn config(choice: &Choice) -> Config {
-    let fixed = [
-        ("SIGNING_MASTER_KEY", SIGNING),
-        ("SECRETBOX_MASTER_KEY", SECRETBOX),
-        ("JWT_ISSUER", ISSUER),
-    ];
+    let fixed =
+        [("SIGNING_MASTER_KEY", SIGNING), ("SECRETBOX_MASTER_KEY", SECRETBOX), ("JWT_ISSUER", ISSUER)];
     let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
     let chosen = choice.env.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     let env: BTreeMap<String, String> = fixed.chain(chosen).collect();
@@ -353,7 +351,10 @@ impl Answer {
     pub(super) fn errors(&self) -> Vec<String> {
         let json = self.json();
         let errors = json["errors"].as_array().cloned().unwrap_or_default();
-        errors.iter().map(|error| format!("{}: {}", text_of(error, "field"), text_of(error, "code"))).collect()
+        errors
+            .iter()
+            .map(|error| format!("{}: {}", text_of(error, "field"), text_of(error, "code")))
+            .collect()
     }
 }
 
