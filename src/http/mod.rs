@@ -11,13 +11,16 @@ pub mod bearer;
 pub mod edge;
 pub mod error;
 pub mod extract;
+pub mod health;
 pub mod json;
 pub mod me;
 pub mod middleware;
 pub mod plane;
+pub mod read;
 pub mod request_id;
 pub mod router;
 pub mod state;
+pub mod well_known;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::domain::clock::Clock;
 use crate::domain::rng::Rng;
+use crate::http::health::HealthState;
 use crate::service::account::AccountService;
 use crate::service::control::ControlService;
 use crate::service::user_store::UserStores;
@@ -21,6 +22,8 @@ pub struct AppState {
     pub stores: UserStores,
     /// The configuration of this node; its secrets are redacted in `Debug` and are no business of a handler.
     pub settings: Arc<Config>,
+    /// How this node is doing.
+    pub health: HealthState,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

@@ -10,6 +10,7 @@ pub mod break_glass;
 pub mod code;
 pub mod control;
 pub mod error;
+pub mod health;
 pub mod principal;
 pub mod tokens;
 pub mod user_store;

@@ -3,15 +3,19 @@
 //! Owns validation that needs more than the document itself, the making of keys and secrets before a proposal,
 //! and the words in which a refusal is told. The replicated machine has the last word on every document.
 
+mod cleanup;
 mod clients;
 mod errors;
+mod gate;
 mod keys;
 mod scopes;
+mod sweep;
 mod tenants;
 
+pub use cleanup::{Cleanup, Deleted, TokenRevoker};
 pub use clients::PutClient;
 pub use keys::{Activate, Rotated, Rotation};
-pub use tenants::{Cleanup, TenantInput};
+pub use tenants::TenantInput;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hellojohn_control::documents::{Alg, IssuerMode, NewKey, Patch, Tenant, TenantPatch};
 use hellojohn_control::{Command, Outcome, Reject, Slug};
 
+use super::cleanup::{Deleted, TokenRevoker, attempt};
 use super::{ControlService, errors, origin, unexpected};
 use crate::cluster::ProposeError;
 use crate::crypto::secret::SecretString;
@@ -13,15 +14,6 @@ use crate::store::dsn::Dsn;
 
 /// A merge patch of a tenant as a caller sends it: secrets are plaintext that has not been sealed yet.
 pub type TenantInput = TenantPatch<SecretString>;
-
-/// Whether what a deletion leaves behind in the user database is gone already (spec §13.12).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cleanup {
-    /// It is.
-    Done,
-    /// The database did not answer; a job repeats it. Nothing that was left behind works any more.
-    Pending,
-}
 
 /// How often a write is tried again when the state changed between making a key and using it.
 const KEY_ATTEMPTS: usize = 3;
@@ -62,15 +54,25 @@ impl ControlService {
         Err(Error::internal("the tenant's settings kept changing while its keys were being made"))
     }
 
-    /// Removes a tenant with its clients, scopes and keys; answers with the log index.
+    /// Removes a tenant with its clients, scopes and keys, then revokes the refresh tokens of its people.
     ///
     /// # Errors
     /// `tenant_not_found`, `precondition_failed`, and the cluster's refusals.
-    pub async fn delete_tenant(&self, context: &WriteContext, slug: &Slug) -> Result<u64> {
+    pub async fn delete_tenant(
+        &self,
+        context: &WriteContext,
+        slug: &Slug,
+        tokens: &dyn TokenRevoker,
+    ) -> Result<Deleted> {
+        // Which database the people are in is known only while the tenant exists.
+        let entry = self.tenant(slug)?;
         let command = Command::DeleteTenant { slug: slug.clone() };
         let written = self.propose(&origin(context), command).await.map_err(|e| self.refused(e))?;
         match written.outcome {
-            Outcome::TenantDeleted => Ok(written.index),
+            Outcome::TenantDeleted => {
+                let cleanup = attempt(tokens.revoke_tenant(&entry.tenant, self.plane.now())).await;
+                Ok(Deleted { index: written.index, cleanup })
+            }
             other => Err(unexpected(&other)),
         }
     }
