@@ -213,6 +213,11 @@ impl Node {
         }
     }
 
+    /// `NODE_ID`.
+    pub fn name(&self) -> &str {
+        &self.shared.settings.name
+    }
+
     /// The newest view. Lock-free.
     pub fn view(&self) -> Arc<View> {
         self.shared.views.load()

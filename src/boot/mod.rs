@@ -1,7 +1,18 @@
 //! L5: composition and process life: assemble the parts, listeners, TLS, telemetry, shutdown.
 
+pub mod assemble;
+pub mod error;
 pub mod lifecycle;
 pub mod listeners;
-pub mod private_postgres;
+pub mod origins;
+mod raft;
+pub mod run;
+pub mod schema;
+pub mod surface;
 pub mod telemetry;
 pub mod tls;
+
+pub use assemble::{Assembled, Process, assemble};
+pub use error::BootError;
+pub use run::run;
+pub use surface::surface;

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hellojohn_control::{Command, Envelope, Outcome, Precondition, View};
+use hellojohn_control::{Command, Envelope, Outcome, Precondition, Timestamp, View};
 use hellojohn_raft::{Node, Status};
+use tokio::sync::watch;
 
 use super::ProposeError;
 use crate::domain::clock::Clock;
@@ -55,6 +56,26 @@ impl ControlPlane {
     /// The newest view. Lock-free.
     pub fn view(&self) -> Arc<View> {
         self.node.view()
+    }
+
+    /// `NODE_ID` of this node.
+    pub fn node_id(&self) -> &str {
+        self.node.name()
+    }
+
+    /// Sees the newest view each time it changes.
+    pub fn views(&self) -> watch::Receiver<Arc<View>> {
+        self.node.views()
+    }
+
+    /// The time that proposals are stamped with.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Resolves with the reason when the node has failed and the process must end.
+    pub async fn failed(&self) -> String {
+        self.node.failed().await
     }
 
     /// Proposes a command, stamped with this node's time, and waits for its outcome.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hellojohn_control::documents::{Alg, NewClientSecret, NewKey, SecretHash, TenantPatch};
+use hellojohn_control::documents::{Alg, NewClientSecret, NewKey, SecretField, SecretHash, TenantPatch};
 use hellojohn_control::{Sealed, Slug};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -70,8 +70,8 @@ impl Sealing {
         slug: &Slug,
         patch: TenantPatch<SecretString>,
     ) -> Result<TenantPatch<Sealed>, SealFailure> {
-        patch.try_map_secrets(&mut |path: &str, secret: SecretString| {
-            let (purpose, field) = place(path);
+        patch.try_map_secrets(&mut |which: SecretField<'_>, secret: SecretString| {
+            let (purpose, field) = place(which);
             let aad = Aad { purpose, tenant: Some(slug), field };
             Ok(self.secretbox.seal(self.rng.as_ref(), &aad, secret.expose().as_bytes())?)
         })
@@ -87,12 +87,11 @@ impl Sealing {
     }
 }
 
-/// Purpose and field of the associated data for a secret at `path` within a tenant's settings.
-fn place(path: &str) -> (Purpose, &str) {
-    let provider = path.strip_prefix("socialProviders.").and_then(|rest| rest.strip_suffix(".clientSecret"));
-    match (path, provider) {
-        (_, Some(name)) => (Purpose::ProviderSecret, name),
-        ("smtp.password", None) => (Purpose::SmtpPassword, "password"),
-        (_, None) => (Purpose::UserStoreDsn, DSN_FIELD),
+/// Purpose and field of the associated data of a secret.
+fn place(which: SecretField<'_>) -> (Purpose, &str) {
+    match which {
+        SecretField::UserStoreDsn => (Purpose::UserStoreDsn, DSN_FIELD),
+        SecretField::SmtpPassword => (Purpose::SmtpPassword, "password"),
+        SecretField::SocialClientSecret(provider) => (Purpose::ProviderSecret, provider),
     }
 }

@@ -12,6 +12,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -124,6 +125,8 @@ struct Shared {
     work: Condvar,
     /// Held by the one comparison that takes more memory than the configured amount.
     heavy: Mutex<()>,
+    /// Hashes begun since the start.
+    begun: AtomicU64,
     limits: PoolLimits,
     hasher: Hasher,
     rng: Arc<dyn Rng>,
@@ -176,6 +179,7 @@ impl Shared {
     }
 
     fn run(&self, job: Job) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
         // The receiver may have gone away meanwhile; its answer is dropped then.
         match job {
             Job::Hash { password, reply } => {
@@ -237,7 +241,8 @@ impl HashPool {
         }
         let hasher = Hasher::new(params, &*rng)?;
         let (state, work, heavy) = (Mutex::default(), Condvar::new(), Mutex::new(()));
-        let shared = Arc::new(Shared { state, work, heavy, limits, hasher, rng });
+        let begun = AtomicU64::new(0);
+        let shared = Arc::new(Shared { state, work, heavy, begun, limits, hasher, rng });
         // From here on an early return drops the pool, which joins the threads that did start.
         let pool = Self { shared, threads: Mutex::default() };
         for number in 0..limits.workers {
@@ -269,6 +274,12 @@ impl HashPool {
     pub fn load(&self) -> Load {
         let state = self.shared.state();
         Load { waiting: state.queue.len(), inflight: state.inflight }
+    }
+
+    /// Hashes that were begun since the start, comparisons included. Relaxed: exact once the callers have their
+    /// answers.
+    pub fn begun(&self) -> u64 {
+        self.shared.begun.load(Ordering::Relaxed)
     }
 
     /// The parameters of new hashes.

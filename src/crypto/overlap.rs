@@ -38,10 +38,11 @@ pub fn open_successor(r1: &OpaqueToken, blob: &[u8]) -> Option<OpaqueToken> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::token_hash::tests::fresh;
     use crate::domain::rng::OsRng;
 
     fn pair() -> (OpaqueToken, OpaqueToken, Vec<u8>) {
-        let (r1, r2) = (OpaqueToken::generate(&OsRng), OpaqueToken::generate(&OsRng));
+        let (r1, r2) = (fresh(), fresh());
         let blob = seal_successor(&OsRng, &r1, &r2).unwrap();
         (r1, r2, blob)
     }
@@ -57,7 +58,7 @@ mod tests {
     #[test]
     fn no_other_token_opens_it_and_the_blob_does_not_contain_it() {
         let (_, r2, blob) = pair();
-        assert_eq!(open_successor(&OpaqueToken::generate(&OsRng), &blob), None);
+        assert_eq!(open_successor(&fresh(), &blob), None);
         assert_eq!(open_successor(&r2, &blob), None);
         assert!(!blob.windows(8).any(|part| part == &r2.expose().as_bytes()[4..12]));
     }

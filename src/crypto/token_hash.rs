@@ -1,10 +1,14 @@
 //! Opaque tokens (refresh tokens): made, parsed, hashed for storage.
 //!
 //! A token has 256 random bits, so a plain SHA-256 is a safe form to store: nobody can search for its
-//! preimage, and a look-up by hash needs no comparison of secrets. Must never store or print a token itself.
+//! preimage, and a look-up by hash needs no comparison of secrets. In front of the random part stands the
+//! tenant, because the token alone must lead to the database that knows it; it is no secret, and as it is part
+//! of what is hashed, a token whose tenant was changed is another, unknown token. Must never store or print a
+//! token itself.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hellojohn_control::Slug;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
@@ -15,42 +19,56 @@ use crate::domain::rng::{self, Rng};
 /// What every refresh token begins with, so that secret scanners can find a leaked one.
 pub const PREFIX: &str = "hjr_";
 const RANDOM_BYTES: usize = 32;
-/// Prefix and the 43 characters of base64url of 32 bytes.
-const TEXT_LEN: usize = PREFIX.len() + 43;
+/// base64url of 32 bytes without padding.
+const RANDOM_CHARS: usize = 43;
+/// Prefix, the longest slug, a dot and the random part.
+const MAX_LEN: usize = PREFIX.len() + 63 + 1 + RANDOM_CHARS;
 
-/// An opaque token: `hjr_` and 32 random bytes in base64url without padding. Compared in constant time.
+/// An opaque token: `hjr_{tenant}.` and 32 random bytes in base64url without padding. Compared in constant time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpaqueToken(SecretString);
+pub struct OpaqueToken {
+    tenant: Slug,
+    text: SecretString,
+}
 
 /// A text is not an opaque token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an opaque token: it begins with {PREFIX} and has {TEXT_LEN} characters")]
+#[error("not an opaque token: it has the form {PREFIX}<tenant>.<{RANDOM_CHARS} characters of base64url>")]
 pub struct NotAToken;
 
 impl OpaqueToken {
-    /// A fresh token.
-    pub fn generate(rng: &dyn Rng) -> Self {
+    /// A fresh token of `tenant`.
+    pub fn generate(rng: &dyn Rng, tenant: &Slug) -> Self {
         let random: Zeroizing<[u8; RANDOM_BYTES]> = Zeroizing::new(rng::bytes(rng));
-        Self::from_bytes(&random)
+        // Sized at once: growing would leave a copy behind that nobody wipes.
+        let mut text = String::with_capacity(MAX_LEN);
+        text.push_str(PREFIX);
+        text.push_str(tenant.as_str());
+        text.push('.');
+        URL_SAFE_NO_PAD.encode_string(random.as_slice(), &mut text);
+        Self { tenant: tenant.clone(), text: text.into() }
     }
 
     /// Parses what a client sent. Only the one canonical text of a token is accepted.
     pub fn parse(text: &str) -> Result<Self, NotAToken> {
-        if text.len() != TEXT_LEN {
+        if text.len() > MAX_LEN {
             return Err(NotAToken);
         }
-        let encoded = text.strip_prefix(PREFIX).ok_or(NotAToken)?;
-        let decoded = URL_SAFE_NO_PAD.decode(encoded).map(Zeroizing::new).map_err(|_| NotAToken)?;
-        if decoded.len() == RANDOM_BYTES { Ok(Self(text.into())) } else { Err(NotAToken) }
+        let (tenant, random) =
+            text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('.')).ok_or(NotAToken)?;
+        let tenant = Slug::parse(tenant).map_err(|_| NotAToken)?;
+        let decoded = URL_SAFE_NO_PAD.decode(random).map(Zeroizing::new).map_err(|_| NotAToken)?;
+        if decoded.len() == RANDOM_BYTES { Ok(Self { tenant, text: text.into() }) } else { Err(NotAToken) }
     }
 
-    fn from_bytes(random: &[u8; RANDOM_BYTES]) -> Self {
-        Self(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random)).into())
+    /// The tenant that it says it is of. Proven by nothing but the look-up of its hash in that tenant.
+    pub fn tenant(&self) -> &Slug {
+        &self.tenant
     }
 
     /// The text to hand to the client.
     pub fn expose(&self) -> &str {
-        self.0.expose()
+        self.text.expose()
     }
 
     /// SHA-256 of the text: what the database holds.
@@ -65,13 +83,17 @@ impl OpaqueToken {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::domain::rng::OsRng;
 
+    pub(in crate::crypto) fn fresh() -> OpaqueToken {
+        OpaqueToken::generate(&OsRng, &Slug::parse("acme").unwrap())
+    }
+
     #[test]
     fn a_generated_token_parses_to_itself_and_to_the_same_hash() {
-        let token = OpaqueToken::generate(&OsRng);
+        let token = fresh();
         let parsed = OpaqueToken::parse(token.expose()).unwrap();
         assert_eq!(parsed, token);
         assert_eq!(parsed.hash(), token.hash());
@@ -80,22 +102,43 @@ mod tests {
 
     #[test]
     fn two_tokens_differ() {
-        let (one, two) = (OpaqueToken::generate(&OsRng), OpaqueToken::generate(&OsRng));
+        let (one, two) = (fresh(), fresh());
         assert_ne!(one, two);
         assert!(!one.matches(&two.hash()));
     }
 
+    /// S33
+    #[test]
+    fn a_token_leads_to_its_tenant_and_under_another_one_it_is_another_token() {
+        let token = fresh();
+        assert_eq!(token.tenant().as_str(), "acme");
+        let moved = OpaqueToken::parse(&token.expose().replacen("acme", "evil", 1)).unwrap();
+        assert_eq!(moved.tenant().as_str(), "evil");
+        assert!(!token.matches(&moved.hash()));
+        let longest = Slug::parse(&"a".repeat(63)).unwrap();
+        let token = OpaqueToken::generate(&OsRng, &longest);
+        assert_eq!(token.expose().len(), MAX_LEN);
+        assert_eq!(OpaqueToken::parse(token.expose()).unwrap().tenant(), &longest);
+    }
+
     #[test]
     fn anything_but_the_canonical_text_is_refused() {
-        let token = OpaqueToken::generate(&OsRng);
+        let token = fresh();
         let text = token.expose();
         let mut bad = vec![
             String::new(),
             "hjr_".to_owned(),
+            "hjr_acme.".to_owned(),
             text[..text.len() - 1].to_owned(),
             format!("{text}A"),
             format!("{text}="),
             text.replacen("hjr_", "hjx_", 1),
+            text.replacen("acme.", "", 1),
+            text.replacen("acme", "", 1),
+            text.replacen("acme", "ACME", 1),
+            text.replacen("acme", "../x", 1),
+            text.replacen("acme", &"a".repeat(64), 1),
+            text.replacen("acme.", "acme..", 1),
             format!("{}+", &text[..text.len() - 1]),
             "hjr_".repeat(1_000_000),
         ];
@@ -111,7 +154,7 @@ mod tests {
     /// S111
     #[test]
     fn debug_does_not_show_the_token() {
-        let token = OpaqueToken::generate(&OsRng);
+        let token = fresh();
         assert!(!format!("{token:?}").contains(token.expose()));
     }
 }

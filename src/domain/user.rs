@@ -123,6 +123,8 @@ pub struct User {
     pub status: UserStatus,
     /// Whether the owner showed that the address is theirs.
     pub email_verified: bool,
+    /// Whether it administers this installation; counts only in the tenants of `ADMIN_TENANTS`.
+    pub sys_admin: bool,
     /// Failed logins in a row since the last success or the end of the last hold.
     pub failed_logins: u32,
     /// End of the hold after too many failed logins.
@@ -149,6 +151,7 @@ impl User {
             custom: serde_json::Map::new(),
             status: UserStatus::Active,
             email_verified: false,
+            sys_admin: false,
             failed_logins: 0,
             locked_until: None,
             created_at: now,

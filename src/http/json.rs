@@ -27,6 +27,17 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     })
 }
 
+/// Makes a `T` of a value that [`parse`] has read before.
+///
+/// # Errors
+/// `validation_failed`, as [`parse`].
+pub fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Error> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        Error::invalid(vec![field_error(&path, &error.into_inner())])
+    })
+}
+
 fn check_shape(bytes: &[u8]) -> Result<(), Error> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     Shape { depth: MAX_DEPTH }

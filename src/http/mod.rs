@@ -5,15 +5,22 @@
 //! rendered in one place (`error`), in two dialects. May import `service` and below; must never hold a
 //! decision of its own, and no handler is served except through a `Surface`.
 
+pub mod admin;
+pub mod auth;
 pub mod bearer;
 pub mod edge;
 pub mod error;
 pub mod extract;
+pub mod health;
 pub mod json;
+pub mod me;
 pub mod middleware;
 pub mod plane;
+pub mod read;
 pub mod request_id;
 pub mod router;
+pub mod state;
+pub mod well_known;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -22,3 +29,4 @@ pub use edge::{Edge, EdgeParts, EdgeSettings};
 pub use error::{ApiError, ApiResult};
 pub use plane::{Auth, Plane, RouteSpec, Verb};
 pub use router::Surface;
+pub use state::AppState;

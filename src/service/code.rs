@@ -71,6 +71,12 @@ codes! {
     ScopeInUse = "scope_in_use", 2006, "A scope that would be removed is in use";
     /// `If-Match` or `If-None-Match` does not fit the document's present revision.
     PreconditionFailed = "precondition_failed", 2007, "The document has changed";
+    /// The key set has no such signing key.
+    KeyNotFound = "key_not_found", 2008, "The signing key does not exist";
+    /// There are as many documents of this kind as there may be.
+    LimitReached = "limit_reached", 2009, "The limit of such documents is reached";
+    /// A key of the same set and algorithm is still waiting to become active.
+    RotationPending = "rotation_pending", 2010, "An earlier rotation has not finished";
     /// The tenant has no database of its own.
     TenantDbMissing = "tenant_db_missing", 2601, "The tenant has no user database of its own";
     /// The tenant's database refuses or does not answer.

@@ -3,12 +3,20 @@
 //! May import `domain`, `crypto`, `config`, `store`, `cluster` and `hellojohn-control`. Must never name
 //! `axum`, `hyper` or anything of `http`: a service answers with [`Error`] and the edge translates.
 
+pub mod account;
+pub mod audit;
+pub mod authenticate;
+pub mod break_glass;
 pub mod code;
+pub mod control;
 pub mod error;
+pub mod health;
 pub mod principal;
+pub mod tokens;
+pub mod user_store;
 pub mod write_context;
 
 pub use code::Code;
-pub use error::{Error, FieldError, Payload, RateLimit};
+pub use error::{Error, FieldError, Payload, RateLimit, Result};
 pub use principal::{AdminAuthorizer, LeaderGate, Principal, UserAuthorizer};
 pub use write_context::{Precondition, WriteContext};

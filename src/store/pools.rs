@@ -120,6 +120,16 @@ impl Pools {
         drop(entry);
     }
 
+    /// Lets the pools go of all tenants for which `keep` says no.
+    pub fn retain(&self, keep: impl Fn(&Slug) -> bool) {
+        let mut tenants = self.lock();
+        let gone: Vec<Slug> = tenants.keys().filter(|slug| !keep(slug)).cloned().collect();
+        let entries: Vec<Entry> = gone.iter().filter_map(|slug| tenants.remove(slug)).collect();
+        drop(tenants);
+        // Closing sockets is no work for the time under the lock.
+        drop(entries);
+    }
+
     /// How many tenants have a pool now.
     pub fn tenant_count(&self) -> usize {
         self.lock().len()

@@ -83,6 +83,15 @@ impl UnitOfWork {
         Ok(())
     }
 
+    /// As [`UnitOfWork::commit`], but does not wait for the disk: visible at once, durable within a second. For
+    /// what may be lost with a power failure and must not take longer than doing nothing.
+    pub async fn commit_without_waiting_for_disk(mut self) -> Result<(), Error> {
+        const NAME: &str = "commit_without_waiting_for_disk";
+        let (connection, _, call) = self.session(NAME)?.call(NAME)?;
+        call.run(connection.execute("SET LOCAL synchronous_commit = off")).await?;
+        self.commit().await
+    }
+
     /// Undoes everything that was done. The same as dropping it, said aloud.
     pub fn rollback(self) {
         drop(self);

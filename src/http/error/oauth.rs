@@ -37,6 +37,9 @@ pub fn error_of(code: Code) -> (StatusCode, &'static str) {
         | Code::IssuerModeGlobal
         | Code::EmailTaken
         | Code::ScopeInUse
+        | Code::KeyNotFound
+        | Code::LimitReached
+        | Code::RotationPending
         | Code::PreconditionFailed => (StatusCode::BAD_REQUEST, "invalid_request"),
         Code::BodyTooLarge
         | Code::UnsupportedMediaType

@@ -20,10 +20,15 @@ pub fn of(code: Code) -> StatusCode {
         | Code::TenantNotFound
         | Code::ClientNotFound
         | Code::UserNotFound
+        | Code::KeyNotFound
         | Code::IssuerModeGlobal => StatusCode::NOT_FOUND,
         Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        Code::EmailTaken | Code::ScopeInUse | Code::FollowerConflict => StatusCode::CONFLICT,
+        Code::EmailTaken
+        | Code::ScopeInUse
+        | Code::LimitReached
+        | Code::RotationPending
+        | Code::FollowerConflict => StatusCode::CONFLICT,
         Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Code::TenantDbMissing => StatusCode::NOT_IMPLEMENTED,
         Code::TenantDbError | Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,

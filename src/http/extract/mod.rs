@@ -8,6 +8,7 @@ pub mod client_info;
 pub mod conditions;
 pub mod page;
 pub mod query;
+mod requester;
 pub mod segment;
 
 pub use body::{JsonBody, OptionalJsonBody};

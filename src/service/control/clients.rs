@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use hellojohn_control::documents::{Client, ClientPatch};
 use hellojohn_control::{ClientId, Command, Outcome, Slug};
-use uuid::Uuid;
 
+use super::cleanup::{Deleted, TokenRevoker, attempt};
 use super::{ControlService, origin, unexpected};
 use crate::cluster::Written;
 use crate::crypto::secret::SecretString;
-use crate::service::{Result, WriteContext};
+use crate::service::{Code, Error, Precondition, Result, WriteContext};
 
 /// A client that was created or changed.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl ControlService {
         answer(written, text)
     }
 
-    /// Removes a client; answers with its id, to which its tokens are bound, and the log index.
+    /// Removes a client, then revokes the refresh tokens that are bound to it.
     ///
     /// # Errors
     /// `client_not_found`, `precondition_failed`, and the cluster's refusals.
@@ -79,13 +79,43 @@ impl ControlService {
         context: &WriteContext,
         slug: &Slug,
         client_id: &ClientId,
-    ) -> Result<(Uuid, u64)> {
+        tokens: &dyn TokenRevoker,
+    ) -> Result<Deleted> {
+        let entry = self.tenant(slug)?;
         let command = Command::DeleteClient { slug: slug.clone(), client_id: client_id.clone() };
         let written = self.propose(&origin(context), command).await.map_err(|e| self.refused(e))?;
         match written.outcome {
-            Outcome::ClientDeleted { id } => Ok((id, written.index)),
+            Outcome::ClientDeleted { id } => {
+                let cleanup = attempt(tokens.revoke_client(&entry.tenant, id, self.plane.now())).await;
+                Ok(Deleted { index: written.index, cleanup })
+            }
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// Revokes every refresh token of a client and leaves the client as it is; where the caller made it
+    /// conditional, only at that revision.
+    ///
+    /// # Errors
+    /// `tenant_not_found`, `client_not_found`, `precondition_failed`, `storage_unavailable`.
+    pub async fn revoke_client_tokens(
+        &self,
+        slug: &Slug,
+        client_id: &ClientId,
+        precondition: Precondition,
+        tokens: &dyn TokenRevoker,
+    ) -> Result<()> {
+        let entry = self.tenant(slug)?;
+        let client = entry.clients.get(client_id).ok_or_else(|| Error::new(Code::ClientNotFound))?;
+        let holds = match precondition {
+            Precondition::None | Precondition::Any => true,
+            Precondition::Revision(revision) => revision == client.revision,
+            Precondition::Absent => false,
+        };
+        if !holds {
+            return Err(Error::precondition_failed(Some(client.revision)));
+        }
+        tokens.revoke_client(&entry.tenant, client.id, self.plane.now()).await
     }
 }
 

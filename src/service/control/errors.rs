@@ -32,9 +32,12 @@ fn rejected(reject: Reject) -> Error {
         Reject::ScopeInUse { .. } => Error::new(Code::ScopeInUse).detail(text),
         Reject::LimitReached { .. } => Error::new(Code::LimitReached).detail(text),
         Reject::RotationPending { .. } => Error::new(Code::RotationPending).detail(text),
-        Reject::IssuerModeGlobal => Error::new(Code::IssuerModeGlobal)
-            .detail("the tenant uses the global issuer; set settings.issuerMode to path, or rotate the global keys"),
-        Reject::PublicClient => Error::invalid_field("client_type", "public_client", "a public client has no secret"),
+        Reject::IssuerModeGlobal => Error::new(Code::IssuerModeGlobal).detail(
+            "the tenant uses the global issuer; set settings.issuerMode to path, or rotate the global keys",
+        ),
+        Reject::PublicClient => {
+            Error::invalid_field("client_type", "public_client", "a public client has no secret")
+        }
         Reject::KeyNeeded { .. } | Reject::NotDue { .. } | Reject::AlreadyFormed => Error::internal(text),
     }
 }
@@ -48,5 +51,9 @@ pub(super) fn unsealable(error: SealFailure) -> Error {
 }
 
 pub(super) fn unsupported_alg(field: &'static str, alg: &str) -> Error {
-    Error::invalid_field(field, "unsupported_alg", format!("{alg} keys are not available in this release; use EdDSA"))
+    Error::invalid_field(
+        field,
+        "unsupported_alg",
+        format!("{alg} keys are not available in this release; use EdDSA"),
+    )
 }

@@ -57,7 +57,12 @@ impl ControlService {
     /// # Errors
     /// `tenant_not_found`, `issuer_mode_global`, `rotation_pending`, `validation_failed`, and the cluster's
     /// refusals. When the activation fails after the key was added, a leader's job finishes it.
-    pub async fn rotate_keys(&self, context: &WriteContext, set: KeySet, rotation: Rotation) -> Result<Rotated> {
+    pub async fn rotate_keys(
+        &self,
+        context: &WriteContext,
+        set: KeySet,
+        rotation: Rotation,
+    ) -> Result<Rotated> {
         let alg = rotation.alg.unwrap_or(Alg::EdDsa);
         let turn = tokio::time::timeout(TURN, self.rotations.acquire()).await;
         let Ok(Ok(_permit)) = turn else {

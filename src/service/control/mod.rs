@@ -3,15 +3,19 @@
 //! Owns validation that needs more than the document itself, the making of keys and secrets before a proposal,
 //! and the words in which a refusal is told. The replicated machine has the last word on every document.
 
+mod cleanup;
 mod clients;
 mod errors;
+mod gate;
 mod keys;
 mod scopes;
+mod sweep;
 mod tenants;
 
+pub use cleanup::{Cleanup, Deleted, TokenRevoker};
 pub use clients::PutClient;
 pub use keys::{Activate, Rotated, Rotation};
-pub use tenants::{Cleanup, TenantInput};
+pub use tenants::TenantInput;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,13 +27,15 @@ use crate::cluster::{ControlPlane, Origin, ProposeError, Sealing, Written};
 use crate::service::write_context::Precondition;
 use crate::service::{Code, Error, Result, WriteContext};
 
-/// How a rotation is done unless the request says otherwise.
-#[derive(Debug, Clone, Copy)]
+/// What the use cases need of the configuration.
+#[derive(Debug, Clone)]
 pub struct Defaults {
-    /// `KEY_ROTATION_GRACE_SECONDS`.
+    /// `KEY_ROTATION_GRACE_SECONDS`, unless the request says otherwise.
     pub grace_seconds: u32,
     /// How long to wait before a write is tried again elsewhere.
     pub retry_after: Duration,
+    /// `ADMIN_TENANTS`: their people may administer, so they have no database of their own.
+    pub admin_tenants: Arc<[Slug]>,
 }
 
 /// The use cases of the control plane. Cheap to clone.
@@ -79,7 +85,9 @@ fn origin(context: &WriteContext) -> Origin {
         ip: Some(context.client_ip),
         precondition: match context.precondition {
             Precondition::None | Precondition::Any => None,
-            Precondition::Revision(revision) => Some(hellojohn_control::Precondition::Revision(vec![revision])),
+            Precondition::Revision(revision) => {
+                Some(hellojohn_control::Precondition::Revision(vec![revision]))
+            }
             Precondition::Absent => Some(hellojohn_control::Precondition::Absent),
         },
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hellojohn_control::documents::{Alg, IssuerMode, NewKey, Patch, Tenant, TenantPatch};
 use hellojohn_control::{Command, Outcome, Reject, Slug};
 
+use super::cleanup::{Deleted, TokenRevoker, attempt};
 use super::{ControlService, errors, origin, unexpected};
 use crate::cluster::ProposeError;
 use crate::crypto::secret::SecretString;
@@ -13,15 +14,6 @@ use crate::store::dsn::Dsn;
 
 /// A merge patch of a tenant as a caller sends it: secrets are plaintext that has not been sealed yet.
 pub type TenantInput = TenantPatch<SecretString>;
-
-/// Whether what a deletion leaves behind in the user database is gone already (spec §13.12).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cleanup {
-    /// It is.
-    Done,
-    /// The database did not answer; a job repeats it. Nothing that was left behind works any more.
-    Pending,
-}
 
 /// How often a write is tried again when the state changed between making a key and using it.
 const KEY_ATTEMPTS: usize = 3;
@@ -38,6 +30,7 @@ impl ControlService {
         input: TenantInput,
     ) -> Result<(Arc<Tenant>, bool, u64)> {
         check(&input)?;
+        self.check_database(slug, &input)?;
         let wanted_algs = wanted_algs(&input);
         let wants_path = wants_path(&input);
         let patch = self.sealing.seal_patch(slug, input).map_err(errors::unsealable)?;
@@ -61,17 +54,43 @@ impl ControlService {
         Err(Error::internal("the tenant's settings kept changing while its keys were being made"))
     }
 
-    /// Removes a tenant with its clients, scopes and keys; answers with the log index.
+    /// Removes a tenant with its clients, scopes and keys, then revokes the refresh tokens of its people.
     ///
     /// # Errors
     /// `tenant_not_found`, `precondition_failed`, and the cluster's refusals.
-    pub async fn delete_tenant(&self, context: &WriteContext, slug: &Slug) -> Result<u64> {
+    pub async fn delete_tenant(
+        &self,
+        context: &WriteContext,
+        slug: &Slug,
+        tokens: &dyn TokenRevoker,
+    ) -> Result<Deleted> {
+        // Which database the people are in is known only while the tenant exists.
+        let entry = self.tenant(slug)?;
         let command = Command::DeleteTenant { slug: slug.clone() };
         let written = self.propose(&origin(context), command).await.map_err(|e| self.refused(e))?;
         match written.outcome {
-            Outcome::TenantDeleted => Ok(written.index),
+            Outcome::TenantDeleted => {
+                let cleanup = attempt(tokens.revoke_tenant(&entry.tenant, self.plane.now())).await;
+                Ok(Deleted { index: written.index, cleanup })
+            }
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// Who runs a tenant's own database can make anybody anything in it, so a tenant whose people may administer
+    /// has none (spec §6).
+    fn check_database(&self, slug: &Slug, input: &TenantInput) -> Result<()> {
+        let store = input.settings.as_set().and_then(|settings| settings.user_store.as_set());
+        if store.is_some_and(|store| store.dsn.as_set().is_some())
+            && self.defaults.admin_tenants.contains(slug)
+        {
+            return Err(Error::invalid_field(
+                "settings.userStore.dsn",
+                "admin_tenant",
+                "a tenant of ADMIN_TENANTS uses the global database and may not have one of its own",
+            ));
+        }
+        Ok(())
     }
 
     /// Keys that the tenant will need and does not have, made before the proposal and off its path.
@@ -82,7 +101,8 @@ impl ControlService {
         if !wants_path && !is_path {
             return Ok(Vec::new());
         }
-        let current = entry.map_or_else(|| vec![Alg::EdDsa], |entry| entry.tenant.settings.signing_algs.clone());
+        let current =
+            entry.map_or_else(|| vec![Alg::EdDsa], |entry| entry.tenant.settings.signing_algs.clone());
         algs.unwrap_or(&current)
             .iter()
             .filter(|alg| entry.is_none_or(|entry| entry.keys.active(**alg).is_none()))
@@ -102,7 +122,8 @@ fn check(input: &TenantInput) -> Result<()> {
             }
         }
         if let Some(store) = settings.user_store.as_set()
-            && let Err(error) = Dsn::parse(store.dsn.expose())
+            && let Some(dsn) = store.dsn.as_set()
+            && let Err(error) = Dsn::parse(dsn.expose())
         {
             return Err(Error::invalid_field("settings.userStore.dsn", "invalid_dsn", error.to_string()));
         }

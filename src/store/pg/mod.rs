@@ -2,6 +2,8 @@
 
 pub mod denied_jtis;
 pub mod maintenance;
+pub mod orphans;
 pub mod refresh_tokens;
 mod rows;
+pub mod standing;
 pub mod users;

@@ -29,7 +29,7 @@ macro_rules! select {
     ($condition:literal) => {
         concat!(
             "SELECT id, email, password_hash, given_name, family_name, picture, locale, custom, status, ",
-            "email_verified, failed_logins, locked_until, created_at, updated_at, last_login_at FROM users WHERE ",
+            "email_verified, sys_admin, failed_logins, locked_until, created_at, updated_at, last_login_at FROM users WHERE ",
             $condition
         )
     };
@@ -40,7 +40,8 @@ const FIND_BY_EMAIL: &str = select!("tenant = $1 AND email_key = $2");
 
 const INSERT: &str = "INSERT INTO users (tenant, id, email, email_key, password_hash, given_name, family_name, \
     picture, locale, custom, status, email_verified, failed_logins, locked_until, created_at, updated_at, \
-    last_login_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+    last_login_at, sys_admin) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+    $18)";
 
 // The version is the moment of the last change; it always moves, also within one millisecond.
 const UPDATE: &str = "UPDATE users SET email = $3, email_key = $4, given_name = $5, family_name = $6, \
@@ -111,14 +112,16 @@ impl Users<'_> {
             .bind(user.locked_until.map(to_db))
             .bind(to_db(user.created_at))
             .bind(to_db(user.updated_at))
-            .bind(user.last_login_at.map(to_db));
+            .bind(user.last_login_at.map(to_db))
+            .bind(user.sys_admin);
         call.run(query.execute(connection)).await?;
         Ok(())
     }
 
     /// Writes address, names, picture, locale, custom attributes, status and verification of an account that was
     /// read before, and returns its new `updated_at`. `Conflict` if it was changed or deleted since;
-    /// `EmailTaken` as for [`Users::insert`]. The password and the login counters have methods of their own.
+    /// `EmailTaken` as for [`Users::insert`]. The password, the login counters
+    /// and the administrator's flag are not among them.
     pub async fn update(&mut self, user: &User, now: Timestamp) -> Result<Timestamp, Error> {
         let (connection, tenant, call) = self.0.call("users.update")?;
         let query = sqlx::query_scalar(UPDATE)

@@ -1,3 +1,6 @@
 //! What the scenarios share.
 
+pub(crate) mod api;
+pub(crate) mod cluster;
 pub(crate) mod postgres;
+pub(crate) mod process;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Patch;
+use super::{Patch, SecretField};
 use crate::Sealed;
 use crate::validate::Findings;
 
@@ -68,13 +68,13 @@ const DEFAULT_PORT: u16 = 587;
 impl<S> SmtpPatch<S> {
     pub(super) fn try_map_secrets<T, E>(
         self,
-        f: &mut impl FnMut(&str, S) -> Result<T, E>,
+        f: &mut impl FnMut(SecretField<'_>, S) -> Result<T, E>,
     ) -> Result<SmtpPatch<T>, E> {
         Ok(SmtpPatch {
             host: self.host,
             port: self.port,
             username: self.username,
-            password: self.password.try_map(|secret| f("smtp.password", secret))?,
+            password: self.password.try_map(|secret| f(SecretField::SmtpPassword, secret))?,
             from: self.from,
             tls: self.tls,
         })

@@ -22,4 +22,4 @@ pub use settings::{
 };
 pub use signing_key::{Activation, Alg, KeySet, KeyState, NewKey, PublicJwk, SigningKey};
 pub use social::{SocialKind, SocialProvider, SocialProviderPatch};
-pub use tenant::{Tenant, TenantPatch, TenantStatus};
+pub use tenant::{SecretField, Tenant, TenantPatch, TenantStatus};

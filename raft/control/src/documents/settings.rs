@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mail::{Smtp, SmtpPatch};
 use super::social::{SocialProvider, SocialProviderPatch};
-use super::{Alg, Patch};
+use super::{Alg, Patch, SecretField};
 use crate::validate::Findings;
 use crate::{Sealed, limits};
 
@@ -239,10 +239,10 @@ impl<S> SettingsPatch<S> {
     /// See [`super::TenantPatch::try_map_secrets`].
     pub fn try_map_secrets<T, E>(
         self,
-        f: &mut impl FnMut(&str, S) -> Result<T, E>,
+        f: &mut impl FnMut(SecretField<'_>, S) -> Result<T, E>,
     ) -> Result<SettingsPatch<T>, E> {
         let user_store = self.user_store.try_map(|store| {
-            let dsn = store.dsn.try_map(|secret| f("userStore.dsn", secret))?;
+            let dsn = store.dsn.try_map(|secret| f(SecretField::UserStoreDsn, secret))?;
             Ok(UserStorePatch { dsn })
         })?;
         let smtp = self.smtp.try_map(|smtp| smtp.try_map_secrets(f))?;

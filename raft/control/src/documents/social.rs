@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Patch;
+use super::{Patch, SecretField};
 use crate::validate::Findings;
 use crate::{Sealed, limits};
 
@@ -69,14 +69,15 @@ impl<S> SocialProviderPatch<S> {
     pub(super) fn try_map_secrets<T, E>(
         self,
         name: &str,
-        f: &mut impl FnMut(&str, S) -> Result<T, E>,
+        f: &mut impl FnMut(SecretField<'_>, S) -> Result<T, E>,
     ) -> Result<SocialProviderPatch<T>, E> {
-        let field = format!("socialProviders.{name}.clientSecret");
         Ok(SocialProviderPatch {
             kind: self.kind,
             enabled: self.enabled,
             client_id: self.client_id,
-            client_secret: self.client_secret.try_map(|secret| f(&field, secret))?,
+            client_secret: self
+                .client_secret
+                .try_map(|secret| f(SecretField::SocialClientSecret(name), secret))?,
             issuer: self.issuer,
             scopes: self.scopes,
         })

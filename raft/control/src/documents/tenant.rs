@@ -18,6 +18,18 @@ pub enum TenantStatus {
     Suspended,
 }
 
+/// Which secret of a tenant's settings a value is. It decides for what purpose the value is sealed, so a new
+/// secret is a new variant and every place that seals one has to say how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretField<'a> {
+    /// `settings.userStore.dsn`.
+    UserStoreDsn,
+    /// `settings.smtp.password`.
+    SmtpPassword,
+    /// `settings.socialProviders.{name}.clientSecret`; the value is the provider's name.
+    SocialClientSecret(&'a str),
+}
+
 /// A tenant, as it stands in `tenants/{slug}/tenant.yaml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,11 +72,14 @@ impl<S> Default for TenantPatch<S> {
 }
 
 impl<S> TenantPatch<S> {
-    /// The same patch with each secret mapped, for sealing before a proposal. The function gets the path of
-    /// the member within `settings`, which is also the field of the seal's associated data.
+    /// The same patch with each secret mapped, for sealing before a proposal. The function is told which secret
+    /// it gets.
+    ///
+    /// # Errors
+    /// The first error of `f`.
     pub fn try_map_secrets<T, E>(
         self,
-        f: &mut impl FnMut(&str, S) -> Result<T, E>,
+        f: &mut impl FnMut(SecretField<'_>, S) -> Result<T, E>,
     ) -> Result<TenantPatch<T>, E> {
         Ok(TenantPatch {
             name: self.name,

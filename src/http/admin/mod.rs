@@ -1,0 +1,61 @@
+//! Administration of the control plane: tenants, clients, scopes and keys (EP100-EP106, EP109, EP110), and their
+//! user databases (EP107, EP108).
+//!
+//! Handlers extract, call one service function and map its answer. Must never answer with a sealed value or the
+//! hash of a secret: documents leave through the types of `shown`, which cannot hold one.
+
+mod answer;
+mod body;
+mod clients;
+mod keys;
+mod ping;
+mod scopes;
+mod shown;
+mod tenants;
+mod user_store;
+
+use axum::extract::FromRef;
+
+use crate::http::{Auth, Plane, Surface, Verb};
+use crate::service::control::ControlService;
+use crate::service::user_store::UserStores;
+
+/// The routes.
+pub fn surface<S>() -> Surface<S>
+where
+    S: Clone + Send + Sync + 'static,
+    ControlService: FromRef<S>,
+    UserStores: FromRef<S>,
+{
+    use Auth::Admin;
+    use Plane::{Control, User};
+    use Verb::{Delete, Get, Post, Put};
+    const TENANTS: &str = "/v1/admin/tenants";
+    const TENANT: &str = "/v1/admin/tenants/{slug}";
+    const CLIENTS: &str = "/v1/admin/tenants/{slug}/clients";
+    const CLIENT: &str = "/v1/admin/tenants/{slug}/clients/{client_id}";
+    const SECRET: &str = "/v1/admin/tenants/{slug}/clients/{client_id}/secret";
+    const REVOKE: &str = "/v1/admin/tenants/{slug}/clients/{client_id}/revoke";
+    const SCOPES: &str = "/v1/admin/tenants/{slug}/scopes";
+    const KEYS: &str = "/v1/admin/tenants/{slug}/keys";
+    const ROTATE: &str = "/v1/admin/tenants/{slug}/keys/rotate";
+    Surface::new()
+        .route(Get, "/v1/admin/ping", User, Admin, ping::ping)
+        .route(Get, TENANTS, Control, Admin, tenants::list)
+        .route(Get, TENANT, Control, Admin, tenants::get)
+        .route(Put, TENANT, Control, Admin, tenants::put)
+        .route(Delete, TENANT, Control, Admin, tenants::delete)
+        .route(Get, CLIENTS, Control, Admin, clients::list)
+        .route(Get, CLIENT, Control, Admin, clients::get)
+        .route(Put, CLIENT, Control, Admin, clients::put)
+        .route(Delete, CLIENT, Control, Admin, clients::delete)
+        .route(Post, SECRET, Control, Admin, clients::rotate_secret)
+        .route(Post, REVOKE, User, Admin, clients::revoke)
+        .route(Get, SCOPES, Control, Admin, scopes::get)
+        .route(Put, SCOPES, Control, Admin, scopes::put)
+        .route(Get, KEYS, Control, Admin, keys::list_tenant)
+        .route(Post, ROTATE, Control, Admin, keys::rotate_tenant)
+        .route(Get, "/v1/admin/keys", Control, Admin, keys::list_global)
+        .route(Post, "/v1/admin/keys/rotate", Control, Admin, keys::rotate_global)
+        .merge(user_store::surface())
+}

@@ -1,0 +1,19 @@
+//! Where a request comes from, for the record of security events.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::ClientInfo;
+use crate::http::request_id::RequestId;
+use crate::service::audit::Requester;
+
+impl<S: Sync> FromRequestParts<S> for Requester {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let ClientInfo { ip, user_agent, .. } = ClientInfo::of(&parts.extensions);
+        Ok(Self { request_id: RequestId::of(&parts.extensions).as_str().to_owned(), ip, user_agent })
+    }
+}

@@ -1,0 +1,31 @@
+//! What handlers reach: the services, and nothing below them. Owns no decision; cheap to clone.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::domain::clock::Clock;
+use crate::domain::rng::Rng;
+use crate::http::health::HealthState;
+use crate::service::account::AccountService;
+use crate::service::control::ControlService;
+use crate::service::user_store::UserStores;
+
+/// The state of every surface. Surfaces are generic over a state from which the parts they need can be had
+/// (`axum::extract::FromRef`), and this is the one that is served.
+#[derive(Debug, Clone, axum::extract::FromRef)]
+pub struct AppState {
+    /// Tenants, clients, scopes and keys.
+    pub control: ControlService,
+    /// People: register, login, refresh, logout, profile.
+    pub accounts: AccountService,
+    /// The user databases and which tenant is in which.
+    pub stores: UserStores,
+    /// The configuration of this node; its secrets are redacted in `Debug` and are no business of a handler.
+    pub settings: Arc<Config>,
+    /// How this node is doing.
+    pub health: HealthState,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+}

@@ -1,0 +1,38 @@
+//! Removes what is over from the user databases: sealed successors, denied tokens, old families. Where the node
+//! leads, so that one node does it; two at once would do no harm.
+
+use std::time::Duration;
+
+use super::Timer;
+use crate::service::control::ControlService;
+use crate::service::user_store::UserStores;
+
+/// How often the global database is swept: a sealed successor must not stay long after its overlap.
+pub const GLOBAL_EVERY: Duration = Duration::from_secs(5);
+/// How often the databases of tenants are swept. Seldom, because each sweep opens a pool that would otherwise
+/// be let go; a rotation clears overlaps by itself.
+pub const TENANTS_EVERY: Duration = Duration::from_secs(5 * 60);
+/// Longest run over the global database.
+pub const GLOBAL_LIMIT: Duration = Duration::from_secs(60);
+/// Longest run over the databases of tenants.
+pub const TENANTS_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// Sweeps the global database.
+pub async fn run_global(timer: Timer, control: ControlService, stores: UserStores) {
+    timer
+        .run(|| {
+            let (control, stores) = (control.clone(), stores.clone());
+            async move { control.sweep_global(&stores).await }
+        })
+        .await;
+}
+
+/// Sweeps the databases of tenants that have one of their own.
+pub async fn run_tenants(timer: Timer, control: ControlService, stores: UserStores) {
+    timer
+        .run(|| {
+            let (control, stores) = (control.clone(), stores.clone());
+            async move { control.sweep_tenants(&stores).await }
+        })
+        .await;
+}

@@ -1,0 +1,106 @@
+//! Fields of an account as a person sends them, checked together, so that one answer names all that is wrong.
+
+use hellojohn_control::Slug;
+use hellojohn_control::documents::PasswordRules;
+
+use super::AccountSettings;
+use crate::crypto::password::Password;
+use crate::domain::email::Email;
+use crate::domain::password_policy::{Context, PasswordPolicy};
+use crate::service::{Error, FieldError, Result};
+
+/// Most characters of a given or family name.
+const MAX_NAME: usize = 200;
+
+/// What was found wrong so far.
+#[derive(Debug, Default)]
+pub(super) struct Findings(Vec<FieldError>);
+
+impl Findings {
+    /// The address, if it is one.
+    pub(super) fn email(&mut self, text: &str) -> Option<Email> {
+        let parsed = Email::parse(text);
+        parsed.map_err(|error| self.add("email", "invalid_email", error.to_string())).ok()
+    }
+
+    /// A name: without the space around it, and absent when nothing else is there.
+    pub(super) fn name(&mut self, field: &'static str, text: Option<&str>) -> Option<String> {
+        let text = text?.trim();
+        if text.chars().any(char::is_control) {
+            self.add(field, "invalid", "must not contain control characters".to_owned());
+        } else if text.chars().count() > MAX_NAME {
+            self.add(field, "too_long", format!("must have at most {MAX_NAME} characters"));
+        }
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// A new password, by the rules of the tenant.
+    pub(super) fn new_password(
+        &mut self,
+        password: &Password,
+        email: &str,
+        tenant: &Slug,
+        policy: &PasswordPolicy,
+        settings: &AccountSettings,
+    ) {
+        let context = Context { email: Some(email), tenant: Some(tenant.as_str()) };
+        if let Err(violations) = policy.check(password.expose(), &context, &settings.blacklist) {
+            for violation in violations {
+                self.add("password", violation.code(), violation.to_string());
+            }
+        }
+    }
+
+    fn add(&mut self, field: &'static str, code: &'static str, message: String) {
+        self.0.push(FieldError::new(field, code, message));
+    }
+
+    /// # Errors
+    /// `validation_failed` with everything that was found.
+    pub(super) fn into_result(self) -> Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::invalid(self.0)) }
+    }
+}
+
+/// The rules of a tenant: its own where it has some, else the node's.
+pub(super) fn policy_of(base: &PasswordPolicy, own: Option<&PasswordRules>) -> PasswordPolicy {
+    let Some(own) = own else { return *base };
+    PasswordPolicy {
+        min_length: own.min_length.map_or(base.min_length, usize::from),
+        max_length: own.max_length.map_or(base.max_length, usize::from),
+        require_upper: own.require_upper.unwrap_or(base.require_upper),
+        require_lower: own.require_lower.unwrap_or(base.require_lower),
+        require_digit: own.require_digit.unwrap_or(base.require_digit),
+        require_symbol: own.require_symbol.unwrap_or(base.require_symbol),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_overrides_only_the_rules_that_it_names() {
+        let base = PasswordPolicy { require_digit: true, ..PasswordPolicy::default() };
+        assert_eq!(policy_of(&base, None), base);
+        let own =
+            PasswordRules { min_length: Some(12), require_digit: Some(false), ..PasswordRules::default() };
+        let merged = policy_of(&base, Some(&own));
+        let expected = PasswordPolicy { min_length: 12, require_digit: false, ..base };
+        assert_eq!(merged, expected);
+    }
+
+    #[test]
+    fn names_are_trimmed_bounded_and_free_of_control_characters() {
+        let mut findings = Findings::default();
+        assert_eq!(findings.name("given_name", Some("  Ann ")).as_deref(), Some("Ann"));
+        assert_eq!(findings.name("given_name", Some(" ")), None);
+        assert_eq!(findings.name("given_name", None), None);
+        findings.into_result().unwrap();
+        for bad in ["a\u{0}b", "a\nb", &"x".repeat(MAX_NAME + 1)] {
+            let mut findings = Findings::default();
+            findings.name("given_name", Some(bad));
+            findings.into_result().unwrap_err();
+        }
+    }
+}

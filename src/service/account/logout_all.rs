@@ -1,0 +1,40 @@
+//! Log out everywhere (EP006).
+
+use super::AccountService;
+use crate::domain::refresh_token::RevocationReason;
+use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::authenticate::person_of;
+use crate::service::user_store::refused;
+use crate::service::{Code, Principal, Result};
+
+impl AccountService {
+    /// Ends every session of the account, and denies the access token that asked for it.
+    ///
+    /// # Errors
+    /// `storage_unavailable`: nothing was ended.
+    pub async fn logout_all(&self, requester: &Requester, principal: &Principal) -> Result<()> {
+        let person = person_of(principal)?;
+        let view = self.0.plane.view();
+        let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
+        let now = self.0.clock.now();
+        let mut work = self.0.stores.begin(&entry.tenant).await?;
+        let ended =
+            work.refresh_tokens().revoke_all_of_user(person.user, now, RevocationReason::LogoutAll).await;
+        ended.map_err(|error| refused(&error))?;
+        let denied = work.denied_jtis().insert(&person.token_id, person.expires_at).await;
+        denied.map_err(|error| refused(&error))?;
+        work.commit().await.map_err(|error| refused(&error))?;
+        audit::record(
+            requester,
+            &Event {
+                action: Action::LogoutAll,
+                outcome: Outcome::Ok,
+                tenant: &person.tenant,
+                actor: Some(person.user),
+                target: Some(person.user.0),
+                client_id: principal.client_id.as_deref(),
+            },
+        );
+        Ok(())
+    }
+}

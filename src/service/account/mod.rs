@@ -1,0 +1,131 @@
+//! What a person does with an account: register, log in, stay logged in, log out, look at it. One verb a file.
+//!
+//! Owns the rules of the user plane: who may log in where, what a login yields, when a refresh token is dead.
+//! Must never gate anything on Raft, hold a database connection while a password is hashed, or tell a stranger
+//! more than `invalid_credentials` (S60).
+
+mod fields;
+mod login;
+mod logout;
+mod logout_all;
+mod me;
+mod place;
+mod refresh;
+mod register;
+mod session;
+
+pub use login::Credentials;
+pub use logout::Logout;
+pub use refresh::Exchange;
+pub use register::{Registered, Registration};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cluster::ControlPlane;
+use crate::config::Config;
+use crate::crypto::hash_pool::{HashPool, PoolError};
+use crate::domain::clock::Clock;
+use crate::domain::password_policy::{Blacklist, PasswordPolicy};
+use crate::domain::rng::Rng;
+use crate::service::authenticate::Authenticator;
+use crate::service::tokens::TokenIssuer;
+use crate::service::user_store::UserStores;
+use crate::service::{Error, Result};
+
+/// For how long a used refresh token still yields the successor that it was exchanged for (spec §13.11).
+pub const REFRESH_OVERLAP: Duration = Duration::from_secs(10);
+/// Failed logins in a row that hold an account back (`AUTH_MAX_FAILED_LOGINS`, spec §8).
+const MAX_FAILED_LOGINS: u32 = 10;
+/// For how long (`AUTH_LOCK_DURATION`, spec §8).
+const LOCK_DURATION: Duration = Duration::from_secs(15 * 60);
+/// When a caller should try again after the hash pool was full.
+const HASH_RETRY: Duration = Duration::from_secs(1);
+
+/// What accounts need of the configuration.
+#[derive(Debug, Clone)]
+pub struct AccountSettings {
+    /// Rules of new passwords, where a tenant has no other ones.
+    pub password_policy: PasswordPolicy,
+    /// Passwords that nobody may choose.
+    pub blacklist: Blacklist,
+    /// Whether a registration is answered with tokens (`REGISTER_AUTO_LOGIN`).
+    pub auto_login: bool,
+    /// Failed logins in a row that hold an account back.
+    pub max_failed_logins: u32,
+    /// For how long an account is held back.
+    pub lock_duration: Duration,
+}
+
+impl AccountSettings {
+    /// The settings of `config`; `blacklist` is the file that it names.
+    pub fn new(config: &Config, blacklist: Blacklist) -> Self {
+        let chars = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        let rules = &config.password;
+        Self {
+            password_policy: PasswordPolicy {
+                min_length: chars(rules.min_length),
+                max_length: chars(rules.max_length),
+                require_upper: rules.require_upper,
+                require_lower: rules.require_lower,
+                require_digit: rules.require_digit,
+                require_symbol: rules.require_symbol,
+            },
+            blacklist,
+            auto_login: config.register.auto_login,
+            max_failed_logins: MAX_FAILED_LOGINS,
+            lock_duration: LOCK_DURATION,
+        }
+    }
+}
+
+/// What an [`AccountService`] is made of.
+#[derive(Debug)]
+pub struct AccountParts {
+    /// Tenants and clients.
+    pub plane: ControlPlane,
+    /// The user databases.
+    pub stores: UserStores,
+    /// Where passwords are hashed.
+    pub hashes: Arc<HashPool>,
+    /// Makes the tokens.
+    pub tokens: TokenIssuer,
+    /// Reads the bearer token that a logout may come with.
+    pub authenticator: Authenticator,
+    /// From the configuration.
+    pub settings: AccountSettings,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+}
+
+/// The use cases of accounts. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AccountService(Arc<AccountParts>);
+
+impl AccountService {
+    /// The use cases over `parts`.
+    pub fn new(parts: AccountParts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Forgets opened signing keys that exist no more. Call it when the view has changed.
+    pub fn forget_old_keys(&self) {
+        self.0.tokens.forget_old_keys(&self.0.plane.view());
+    }
+}
+
+/// The words in which a full or failing hash pool is told.
+fn unhashed(error: &PoolError) -> Error {
+    match error {
+        PoolError::Busy | PoolError::ShuttingDown => Error::busy(HASH_RETRY).context(error),
+        PoolError::Hash(_) => Error::internal(error),
+    }
+}
+
+/// A password as typed, within the limit that keeps hashing affordable (spec §13.13).
+fn password(typed: &crate::crypto::secret::SecretString) -> Result<crate::crypto::password::Password> {
+    crate::crypto::password::Password::parse(typed)
+        .map_err(|error| Error::bad_input(crate::service::Code::InvalidParameter, error.to_string()))
+}

@@ -1,0 +1,91 @@
+//! Register (EP001): a new account in a tenant.
+
+use hellojohn_control::{ClientId, Slug};
+
+use super::fields::{Findings, policy_of};
+use super::{AccountService, password, unhashed};
+use crate::crypto::secret::SecretString;
+use crate::domain::rng;
+use crate::domain::user::{PasswordHash, User, UserId};
+use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::tokens::TokenSet;
+use crate::service::user_store::refused;
+use crate::service::{Error, Result};
+
+/// What somebody who registers says. There is no field for anything that is not theirs to decide (S102).
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// Where.
+    pub tenant: Slug,
+    /// Through which client.
+    pub client_id: ClientId,
+    /// Address.
+    pub email: String,
+    /// Password as typed.
+    pub password: SecretString,
+    /// OpenID Connect Core §5.1.
+    pub given_name: Option<String>,
+    /// OpenID Connect Core §5.1.
+    pub family_name: Option<String>,
+}
+
+/// A new account.
+#[derive(Debug)]
+pub struct Registered {
+    /// The account.
+    pub user: User,
+    /// Its first session, where `REGISTER_AUTO_LOGIN` is set.
+    pub tokens: Option<TokenSet>,
+}
+
+impl AccountService {
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// `tenant_not_found`, `client_not_found`, `tenant_suspended`, `client_disabled`, `provider_not_allowed`;
+    /// `invalid_parameter` for a password over 1,024 bytes; `validation_failed` with every rule that is broken;
+    /// `email_taken`; `busy`; `storage_unavailable`.
+    pub async fn register(&self, requester: &Requester, input: &Registration) -> Result<Registered> {
+        let place = self.place(&input.tenant, &input.client_id)?;
+        let password = password(&input.password)?;
+        let policy =
+            policy_of(&self.0.settings.password_policy, place.entry.tenant.settings.password_policy.as_ref());
+        let mut findings = Findings::default();
+        let email = findings.email(&input.email);
+        findings.new_password(&password, &input.email, &input.tenant, &policy, &self.0.settings);
+        let given_name = findings.name("given_name", input.given_name.as_deref());
+        let family_name = findings.name("family_name", input.family_name.as_deref());
+        findings.into_result()?;
+        let email = email.ok_or_else(|| Error::internal("a bad address was not found"))?;
+
+        let hash = self.0.hashes.hash(password).await.map_err(|error| unhashed(&error))?;
+        let now = self.0.clock.now();
+        let id = UserId(rng::uuid(self.0.rng.as_ref()));
+        let user =
+            User { given_name, family_name, ..User::new(id, email, Some(PasswordHash::new(hash)), now) };
+
+        let mut work = self.0.stores.begin(&place.entry.tenant).await?;
+        let event = Event {
+            action: Action::Register,
+            outcome: Outcome::Ok,
+            tenant: &input.tenant,
+            actor: Some(user.id),
+            target: Some(user.id.0),
+            client_id: Some(input.client_id.as_str()),
+        };
+        if let Err(error) = work.users().insert(&user).await {
+            let told = refused(&error);
+            let outcome = Outcome::Refused(told.code().as_str());
+            audit::record(requester, &Event { outcome, actor: None, target: None, ..event });
+            return Err(told);
+        }
+        let tokens = if self.0.settings.auto_login {
+            Some(self.start_session(&mut work, &place, &user, now).await?.1)
+        } else {
+            None
+        };
+        work.commit().await.map_err(|error| refused(&error))?;
+        audit::record(requester, &event);
+        Ok(Registered { user, tokens })
+    }
+}

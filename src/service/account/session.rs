@@ -1,0 +1,84 @@
+//! A login becomes a session: a family of refresh tokens with its first token, and an access token.
+
+use hellojohn_control::documents::{Client, GrantType};
+use hellojohn_control::{ScopeName, Timestamp};
+
+use super::AccountService;
+use super::place::Place;
+use crate::crypto::secret::SecretString;
+use crate::crypto::token_hash::OpaqueToken;
+use crate::domain::refresh_token::{FamilyId, RefreshToken, RefreshTokenId, TokenFamily, TokenHash};
+use crate::domain::rng;
+use crate::domain::user::User;
+use crate::service::Result;
+use crate::service::tokens::{Grant, TokenSet, granted};
+use crate::service::user_store::refused;
+use crate::store::UnitOfWork;
+
+/// How a password login is named in `amr` (RFC 8176 §2).
+pub(super) const AMR_PASSWORD: &str = "pwd";
+
+/// Whether the client may exchange refresh tokens; asked when one is made and whenever one is used (S35).
+pub(super) fn may_refresh(client: &Client) -> bool {
+    client.grant_types.contains(&GrantType::RefreshToken)
+}
+
+impl AccountService {
+    /// Starts a session of `user` with all that the client may have. Nothing is kept unless `work` is committed.
+    pub(super) async fn start_session(
+        &self,
+        work: &mut UnitOfWork,
+        place: &Place,
+        user: &User,
+        now: Timestamp,
+    ) -> Result<(FamilyId, TokenSet)> {
+        let Place { view, entry, client } = place;
+        let life = self.0.tokens.lifetimes().refresh_of(entry, client);
+        let family = TokenFamily {
+            id: FamilyId(rng::uuid(self.0.rng.as_ref())),
+            tenant: entry.tenant.slug.clone(),
+            user_id: user.id,
+            client_uuid: client.id,
+            client_id: client.client_id.clone(),
+            amr: vec![AMR_PASSWORD.to_owned()],
+            auth_time: now,
+            created_at: now,
+            expires_at: now.plus(life),
+            revoked: None,
+        };
+        let scope = granted(entry, client, &client.scopes);
+        work.refresh_tokens().insert_family(&family).await.map_err(|error| refused(&error))?;
+        let refresh = if may_refresh(client) {
+            let (token, row) = self.new_refresh_token(&family, scope.clone(), now);
+            work.refresh_tokens().insert(&row).await.map_err(|error| refused(&error))?;
+            Some(SecretString::from(token.expose()))
+        } else {
+            None
+        };
+        let grant = Grant { view, entry, client, user, family: &family, scope: &scope };
+        Ok((family.id, TokenSet { access: self.0.tokens.access(&grant, now)?, refresh }))
+    }
+
+    /// A refresh token of the family and the row that stands for it.
+    pub(super) fn new_refresh_token(
+        &self,
+        family: &TokenFamily,
+        scope: Vec<ScopeName>,
+        now: Timestamp,
+    ) -> (OpaqueToken, RefreshToken) {
+        let rng = self.0.rng.as_ref();
+        let token = OpaqueToken::generate(rng, &family.tenant);
+        let row = RefreshToken {
+            id: RefreshTokenId(rng::uuid(rng)),
+            family_id: family.id,
+            token_hash: TokenHash(token.hash()),
+            scope,
+            created_at: now,
+            expires_at: family.expires_at,
+            used_at: None,
+            replaced_by: None,
+            overlap: None,
+        };
+        (token, row)
+    }
+}

@@ -1,0 +1,105 @@
+//! Security events as JSON log lines (spec §10): who did what to whom, from where, with which outcome.
+//!
+//! Written through `tracing` under the target `audit`, at level info. Must never be handed a
+//! password, a token or an e-mail address: a person is named by the account's id, and somebody who is nobody
+//! here by nothing at all.
+
+use std::net::IpAddr;
+
+use hellojohn_control::Slug;
+use uuid::Uuid;
+
+use crate::domain::user::UserId;
+
+/// Where a request comes from, for the record of what it did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requester {
+    /// The request id under which everything about this request is logged.
+    pub request_id: String,
+    /// The client's address.
+    pub ip: IpAddr,
+    /// The client's user agent, printable and bounded.
+    pub user_agent: Option<String>,
+}
+
+/// What was done or tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Somebody registered.
+    Register,
+    /// Somebody logged in.
+    Login,
+    /// A refresh token was exchanged.
+    Refresh,
+    /// A refresh token was used again after its successor; its family is revoked (S32).
+    TokenReuse,
+    /// Somebody logged out.
+    Logout,
+    /// Somebody logged out everywhere.
+    LogoutAll,
+}
+
+impl Action {
+    /// The stable name in the log and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Register => "user.register",
+            Self::Login => "user.login",
+            Self::Refresh => "token.refresh",
+            Self::TokenReuse => "token.reuse",
+            Self::Logout => "user.logout",
+            Self::LogoutAll => "user.logout_all",
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Ok,
+    /// Refused, for this stable reason. Tells more than the answer did: the log is the operator's.
+    Refused(&'static str),
+}
+
+/// One security event.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
+    /// What was done or tried.
+    pub action: Action,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// In which tenant.
+    pub tenant: &'a Slug,
+    /// The account that acted, where it is known.
+    pub actor: Option<UserId>,
+    /// What was acted upon: an account, a session.
+    pub target: Option<Uuid>,
+    /// The client that it was done through.
+    pub client_id: Option<&'a str>,
+}
+
+/// Writes the event and counts it.
+pub fn record(requester: &Requester, event: &Event<'_>) {
+    let (outcome, reason) = match event.outcome {
+        Outcome::Ok => ("ok", None),
+        Outcome::Refused(reason) => ("refused", Some(reason)),
+    };
+    metrics::counter!("hellojohn_auth_events_total", "action" => event.action.as_str(), "outcome" => outcome)
+        .increment(1);
+    tracing::info!(
+        target: "audit",
+        action = event.action.as_str(),
+        outcome,
+        reason,
+        tenant = event.tenant.as_str(),
+        actor = event.actor.map(tracing::field::display),
+        // The log line's own `target` is the name of this kind of lines.
+        object = event.target.map(tracing::field::display),
+        client_id = event.client_id,
+        ip = %requester.ip,
+        user_agent = requester.user_agent,
+        request_id = requester.request_id,
+        "security event"
+    );
+}

@@ -1,0 +1,241 @@
+//! Who holds this access token, and may they administer (spec §6 "Admin authorisation", §13.12; S36-S40, S100).
+//!
+//! A token is taken at its word only after its signature fits a published key of the issuer it names, and then
+//! only while the view and the user database say that tenant, client, session and account are still live: at our
+//! own routes a token dies with its session, not at its `exp`. A look-up that fails refuses. Must never choose a
+//! key by anything but issuer, tenant and kid.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, FutureExt as _};
+use hellojohn_control::documents::TenantStatus;
+use hellojohn_control::{KeyRing, Slug, TenantEntry, Timestamp, View};
+
+use super::principal::{AdminAuthorizer, Principal, UserAuthorizer};
+use super::tokens::SYS_CLAIM;
+use super::user_store::{UserStores, refused};
+use super::{Code, Error, Result};
+use crate::cluster::ControlPlane;
+use crate::crypto::jwt::{AccessClaims, Expect, TokenError, keys_of, peek_unverified, verify_access};
+use crate::domain::clock::Clock;
+use crate::domain::refresh_token::FamilyId;
+use crate::domain::user::{UserId, UserStatus};
+use crate::service::break_glass;
+use crate::store::pg::standing::Standing;
+
+/// The role that makes an administrator.
+const ADMIN_ROLE: &str = "sys:admin";
+
+/// Who may administer (spec §6).
+#[derive(Debug, Clone)]
+pub struct AdminPolicy {
+    /// `ADMIN_ENFORCE`; off, any live token of an admin tenant will do. Never off in cluster mode.
+    pub enforce: bool,
+    /// `ADMIN_SUBS`.
+    pub subs: BTreeSet<String>,
+    /// `ADMIN_TENANTS`.
+    pub tenants: Arc<[Slug]>,
+}
+
+/// A person as a verified access token names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The tenant.
+    pub tenant: Slug,
+    /// The account.
+    pub user: UserId,
+    /// The session.
+    pub session: FamilyId,
+    /// The token's `jti`.
+    pub token_id: String,
+    /// The token's end.
+    pub expires_at: Timestamp,
+}
+
+/// Reads and judges access tokens. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Authenticator {
+    plane: ControlPlane,
+    stores: UserStores,
+    clock: Arc<dyn Clock>,
+    admins: AdminPolicy,
+}
+
+/// A token whose signature and claims are right.
+struct Verified {
+    claims: AccessClaims,
+    entry: Arc<TenantEntry>,
+    /// Whether it is from the global issuer.
+    global: bool,
+}
+
+impl Authenticator {
+    /// An authenticator that believes the keys of `plane`'s view.
+    pub fn new(plane: ControlPlane, stores: UserStores, clock: Arc<dyn Clock>, admins: AdminPolicy) -> Self {
+        if !admins.enforce {
+            tracing::warn!("ADMIN_ENFORCE is off: every valid token of an admin tenant may administer");
+        }
+        Self { plane, stores, clock, admins }
+    }
+
+    /// The person that a token of ours speaks for. Does not ask whether its session is still live.
+    ///
+    /// # Errors
+    /// `invalid_token`.
+    pub fn read_person(&self, bearer: &str) -> Result<Person> {
+        let view = self.plane.view();
+        let Verified { claims, .. } = verify(&view, bearer, self.clock.now())?;
+        person_of(&principal_of(claims))
+    }
+
+    /// The token, verified, of a person and a session that are live now.
+    async fn live(&self, bearer: &str) -> Result<(Verified, Standing)> {
+        let view = self.plane.view();
+        let verified = verify(&view, bearer, self.clock.now())?;
+        let person = person_of(&principal_of(verified.claims.clone()))?;
+        match verified.entry.tenant.status {
+            TenantStatus::Active => {}
+            TenantStatus::Suspended => return Err(invalid("the tenant is suspended")),
+        }
+        let mut work = self.stores.begin(&verified.entry.tenant).await?;
+        let standing = work.standing(&person.token_id, person.session, person.user).await;
+        let standing = standing.map_err(|error| refused(&error))?;
+        work.commit().await.map_err(|error| refused(&error))?;
+        let client = verified.entry.clients.get(verified.claims.client_id.as_str());
+        let client = client.filter(|client| client.enabled).map(|client| client.id);
+        let why = match &standing {
+            Standing { denied: true, .. } => "the token is denied",
+            Standing { session_live: false, .. } => "the session is over",
+            Standing { client_uuid, .. } if client_uuid.is_none() || *client_uuid != client => {
+                "the client is gone"
+            }
+            Standing { status: Some(UserStatus::Active), .. } => return Ok((verified, standing)),
+            Standing { status: Some(UserStatus::Disabled | UserStatus::Locked) | None, .. } => {
+                "the account is not active"
+            }
+        };
+        Err(invalid(why))
+    }
+
+    async fn administrator(&self, bearer: &str) -> Result<Principal> {
+        let view = self.plane.view();
+        if let Some(principal) = break_glass::verify(&view, bearer, self.clock.now())? {
+            tracing::warn!(
+                actor = principal.actor(),
+                jti = principal.token_id,
+                "a break-glass token is used"
+            );
+            return Ok(principal);
+        }
+        let (verified, standing) = self.live(bearer).await?;
+        let (claims, tenant) = (&verified.claims, &verified.entry.tenant);
+        let forbidden = |why: &'static str| Err(Error::new(Code::Forbidden).context(why));
+        if !verified.global {
+            return forbidden("the token is not from the global issuer");
+        }
+        if !self.admins.tenants.contains(&tenant.slug) {
+            return forbidden("the tenant is not in ADMIN_TENANTS");
+        }
+        if tenant.settings.user_store.is_some() {
+            return forbidden("a tenant with a database of its own has no administrators");
+        }
+        let rights = rights(claims);
+        // The flag in the token is at most as old as the token; the one in the database rules.
+        let flagged = rights.is_admin && standing.sys_admin;
+        if !self.admins.enforce || flagged || rights.has_role || self.admins.subs.contains(&claims.sub) {
+            return Ok(principal_of(verified.claims));
+        }
+        forbidden("not an administrator")
+    }
+}
+
+impl UserAuthorizer for Authenticator {
+    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Principal>> {
+        async move { Ok(principal_of(self.live(bearer).await?.0.claims)) }.boxed()
+    }
+}
+
+impl AdminAuthorizer for Authenticator {
+    fn authorize<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Principal>> {
+        self.administrator(bearer).boxed()
+    }
+}
+
+/// Verifies a token against the one key set that its issuer and tenant lead to.
+///
+/// A path tenant's tokens from before its switch carry the global issuer and verify with the global keys for as
+/// long as those are published.
+fn verify(view: &View, bearer: &str, now: Timestamp) -> Result<Verified> {
+    let peek = peek_unverified(bearer).map_err(refuse)?;
+    let slug = peek.tid.as_deref().and_then(|tid| Slug::parse(tid).ok());
+    let slug = slug.ok_or_else(|| invalid("the token names no tenant"))?;
+    let entry = view.tenant(&slug).ok_or_else(|| invalid("the token names an unknown tenant"))?;
+    let global = peek.iss == view.global_issuer();
+    if !global && peek.iss != view.issuer_of(entry) {
+        return Err(refuse(TokenError::WrongIssuer));
+    }
+    let ring: &KeyRing = if global { view.global_keys() } else { &entry.keys };
+    let find = keys_of(|kid| ring.get(kid.as_str()).map(AsRef::as_ref));
+    let expect = Expect { issuer: &peek.iss, audience: None, tenant: Some(slug.as_str()) };
+    let claims = verify_access(bearer, &find, now, &expect).map_err(refuse)?;
+    // Ours are for the client that they were issued to; a token for another audience is not for us.
+    if !claims.aud.contains(&claims.client_id) {
+        return Err(refuse(TokenError::WrongAudience));
+    }
+    Ok(Verified { claims, entry: Arc::clone(entry), global })
+}
+
+/// The person behind a principal.
+///
+/// # Errors
+/// `invalid_token` for a token that speaks for nobody: of a client, or a break-glass token.
+pub fn person_of(principal: &Principal) -> Result<Person> {
+    let nobody = || invalid("the token speaks for no person");
+    let session = principal.session_id.as_deref().and_then(|sid| sid.parse().ok()).map(FamilyId);
+    Ok(Person {
+        tenant: Slug::parse(&principal.tenant).map_err(|_| nobody())?,
+        user: principal.subject.parse().map_err(|_| nobody())?,
+        session: session.ok_or_else(nobody)?,
+        token_id: principal.token_id.clone(),
+        expires_at: principal.expires_at,
+    })
+}
+
+pub(super) fn principal_of(claims: AccessClaims) -> Principal {
+    Principal {
+        subject: claims.sub,
+        tenant: claims.tid,
+        client_id: Some(claims.client_id),
+        session_id: claims.sid,
+        token_id: claims.jti,
+        scopes: claims.scope.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),
+        expires_at: Timestamp::from_secs(claims.exp),
+    }
+}
+
+/// What `custom` says about administration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Rights {
+    pub(super) is_admin: bool,
+    pub(super) has_role: bool,
+}
+
+pub(super) fn rights(claims: &AccessClaims) -> Rights {
+    let Some(sys) = claims.custom.as_ref().and_then(|custom| custom.get(SYS_CLAIM)) else {
+        return Rights::default();
+    };
+    let roles = sys.get("roles").and_then(serde_json::Value::as_array);
+    Rights {
+        is_admin: sys.get("is_admin").and_then(serde_json::Value::as_bool) == Some(true),
+        has_role: roles.is_some_and(|roles| roles.iter().any(|role| role.as_str() == Some(ADMIN_ROLE))),
+    }
+}
+
+pub(super) fn refuse(error: TokenError) -> Error {
+    invalid(&error.to_string())
+}
+
+pub(super) fn invalid(why: &str) -> Error {
+    Error::new(Code::InvalidToken).context(why)
+}

@@ -1,0 +1,200 @@
+//! Access tokens: which claims a person's token carries, for how long, and which key signs it (spec §7).
+//!
+//! Owns the claims and the lifetimes. Must never sign with anything but the active key of the set that the view
+//! names for the tenant, and never give `custom` to the people of a tenant that may not administer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hellojohn_control::documents::{Alg, Client, KeySet};
+use hellojohn_control::{ScopeName, Slug, TenantEntry, Timestamp, View};
+use serde_json::{Map, Value, json};
+
+use super::{Code, Error, Result};
+use crate::crypto::jwt::AccessClaims;
+use crate::crypto::secret::SecretString;
+use crate::crypto::signer::KeyOpener;
+use crate::domain::refresh_token::TokenFamily;
+use crate::domain::rng::{self, Rng};
+use crate::domain::user::User;
+
+/// The claim under which an administrator's rights stand.
+pub const SYS_CLAIM: &str = "urn:hellojohn:sys";
+/// One factor (spec §7).
+const LOA_ONE: &str = "loa:1";
+
+/// How long tokens live where neither client nor tenant says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// `JWT_ACCESS_TTL`.
+    pub access: Duration,
+    /// `JWT_REFRESH_TTL`: of a family, from the login on; no rotation moves its end (S33).
+    pub refresh: Duration,
+}
+
+impl Lifetimes {
+    /// Life of an access token: the client's, else the tenant's, else the node's.
+    pub fn access_of(&self, entry: &TenantEntry, client: &Client) -> Duration {
+        let tenant = entry.tenant.settings.tokens.as_ref().and_then(|ttls| ttls.access_ttl_seconds);
+        client.access_ttl_seconds.or(tenant).map_or(self.access, seconds)
+    }
+
+    /// Life of a family of refresh tokens: the client's, else the tenant's, else the node's.
+    pub fn refresh_of(&self, entry: &TenantEntry, client: &Client) -> Duration {
+        let tenant = entry.tenant.settings.tokens.as_ref().and_then(|ttls| ttls.refresh_ttl_seconds);
+        client.refresh_ttl_seconds.or(tenant).map_or(self.refresh, seconds)
+    }
+}
+
+fn seconds(count: u32) -> Duration {
+    Duration::from_secs(count.into())
+}
+
+/// For whom and for what a token is made. Everything in it has been judged already.
+#[derive(Debug, Clone, Copy)]
+pub struct Grant<'a> {
+    /// The view that was judged by.
+    pub view: &'a View,
+    /// The tenant in it.
+    pub entry: &'a TenantEntry,
+    /// The client in it.
+    pub client: &'a Client,
+    /// The person.
+    pub user: &'a User,
+    /// The login.
+    pub family: &'a TokenFamily,
+    /// What is granted.
+    pub scope: &'a [ScopeName],
+}
+
+/// A signed access token.
+#[derive(Debug)]
+pub struct AccessToken {
+    /// The token.
+    pub token: SecretString,
+    /// Seconds that it lives.
+    pub expires_in: u64,
+    /// Its end.
+    pub expires_at: Timestamp,
+    /// What it grants, separated by spaces.
+    pub scope: String,
+}
+
+/// What a login or a refresh yields.
+#[derive(Debug)]
+pub struct TokenSet {
+    /// The access token.
+    pub access: AccessToken,
+    /// The refresh token; absent for a client that may not refresh.
+    pub refresh: Option<SecretString>,
+}
+
+/// Makes access tokens.
+#[derive(Debug)]
+pub struct TokenIssuer {
+    keys: Arc<KeyOpener>,
+    rng: Arc<dyn Rng>,
+    lifetimes: Lifetimes,
+    admin_tenants: Arc<[Slug]>,
+}
+
+impl TokenIssuer {
+    /// An issuer that opens signing keys with `keys`. `admin_tenants` is `ADMIN_TENANTS`.
+    pub fn new(
+        keys: Arc<KeyOpener>,
+        rng: Arc<dyn Rng>,
+        lifetimes: Lifetimes,
+        admin_tenants: Arc<[Slug]>,
+    ) -> Self {
+        Self { keys, rng, lifetimes, admin_tenants }
+    }
+
+    /// How long tokens live.
+    pub fn lifetimes(&self) -> &Lifetimes {
+        &self.lifetimes
+    }
+
+    /// Forgets opened keys that the view has no more.
+    pub fn forget_old_keys(&self, view: &View) {
+        self.keys.prune(&|tenant, kid| {
+            let ring = match tenant {
+                None => Some(view.global_keys()),
+                Some(slug) => view.tenant(slug).map(|entry| &entry.keys),
+            };
+            ring.is_some_and(|ring| ring.get(kid.as_str()).is_some())
+        });
+    }
+
+    /// Signs an access token with the tenant's active key.
+    ///
+    /// # Errors
+    /// `cluster_not_formed` while there is no key yet; `internal` for a key that does not open.
+    pub fn access(&self, grant: &Grant<'_>, now: Timestamp) -> Result<AccessToken> {
+        let set = grant.view.signing_set(grant.entry);
+        let owner = match &set {
+            KeySet::Global => None,
+            KeySet::Tenant(slug) => Some(slug),
+        };
+        let key = grant.view.keys(&set).and_then(|ring| ring.active(Alg::EdDsa));
+        let key = key.ok_or_else(|| Error::new(Code::ClusterNotFormed).context("no active EdDSA key"))?;
+        let handle = self.keys.handle(owner, key).map_err(Error::internal)?;
+        let life = self.lifetimes.access_of(grant.entry, grant.client);
+        let expires_at = now.plus(life);
+        let claims = self.claims(grant, now, expires_at);
+        let token = handle.sign_access(&claims).map_err(Error::internal)?;
+        metrics::counter!("hellojohn_tokens_issued_total", "kind" => "access").increment(1);
+        Ok(AccessToken {
+            token: SecretString::from(token),
+            expires_in: life.as_secs(),
+            expires_at,
+            scope: claims.scope,
+        })
+    }
+
+    fn claims(&self, grant: &Grant<'_>, now: Timestamp, expires_at: Timestamp) -> AccessClaims {
+        let client_id = grant.client.client_id.as_str().to_owned();
+        AccessClaims {
+            iss: grant.view.issuer_of(grant.entry),
+            sub: grant.user.id.to_string(),
+            aud: vec![client_id.clone()],
+            azp: Some(client_id.clone()),
+            client_id,
+            scope: joined(grant.scope),
+            tid: grant.entry.tenant.slug.as_str().to_owned(),
+            sid: Some(grant.family.id.to_string()),
+            exp: expires_at.secs(),
+            iat: now.secs(),
+            nbf: now.secs(),
+            jti: rng::uuid(self.rng.as_ref()).to_string(),
+            amr: grant.family.amr.clone(),
+            acr: Some(LOA_ONE.to_owned()),
+            roles: Vec::new(),
+            permissions: Vec::new(),
+            custom: self.rights(grant),
+        }
+    }
+
+    /// What a system administrator's token says. A tenant with a database of its own has none: who runs that
+    /// database could make anybody one.
+    fn rights(&self, grant: &Grant<'_>) -> Option<Map<String, Value>> {
+        let tenant = &grant.entry.tenant;
+        let may = self.admin_tenants.contains(&tenant.slug) && tenant.settings.user_store.is_none();
+        (may && grant.user.sys_admin)
+            .then(|| Map::from_iter([(SYS_CLAIM.to_owned(), json!({"is_admin": true, "roles": []}))]))
+    }
+}
+
+/// The `scope` parameter of RFC 6749 §3.3.
+pub fn joined(scope: &[ScopeName]) -> String {
+    scope.iter().map(ScopeName::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// What the client may have of `wanted` now: what it is registered for and the catalogue still has (S24).
+pub fn granted<'a>(
+    entry: &TenantEntry,
+    client: &Client,
+    wanted: impl IntoIterator<Item = &'a ScopeName>,
+) -> Vec<ScopeName> {
+    let allowed = |scope: &&ScopeName| client.scopes.contains(scope) && entry.scopes.contains(scope);
+    wanted.into_iter().filter(allowed).cloned().collect()
+}

@@ -1,0 +1,52 @@
+//! Which clients have live token families, so that a job can find those whose client exists no more
+//! (spec §13.12). Like `maintenance` it looks at all tenants of a database and at no person's data.
+
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::store::database::{Database, OPERATION};
+use crate::store::error::{Error, Reason};
+
+/// A client with at least one family that is not revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveClient {
+    /// The tenant's slug.
+    pub tenant: String,
+    /// The id of the client's document.
+    pub client: Uuid,
+}
+
+// Jumps from one pair to the next in the index of live families, so that its cost is the number of clients and
+// not the number of families.
+const LIVE_CLIENTS: &str = "WITH RECURSIVE live AS ( \
+        (SELECT tenant, client_uuid FROM token_families \
+            WHERE revoked_at IS NULL AND (tenant, client_uuid) > ($1, $2) \
+            ORDER BY tenant, client_uuid LIMIT 1) \
+        UNION ALL \
+        SELECT next.tenant, next.client_uuid FROM live CROSS JOIN LATERAL ( \
+            SELECT f.tenant, f.client_uuid FROM token_families f \
+            WHERE f.revoked_at IS NULL AND (f.tenant, f.client_uuid) > (live.tenant, live.client_uuid) \
+            ORDER BY f.tenant, f.client_uuid LIMIT 1) next) \
+    SELECT tenant, client_uuid FROM live LIMIT $3";
+
+impl Database {
+    /// Clients with live families that come after `after`, by tenant and id; at most `limit`.
+    pub async fn live_clients(
+        &self,
+        after: Option<&LiveClient>,
+        limit: i64,
+    ) -> Result<Vec<LiveClient>, Error> {
+        const NAME: &str = "orphans.live_clients";
+        let (tenant, client) = after.map_or(("", Uuid::nil()), |pair| (pair.tenant.as_str(), pair.client));
+        let mut lease = self.lease(NAME).await?;
+        let query = sqlx::query_as(LIVE_CLIENTS).bind(tenant).bind(client).bind(limit);
+        let rows: Vec<(String, Uuid)> = match timeout(OPERATION, query.fetch_all(lease.connection(NAME)?))
+            .await
+        {
+            Ok(rows) => rows.map_err(|error| Error::from_sqlx(NAME, &error))?,
+            Err(_) => return Err(Error::unavailable(Reason::TimedOut, NAME, "no answer within the limit")),
+        };
+        lease.give_back();
+        Ok(rows.into_iter().map(|(tenant, client)| LiveClient { tenant, client }).collect())
+    }
+}
