@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::messages::{Probe, PromiseAnswer, PromiseRequest};
 use super::rule::{Decision, decide};
+use crate::compaction;
 use crate::network::RpcKind;
 use crate::network::raft_network::PeerNetwork;
 use crate::node::{Node, Shared};
@@ -137,7 +138,9 @@ async fn run_raft(node: &Node, raft_id: u64) -> Result<Arc<Running>, String> {
     let running = Arc::new(running);
     shared.running.store(Some(Arc::clone(&running)));
     let stop = shared.stop.clone();
-    node.tasks.spawn(watchdog::watch_elections(running.raft.clone(), shared.settings.timers, stop));
+    node.tasks.spawn(watchdog::watch_elections(running.raft.clone(), shared.settings.timers, stop.clone()));
+    let (log, max_bytes) = (running.log.clone(), shared.settings.max_log_bytes);
+    node.tasks.spawn(compaction::watch_size(running.raft.clone(), log, max_bytes, stop));
     Ok(running)
 }
 
