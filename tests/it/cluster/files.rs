@@ -11,7 +11,10 @@ async fn the_trees_of_all_nodes_are_byte_identical_after_every_write() {
     let (cluster, token) = with_acme().await;
     let leader = cluster.api(cluster.leader().await).bearer(&token);
     let writes = [
-        ("/v1/admin/tenants/acme", json!({"settings": {"issuerMode": "path", "branding": {"displayName": "no"}}})),
+        (
+            "/v1/admin/tenants/acme",
+            json!({"settings": {"issuerMode": "path", "branding": {"displayName": "no"}}}),
+        ),
         ("/v1/admin/tenants/acme/scopes?mode=merge", json!({"scopes": [{"name": "api:read"}]})),
         ("/v1/admin/tenants/acme/clients/web", json!({"scopes": ["openid", "api:read"]})),
         ("/v1/admin/tenants/other", json!({"name": "1e3"})),
