@@ -19,7 +19,7 @@ use hellojohn::domain::clock::{Clock, ManualClock};
 use hellojohn::domain::password_policy::Blacklist;
 use hellojohn::domain::rng::OsRng;
 use hellojohn::http::middleware::cors::OriginList;
-use hellojohn::http::{AppState, Edge, EdgeParts, EdgeSettings};
+use hellojohn::http::{Edge, EdgeParts, EdgeSettings};
 use hellojohn::service::account::{AccountParts, AccountService, AccountSettings};
 use hellojohn::service::authenticate::{AdminPolicy, Authenticator};
 use hellojohn::service::control::{ControlService, Defaults, TenantInput};
@@ -56,7 +56,7 @@ pub(super) struct Choice {
 pub(super) struct World {
     pub(super) clock: Arc<ManualClock>,
     pub(super) router: Router,
-    pub(super) state: AppState,
+    pub(super) state: Served,
     pub(super) hashes: Arc<HashPool>,
     pub(super) plane: ControlPlane,
     pub(super) sealing: Sealing,
@@ -65,6 +65,14 @@ pub(super) struct World {
     // Dropped last: the server goes with its database, the directory with the node.
     pub(super) db: TestDb,
     _root: tempfile::TempDir,
+}
+
+/// What these routes reach.
+#[derive(Debug, Clone, axum::extract::FromRef)]
+pub(super) struct Served {
+    pub(super) control: ControlService,
+    pub(super) accounts: AccountService,
+    pub(super) stores: UserStores,
 }
 
 /// A gate that is open: a single node leads.
@@ -224,7 +232,7 @@ struct Assembly<'a> {
 }
 
 impl Assembly<'_> {
-    fn assemble(&self, pools: Arc<Pools>, choice: &Choice) -> (AppState, Router) {
+    fn assemble(&self, pools: Arc<Pools>, choice: &Choice) -> (Served, Router) {
         let config = config(choice);
         let admin_tenants: Arc<[Slug]> = config.admin.tenants.clone().into();
         let stores = UserStores::new(self.plane.clone(), pools, self.sealing.clone());
@@ -248,13 +256,10 @@ impl Assembly<'_> {
             rng: Arc::new(OsRng),
         });
         let defaults = Defaults { grace_seconds: 60, retry_after: Duration::from_secs(1), admin_tenants };
-        let state = AppState {
+        let state = Served {
             control: ControlService::new(self.plane.clone(), self.sealing.clone(), defaults),
             accounts,
             stores,
-            settings: Arc::new(config),
-            clock: self.clock.clone(),
-            rng: Arc::new(OsRng),
         };
         let edge = Edge::new(EdgeParts {
             settings: EdgeSettings::default(),
@@ -266,7 +271,7 @@ impl Assembly<'_> {
         });
         let surface = hellojohn::http::auth::surface()
             .merge(hellojohn::http::me::surface())
-            .merge(hellojohn::http::admin::user_store::surface());
+            .merge(hellojohn::http::admin::surface());
         let router = surface.into_router(&edge, state.clone()).unwrap();
         (state, router)
     }
