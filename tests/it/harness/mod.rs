@@ -1,3 +1,4 @@
 //! What the scenarios share.
 
+pub(crate) mod node;
 pub(crate) mod postgres;
