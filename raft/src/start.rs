@@ -42,7 +42,7 @@ pub(crate) async fn start(settings: Settings) -> Result<Node, StartError> {
     let projector = Projector::start(
         settings.root.clone(),
         views.subscribe(),
-        ProjectorSettings { scan_interval: settings.scan_interval, clock: projector_clock(&settings.now) },
+        ProjectorSettings { scan_interval: settings.scan_interval, now: projector_clock(&settings.now) },
     )?;
     let contacts = Arc::new(Contacts::default());
     let parts = SharedParts { settings, raft_dir, local, dialer, contacts, identity, orphaned, views };
@@ -99,5 +99,5 @@ async fn listen(shared: &Arc<Shared>, security: Security) -> Result<Option<PeerS
 
 fn projector_clock(now: &NowFn) -> crate::project::Clock {
     let now = now.clone();
-    Arc::new(move || u64::try_from(now.now().millis()).unwrap_or(0))
+    Arc::new(move || now.now())
 }

@@ -35,7 +35,7 @@ pub async fn tend(
         if problem != told {
             match &problem {
                 Some(problem) => {
-                    tracing::warn!(problem, "global database; the control plane is served meanwhile")
+                    tracing::warn!(problem, "global database; the control plane is served meanwhile");
                 }
                 None => tracing::info!("the schema of the global database is up to date"),
             }

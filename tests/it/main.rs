@@ -2,6 +2,7 @@
 
 mod admin;
 mod gating;
+mod account;
 mod harness;
 mod layers;
 mod store;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
@@ -60,8 +60,8 @@ pub struct Idempotency {
 }
 
 /// The payload of a log entry: the commands that waited while the entry before it was on its way, so that
-/// many writes share one sync of the disk. The version comes first, so that a member which does not know it
-/// says so instead of complaining about the first field that is new to it.
+/// many writes share one sync of the disk. The version is written first and judged as soon as it is read, so
+/// that a member which does not know it says so instead of complaining about the first field new to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Batch {
     /// See [`FORMAT_VERSION`].
@@ -109,26 +109,27 @@ impl<'de> Deserialize<'de> for Batch {
             type Value = Batch;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a batch of commands that begins with its version")
+                f.write_str("a batch of commands with its version")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Batch, A::Error> {
-                let Some(Field::V) = map.next_key()? else {
-                    return Err(de::Error::custom("the version of a batch must come first"));
-                };
-                let v: u16 = map.next_value()?;
-                check_version(v).map_err(de::Error::custom)?;
-                let Some(Field::Items) = map.next_key()? else {
-                    return Err(de::Error::missing_field("items"));
-                };
-                let items = map.next_value()?;
-                match map.next_key::<Field>()? {
-                    None => Ok(Batch { v, items }),
-                    Some(Field::V | Field::Items) => {
-                        map.next_value::<IgnoredAny>()?;
-                        Err(de::Error::custom("a member of a batch appears twice"))
+                let (mut v, mut items) = (None, None);
+                while let Some(field) = map.next_key()? {
+                    match field {
+                        Field::V if v.is_some() => return Err(de::Error::duplicate_field("v")),
+                        Field::Items if items.is_some() => return Err(de::Error::duplicate_field("items")),
+                        Field::V => {
+                            let found: u16 = map.next_value()?;
+                            check_version(found).map_err(de::Error::custom)?;
+                            v = Some(found);
+                        }
+                        Field::Items => items = Some(map.next_value()?),
                     }
                 }
+                Ok(Batch {
+                    v: v.ok_or_else(|| de::Error::missing_field("v"))?,
+                    items: items.ok_or_else(|| de::Error::missing_field("items"))?,
+                })
             }
         }
 

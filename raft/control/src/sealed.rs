@@ -71,4 +71,12 @@ mod tests {
             assert!(Sealed::parse(bad).is_err(), "{bad}");
         }
     }
+
+    #[test]
+    fn has_a_limit_and_is_never_shown() {
+        let longest = format!("GCMV1:mk1:{}", "a".repeat(MAX_LEN - 10));
+        let sealed = Sealed::parse(&longest).unwrap();
+        assert_eq!(format!("{sealed:?}"), "Sealed(..)");
+        assert!(Sealed::parse(&(longest + "a")).is_err());
+    }
 }

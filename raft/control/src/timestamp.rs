@@ -107,4 +107,21 @@ mod tests {
         let moment: Timestamp = serde_json::from_str("\"2026-11-22T01:00:00+01:00\"").unwrap();
         assert_eq!(moment.millis(), 1_795_305_600_000);
     }
+
+    #[test]
+    fn keeps_within_what_rfc_3339_can_write() {
+        let last = Timestamp::from_millis(i64::MAX);
+        assert_eq!(last.to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(last.plus(Duration::MAX), last);
+        assert_eq!(Timestamp::from_secs(i64::MIN).to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Timestamp::default().since(last), Duration::ZERO);
+        for moment in [last, Timestamp::default()] {
+            let json = serde_json::to_string(&moment).unwrap();
+            assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), moment);
+        }
+        for bad in ["1969-12-31T23:59:59.999Z", "2026-11-22", "2026-11-22T00:00:00", "soon", ""] {
+            assert!(serde_json::from_str::<Timestamp>(&format!("\"{bad}\"")).is_err(), "{bad}");
+        }
+        assert!(serde_json::from_str::<Timestamp>("0").is_err());
+    }
 }

@@ -60,7 +60,7 @@ pub(super) struct Backend {
 pub(super) struct Tables {
     dir: PathBuf,
     pub(super) log: sled::Tree,
-    meta: sled::Tree,
+    pub(super) meta: sled::Tree,
 }
 
 impl Backend {

@@ -107,13 +107,11 @@ impl<E: RaftLogId<u64> + Clone> Memory<E> {
         if self.sizes.is_empty() && self.last_purged.is_none() {
             self.first = first;
         }
-        let mut next = self.end();
-        for (entry, _) in &entries {
+        for (expected, (entry, _)) in (self.end()..).zip(&entries) {
             let offered = entry.get_log_id().index;
-            if offered != next {
-                return Err(LogError::NotConsecutive { offered, last: next.saturating_sub(1) });
+            if offered != expected {
+                return Err(LogError::NotConsecutive { offered, last: expected.saturating_sub(1) });
             }
-            next += 1;
         }
         self.in_flight.push_back(first);
         for (entry, size) in entries {

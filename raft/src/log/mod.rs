@@ -24,6 +24,9 @@ mod store;
 mod watermark;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::LogError;
 pub use reader::LogReader;
 pub use status::{LogHandle, LogStats};

@@ -40,6 +40,12 @@ where
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The trees, for tests that damage them.
+    #[cfg(test)]
+    pub(super) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
     /// The entries of `range` that exist, at most `budget` encoded bytes but at least one entry. The result
     /// has no holes: it ends early if the range is cut or purged meanwhile.
     pub(super) async fn read(&self, mut range: Range<u64>, budget: u64) -> Result<Vec<C::Entry>, LogError> {

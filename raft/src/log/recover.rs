@@ -4,6 +4,7 @@
 //! and nothing that was acknowledged may be missing (watermark). Only two leftovers of a crash are repaired:
 //! the torn tail of an entry that was never acknowledged, and the rest of a purge.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use openraft::{LogId, Vote};
@@ -109,7 +110,12 @@ fn compare(found: &Recovered, mark: &Mark) -> Result<(), LogError> {
     if last < mark.last_index {
         return Err(lost("the log", mark.last_index.map(|i| i.to_string()), last.map(|i| i.to_string())));
     }
-    if mark.vote.is_some() && !(found.vote >= mark.vote) {
+    let vote_holds = match (&found.vote, &mark.vote) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(found), Some(promised)) => found.partial_cmp(promised).is_some_and(Ordering::is_ge),
+    };
+    if !vote_holds {
         return Err(lost("the vote", mark.vote.map(|v| v.to_string()), found.vote.map(|v| v.to_string())));
     }
     let committed = found.committed.map(|id| id.index);

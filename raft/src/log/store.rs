@@ -32,7 +32,7 @@ use super::writer::{Ack, Job, Writer};
 /// database open.
 #[derive(Debug)]
 pub struct LogStore<C: RaftTypeConfig<NodeId = u64>> {
-    reader: LogReader<C>,
+    pub(super) reader: LogReader<C>,
     writer: Writer,
     _config: PhantomData<C>,
 }

@@ -6,17 +6,18 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hellojohn_control::View;
+use hellojohn_control::{Timestamp, View};
 
 use super::changes::Changes;
 use super::files::Dir;
 use super::index;
-use super::pass::{Depth, Ended, Memory, Pass, Report, Trust};
+use super::pass::{Ended, Memory, Pass};
 use super::progress::Progress;
+use super::report::{Depth, Report, Trust};
 use super::scan;
 
-/// Milliseconds since the Unix epoch, for the names of quarantine directories.
-pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+/// Where the projection gets the time from, for the names of quarantine directories.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// What one run did.
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ pub(super) struct Summary {
 /// See the module.
 pub(super) struct Engine {
     root: PathBuf,
-    clock: Clock,
+    now: Clock,
     persisted: Option<u64>,
     /// Every file that is known shows its document of this view or of a later one.
     base: Option<Arc<View>>,
@@ -55,10 +56,10 @@ impl fmt::Debug for Engine {
 }
 
 impl Engine {
-    pub(super) fn new(root: PathBuf, clock: Clock, persisted: Option<u64>) -> Self {
+    pub(super) fn new(root: PathBuf, now: Clock, persisted: Option<u64>) -> Self {
         Self {
             root,
-            clock,
+            now,
             persisted,
             base: None,
             settled: false,
@@ -100,7 +101,7 @@ impl Engine {
         let base = self.base.get_or_insert_with(|| Arc::clone(view));
         // What is known does not cover everything after a failure, nothing at all in the first run.
         let depth = scan.or((dirty || first).then_some(Depth::Stamps));
-        let mut pass = Pass::new(root, &mut self.memory, trust, (self.clock)(), progress);
+        let mut pass = Pass::new(root, &mut self.memory, trust, (self.now)(), progress);
         let all = |pass: &mut Pass<'_>| depth.map_or(Ok(()), |depth| scan::everything(pass, view, depth));
         let ended = if dirty {
             // The scan comes before the changes: it clears away what may have been in their way.
@@ -164,3 +165,7 @@ fn follow(pass: &mut Pass<'_>, old: &View, new: &View) -> Result<(), Ended> {
     pass.trust = trust;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -18,6 +18,7 @@ mod pass;
 mod progress;
 mod projector;
 mod quarantine;
+mod report;
 mod scan;
 mod status;
 mod task;

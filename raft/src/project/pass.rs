@@ -6,10 +6,13 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hellojohn_control::Timestamp;
+
 use super::files::{Dir, Kind, Stamp, Unfinished};
 use super::parallel;
 use super::progress::Progress;
 use super::quarantine::{MAX_DIRECTORIES, MAX_KEPT_BYTES, QUARANTINE, Quarantine};
+use super::report::{Depth, Report, Trust};
 use super::tree::Document;
 use super::yaml;
 
@@ -27,57 +30,6 @@ pub(super) struct Memory {
     pub(super) known: HashMap<PathBuf, Stamp>,
     /// Directories whose names are not durable yet.
     unsynced: BTreeSet<PathBuf>,
-}
-
-/// What a file that differs from its document may be, other than edited or damaged.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Trust {
-    /// A file as we left it is merely behind.
-    pub(super) known: bool,
-    /// A file that is an earlier document of ours, byte for byte, is merely behind.
-    pub(super) earlier: bool,
-    /// All files were there when the process ended: a missing one was taken away.
-    pub(super) complete: bool,
-}
-
-/// How closely files are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Depth {
-    /// A file whose stamp did not change is right.
-    Stamps,
-    /// All bytes are read.
-    Bytes,
-}
-
-/// What a pass did and what went wrong.
-#[derive(Debug, Default)]
-pub(super) struct Report {
-    pub(super) written: u64,
-    pub(super) removed: u64,
-    pub(super) repairs: u64,
-    pub(super) quarantined: u64,
-    /// The first error and how many there were.
-    pub(super) error: Option<String>,
-    pub(super) errors: u32,
-    /// Why something foreign could not be moved away, if that was so.
-    pub(super) blocked: Option<String>,
-}
-
-impl Report {
-    /// Notes an error; the first one is kept in words.
-    pub(super) fn fail(&mut self, error: &io::Error) {
-        self.errors += 1;
-        self.error.get_or_insert_with(|| error.to_string());
-    }
-
-    /// All errors in words.
-    pub(super) fn trouble(&self) -> Option<String> {
-        let error = self.error.as_ref()?;
-        Some(match self.errors {
-            0 | 1 => error.clone(),
-            errors => format!("{error} (and {} more errors)", errors - 1),
-        })
-    }
 }
 
 /// The pass ends early: too many errors, or the process stops.
@@ -122,7 +74,7 @@ impl<'a> Pass<'a> {
         root: &'a Dir,
         memory: &'a mut Memory,
         trust: Trust,
-        now: u64,
+        now: Timestamp,
         progress: &'a Progress,
     ) -> Self {
         let quarantine = Quarantine::at(now);

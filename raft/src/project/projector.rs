@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hellojohn_control::View;
@@ -26,8 +26,8 @@ use super::tree::{KEYS, TENANTS};
 pub struct ProjectorSettings {
     /// Time between two comparisons of the files with the state (`FS_SCAN_INTERVAL`).
     pub scan_interval: Duration,
-    /// Milliseconds since the Unix epoch.
-    pub clock: Clock,
+    /// The clock.
+    pub now: Clock,
 }
 
 impl fmt::Debug for ProjectorSettings {
@@ -42,8 +42,8 @@ impl fmt::Debug for ProjectorSettings {
 #[derive(Debug)]
 pub struct Projector {
     handle: ProjectorHandle,
-    task: JoinHandle<()>,
-    stop: DropGuard,
+    task: Mutex<Option<JoinHandle<()>>>,
+    _stop: DropGuard,
 }
 
 /// Access to a running projection; cheap to copy.
@@ -74,7 +74,7 @@ impl Projector {
         });
         let task = Task {
             root,
-            clock: settings.clock,
+            now: settings.now,
             scan_interval: settings.scan_interval,
             views,
             shared: Arc::clone(&shared),
@@ -82,7 +82,8 @@ impl Projector {
         };
         let worker = task.start_worker()?;
         let stop = shared.stop.clone().drop_guard();
-        Ok(Self { handle: ProjectorHandle { shared }, task: tokio::spawn(task.run(worker)), stop })
+        let task = Mutex::new(Some(tokio::spawn(task.run(worker))));
+        Ok(Self { handle: ProjectorHandle { shared }, task, _stop: stop })
     }
 
     /// A handle for those who read the status or ask for a scan.
@@ -105,10 +106,12 @@ impl Projector {
         self.handle.rescan();
     }
 
-    /// Ends the projection after the file that it is at, and waits for that, some seconds at most.
-    pub async fn shutdown(self) {
-        let Self { handle: _, task, stop } = self;
-        drop(stop);
+    /// Ends the projection after the file that it is at, and waits for that, some seconds at most. Doing it
+    /// again is fine.
+    pub async fn shutdown(&self) {
+        self.handle.shared.stop.cancel();
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(task) = task else { return };
         // The task bounds its own end; twice that much is for a runtime that is busy.
         match timeout(CLOSE * 2, task).await {
             Ok(Ok(())) => {}

@@ -25,11 +25,10 @@ pub(super) struct Quarantine {
 }
 
 impl Quarantine {
-    /// For a pass that begins at `now`, milliseconds since the epoch.
-    pub(super) fn at(now: u64) -> Self {
-        let time = Timestamp::from_millis(i64::try_from(now).unwrap_or(i64::MAX)).to_string();
+    /// For a pass that begins at `now`.
+    pub(super) fn at(now: Timestamp) -> Self {
         // No colons: such names can be copied to any file system.
-        Self { time: time.replace(':', "-"), directory: None, kept_bytes: 0 }
+        Self { time: now.to_string().replace(':', "-"), directory: None, kept_bytes: 0 }
     }
 
     /// Whether `bytes` more of damaged documents may be kept; counts them if so.
@@ -103,18 +102,18 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let root = Dir::open_configured(temp.path()).unwrap();
         for _ in 0..MAX_DIRECTORIES {
-            let mut quarantine = Quarantine::at(1_795_305_600_007);
+            let mut quarantine = Quarantine::at(Timestamp::from_millis(1_795_305_600_007));
             assert!(quarantine.place(&root, Path::new("keys"), |_| {}).unwrap().is_some());
         }
         assert!(temp.path().join("quarantine/2026-11-22T00-00-00.007Z/keys").is_dir());
         assert!(temp.path().join("quarantine/2026-11-22T00-00-00.007Z-1/keys").is_dir());
-        let mut quarantine = Quarantine::at(1_795_305_600_008);
+        let mut quarantine = Quarantine::at(Timestamp::from_millis(1_795_305_600_008));
         assert!(quarantine.place(&root, Path::new("keys"), |_| {}).unwrap().is_none());
     }
 
     #[test]
     fn damaged_bytes_are_kept_up_to_a_bound() {
-        let mut quarantine = Quarantine::at(0);
+        let mut quarantine = Quarantine::at(Timestamp::default());
         assert!(quarantine.may_keep(MAX_KEPT_BYTES));
         assert!(!quarantine.may_keep(1));
         assert!(quarantine.may_keep(0));
@@ -127,7 +126,7 @@ mod tests {
         let elsewhere = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(elsewhere.path(), temp.path().join(QUARANTINE)).unwrap();
         let root = Dir::open_configured(temp.path()).unwrap();
-        let error = Quarantine::at(0).place(&root, Path::new("keys"), |_| {}).unwrap_err();
+        let error = Quarantine::at(Timestamp::default()).place(&root, Path::new("keys"), |_| {}).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
         assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
     }

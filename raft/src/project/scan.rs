@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use hellojohn_control::View;
 
 use super::files::{Dir, Kind, is_temp_name};
-use super::pass::{Depth, Ended, Pass};
+use super::pass::{Ended, Pass};
+use super::report::Depth;
 use super::tree::{KEYS, Node, Place, TENANTS};
 
 const TOP: [(&str, Place); 2] = [(TENANTS, Place::Tenants), (KEYS, Place::Keys)];

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::engine::{Clock, Engine, Summary};
 use super::index;
-use super::pass::Depth;
 use super::progress::Progress;
+use super::report::Depth;
 use super::status::Board;
 use super::worker::{Gone, Worker};
 
@@ -41,7 +41,7 @@ pub(super) struct Shared {
 /// See the module.
 pub(super) struct Task {
     pub(super) root: PathBuf,
-    pub(super) clock: Clock,
+    pub(super) now: Clock,
     pub(super) scan_interval: Duration,
     pub(super) views: watch::Receiver<Arc<View>>,
     pub(super) shared: Arc<Shared>,
@@ -63,6 +63,14 @@ struct Agenda {
     failures: u32,
 }
 
+impl Agenda {
+    fn scheduled(&mut self, interval: Duration) -> Depth {
+        self.next_scan = Instant::now() + interval;
+        self.scans = self.scans.wrapping_add(1);
+        if self.scans.is_multiple_of(SCANS_PER_FULL) { Depth::Bytes } else { Depth::Stamps }
+    }
+}
+
 impl Task {
     pub(super) async fn run(mut self, worker: Worker) {
         let mut worker = worker;
@@ -75,7 +83,7 @@ impl Task {
                     Wake::Stop => break,
                     Wake::View => None,
                     Wake::Rescan => Some(Depth::Bytes),
-                    Wake::Scan => Some(self.scheduled(&mut agenda)),
+                    Wake::Scan => Some(agenda.scheduled(self.scan_interval)),
                 };
             }
         }
@@ -92,12 +100,6 @@ impl Task {
             () = self.shared.stop.cancelled() => false,
             enabled = enabled.wait_for(|enabled| *enabled) => enabled.is_ok(),
         }
-    }
-
-    fn scheduled(&self, agenda: &mut Agenda) -> Depth {
-        agenda.next_scan = Instant::now() + self.scan_interval;
-        agenda.scans = agenda.scans.wrapping_add(1);
-        if agenda.scans.is_multiple_of(SCANS_PER_FULL) { Depth::Bytes } else { Depth::Stamps }
     }
 
     /// One run with the newest view; `None` when the end was asked for.
@@ -147,14 +149,18 @@ impl Task {
     /// A thread that knows nothing but the persisted index.
     pub(super) fn start_worker(&self) -> io::Result<Worker> {
         let persisted = index::read(&self.root)?;
-        let engine = Engine::new(self.root.clone(), Arc::clone(&self.clock), persisted);
+        let engine = Engine::new(self.root.clone(), Arc::clone(&self.now), persisted);
         Worker::start(engine, Arc::clone(&self.progress))
     }
 
     async fn wait(&mut self, agenda: &Agenda) -> Wake {
         let failed = agenda.failures > 0;
         let now = Instant::now();
-        let next_scan = if failed { now + self.backoff(agenda.failures) } else { agenda.next_scan };
+        let next_scan = if failed {
+            now + backoff(agenda.failures, (self.now)().millis().unsigned_abs())
+        } else {
+            agenda.next_scan
+        };
         let rested = now + REST;
         let view = async {
             sleep_until(rested).await;
@@ -171,14 +177,40 @@ impl Task {
             () = view, if !failed => Wake::View,
         }
     }
+}
 
-    /// 100 ms doubled with each failure up to 5 s, less a part of up to a half that the clock picks, so that
-    /// nodes on one shared disk do not knock at the same time.
-    fn backoff(&self, failures: u32) -> Duration {
-        let whole = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(6)).min(LAST_RETRY);
-        let half = whole / 2;
-        let spread = u64::try_from(half.as_millis()).unwrap_or(u64::MAX).max(1);
-        let part = (self.clock)().wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31) % spread;
-        half + Duration::from_millis(part)
+/// 100 ms doubled with each failure up to 5 s, less a part of up to a half that `seed` picks, so that nodes on
+/// one shared disk do not knock at the same time.
+fn backoff(failures: u32, seed: u64) -> Duration {
+    let whole = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(6)).min(LAST_RETRY);
+    let half = whole / 2;
+    let spread = u64::try_from(half.as_millis()).unwrap_or(u64::MAX).max(1);
+    half + Duration::from_millis(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31) % spread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tenth_scan_reads_all_bytes() {
+        let mut agenda = Agenda { next_scan: Instant::now(), scans: 0, failures: 0 };
+        let depths: Vec<Depth> = (0..20).map(|_| agenda.scheduled(Duration::ZERO)).collect();
+        for (n, depth) in (1..).zip(depths) {
+            assert_eq!(depth == Depth::Bytes, n % 10 == 0, "scan {n}");
+        }
+    }
+
+    #[test]
+    fn retries_become_rarer_within_bounds_and_do_not_keep_step() {
+        for seed in [0, 1, 1_795_305_600_007, u64::MAX] {
+            for failures in [1, 2, 3, 6, 7, 100, u32::MAX] {
+                let wait = backoff(failures, seed);
+                assert!(wait >= Duration::from_millis(50) && wait <= LAST_RETRY, "{failures}: {wait:?}");
+            }
+            assert!(backoff(1, seed) < FIRST_RETRY && backoff(u32::MAX, seed) >= LAST_RETRY / 2);
+        }
+        let waits: std::collections::BTreeSet<Duration> = (0..50).map(|seed| backoff(7, seed)).collect();
+        assert!(waits.len() > 25);
     }
 }

@@ -9,8 +9,8 @@ use hellojohn_control::View;
 use tokio::sync::oneshot;
 
 use super::engine::{Engine, Summary};
-use super::pass::Depth;
 use super::progress::Progress;
+use super::report::Depth;
 
 struct Job {
     view: Arc<View>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -18,6 +18,11 @@ fn free_addr() -> SocketAddr {
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
+}
+
+fn single(root: &Path) -> Settings {
+    let nodes = BTreeMap::from([("solo".to_owned(), free_addr().to_string())]);
+    Settings { mode: Mode::Single, ..settings("solo", root, &nodes) }
 }
 
 fn settings(name: &str, root: &Path, nodes: &BTreeMap<String, String>) -> Settings {
@@ -58,11 +63,43 @@ impl Cluster {
         Self { dir: tempfile::tempdir().unwrap(), nodes, running: BTreeMap::new() }
     }
 
-    async fn start(&mut self, name: &str) {
+    fn root(&self, name: &str) -> PathBuf {
         let root = self.dir.path().join(name);
         std::fs::create_dir_all(&root).unwrap();
-        let node = Node::start(settings(name, &root, &self.nodes)).await.unwrap();
-        self.running.insert(name.to_owned(), node);
+        root
+    }
+
+    async fn start(&mut self, name: &str) {
+        let settings = settings(name, &self.root(name), &self.nodes);
+        self.start_with(settings).await;
+    }
+
+    async fn start_flagged(&mut self, name: &str) {
+        let mut settings = settings(name, &self.root(name), &self.nodes);
+        if let Mode::Embedded(embedded) = &mut settings.mode {
+            embedded.bootstrap = true;
+        }
+        self.start_with(settings).await;
+    }
+
+    async fn start_with(&mut self, settings: Settings) {
+        let name = settings.name.clone();
+        self.running.insert(name, Node::start(settings).await.unwrap());
+    }
+
+    /// Waits until the node says that it waits, and why.
+    async fn waits_for(&self, name: &str, part: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let status = self.running[name].status().await;
+            if status.waiting.as_deref().is_some_and(|why| why.contains(part)) {
+                assert_eq!(status.raft.state, "Forming");
+                assert_eq!(status.leader_id, None);
+                return;
+            }
+            assert!(Instant::now() < deadline, "{name} does not wait for {part:?}: {status:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     async fn start_all(&mut self) {
@@ -216,21 +253,123 @@ async fn two_of_three_fresh_nodes_wait_say_why_and_form_when_the_third_comes() {
     let mut cluster = Cluster::new();
     cluster.start("n1").await;
     cluster.start("n2").await;
+    cluster.waits_for("n1", "n3").await;
+    cluster.waits_for("n2", "n3").await;
     let node = cluster.running["n1"].clone();
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let status = node.status().await;
-        if status.waiting.as_deref().is_some_and(|why| why.contains("n3")) {
-            assert_eq!(status.raft.state, "Forming");
-            break;
-        }
-        assert!(Instant::now() < deadline, "{status:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
     assert!(matches!(node.propose(put_tenant("a")).await, Err(ProposeError::Unavailable)));
     cluster.start("n3").await;
     cluster.put("a").await;
     for name in ["n1", "n2", "n3"] {
         cluster.stop(name).await;
     }
+}
+
+/// F22: two nodes lose their disks and come back with bootstrap settings while the third is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_wiped_nodes_never_form_a_second_cluster() {
+    let mut cluster = Cluster::new();
+    cluster.start_all().await;
+    cluster.put("acme").await;
+    let first = cluster.running["n3"].status().await.cluster_id;
+    for name in ["n1", "n2", "n3"] {
+        cluster.stop(name).await;
+    }
+    for name in ["n1", "n2"] {
+        std::fs::remove_dir_all(cluster.root(name)).unwrap();
+    }
+    cluster.start_flagged("n1").await;
+    cluster.start_flagged("n2").await;
+    cluster.waits_for("n1", "n3").await;
+    cluster.waits_for("n2", "n3").await;
+    cluster.start("n3").await;
+    cluster.waits_for("n1", first.as_deref().unwrap()).await;
+    cluster.waits_for("n2", first.as_deref().unwrap()).await;
+    assert!(cluster.running["n3"].may_lead().is_err(), "one of three has no quorum");
+    let view = cluster.running["n3"].view();
+    assert!(view.tenant(&Slug::parse("acme").unwrap()).is_some());
+    for name in ["n1", "n2", "n3"] {
+        cluster.stop(name).await;
+    }
+}
+
+/// Spec §13.2.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_flagged_nodes_wait_and_name_each_other() {
+    let mut cluster = Cluster::new();
+    cluster.start_flagged("n1").await;
+    cluster.start_flagged("n2").await;
+    cluster.start("n3").await;
+    for name in ["n1", "n2", "n3"] {
+        cluster.waits_for(name, "CLUSTER_BOOTSTRAP is set on n1 and n2").await;
+    }
+    cluster.stop("n2").await;
+    cluster.start("n2").await;
+    cluster.put("acme").await;
+    for name in ["n1", "n2", "n3"] {
+        cluster.stop(name).await;
+    }
+}
+
+/// Spec §13.1: a lost `raft/` beside files forms nothing and deletes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_single_node_that_lost_its_raft_directory_stops_and_keeps_its_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(single(dir.path())).await.unwrap();
+    wait_until("the single node leads", || node.may_lead().is_ok()).await;
+    let index = node.propose(put_tenant("acme")).await.unwrap().index;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while node.status().await.fs.projected_index < index {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    node.shutdown().await;
+    let before = tree(dir.path());
+    assert!(before.contains_key("tenants/acme/tenant.yaml"));
+    std::fs::remove_dir_all(dir.path().join("raft")).unwrap();
+    let node = Node::start(single(dir.path())).await.unwrap();
+    let why = tokio::time::timeout(Duration::from_secs(10), node.failed()).await.unwrap();
+    assert!(why.contains("cluster snapshot restore") && why.contains("apply"), "{why}");
+    node.shutdown().await;
+    assert_eq!(tree(dir.path()), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_lost_its_raft_directory_waits_beside_members_and_keeps_its_files() {
+    let mut cluster = Cluster::new();
+    cluster.start_all().await;
+    let index = cluster.put("acme").await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while cluster.running["n2"].status().await.fs.projected_index < index {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    cluster.stop("n2").await;
+    let root = cluster.root("n2");
+    let before = tree(&root);
+    std::fs::remove_dir_all(root.join("raft")).unwrap();
+    cluster.start("n2").await;
+    cluster.waits_for("n2", "must be let back in").await;
+    assert_eq!(tree(&root), before);
+    for name in ["n1", "n2", "n3"] {
+        cluster.stop(name).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_of_another_node_is_refused_and_both_are_named() {
+    let mut cluster = Cluster::new();
+    cluster.start_all().await;
+    cluster.put("acme").await;
+    for name in ["n1", "n2", "n3"] {
+        cluster.stop(name).await;
+    }
+    let mut foreign = settings("n1", &cluster.root("n2"), &cluster.nodes);
+    foreign.root = cluster.root("n2");
+    let error = Node::start(foreign).await.unwrap_err().to_string();
+    assert!(error.contains("\"n1\"") && error.contains("\"n2\""), "{error}");
+    let alone = Settings { mode: Mode::Single, ..settings("n2", &cluster.root("n2"), &cluster.nodes) };
+    let node = Node::start(alone).await.unwrap();
+    let why = tokio::time::timeout(Duration::from_secs(10), node.failed()).await.unwrap();
+    assert!(why.contains("CLUSTER_MODE") && why.contains("n1, n2, n3"), "{why}");
+    node.shutdown().await;
 }

@@ -1,5 +1,7 @@
 //! The log store as openraft and a crash see it (ha.md, promises of the replication layer; F12).
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::path::Path;

@@ -7,3 +7,4 @@ mod power_cut;
 mod process;
 mod snapshot;
 mod syscalls;
+mod project;

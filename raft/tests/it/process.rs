@@ -1,5 +1,7 @@
 //! Runs `examples/log_writer.rs` as a process of its own and follows what it acknowledges.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};

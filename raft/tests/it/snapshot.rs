@@ -1,5 +1,7 @@
 //! Snapshot files from outside (spec §3.5, F11, F12).
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,8 @@
 //! The order of system calls behind an acknowledgement, seen by strace; needs no root (ha.md: "shown by
 //! counting fdatasync/fsync per acknowledged write under strace").
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Command, Stdio};

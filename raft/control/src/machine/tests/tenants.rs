@@ -174,6 +174,20 @@ fn a_tenant_that_comes_back_counts_on() {
     assert_eq!(other.revision, 1, "other names begin at 1");
 }
 
+/// What keeps revisions unique after very many deletions is part of the snapshot.
+#[test]
+fn a_snapshot_carries_the_floor_of_new_revisions() {
+    let mut bench = Bench::with_acme();
+    let mut image = bench.machine.image();
+    image.revision_floor = 5;
+    bench.machine.install(image).unwrap();
+    assert_eq!(bench.machine.image().revision_floor, 5);
+    assert_eq!(bench.tenant(ACME, json!({"name": "x"})).0.revision, 2, "what lives counts on");
+    assert_eq!(bench.tenant("new", json!({})).0.revision, 6);
+    delete(&mut bench, ACME).unwrap();
+    assert_eq!(bench.tenant(ACME, json!({})).0.revision, 6);
+}
+
 #[test]
 fn deleting_a_tenant_takes_clients_scopes_and_keys_along() {
     let mut bench = Bench::new();

@@ -1,0 +1,183 @@
+//! Damage that only somebody with sled in hand can do, and faults while the log runs (F10, F12).
+
+use std::io::Cursor;
+use std::path::Path;
+
+use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
+use openraft::{CommittedLeaderId, Entry, EntryPayload, LogId, RaftLogReader, Vote};
+
+use super::envelope::{self, Name};
+use super::{Durability, LogError, LogStore, scan};
+
+openraft::declare_raft_types!(
+    Texts:
+        D = String,
+        R = (),
+        NodeId = u64,
+        Node = openraft::BasicNode,
+        Entry = openraft::Entry<Texts>,
+        SnapshotData = Cursor<Vec<u8>>,
+        AsyncRuntime = openraft::TokioRuntime,
+);
+
+fn open(dir: &Path) -> Result<LogStore<Texts>, LogError> {
+    LogStore::open(dir, Durability::Synced)
+}
+
+fn text(index: u64, text: &str) -> Entry<Texts> {
+    let log_id = LogId::new(CommittedLeaderId::new(1, 1), index);
+    Entry { log_id, payload: EntryPayload::Normal(text.to_owned()) }
+}
+
+async fn filled(dir: &Path, entries: u64) {
+    let mut store = open(dir).unwrap();
+    store.blocking_append((0..entries).map(|index| text(index, &format!("entry {index}")))).await.unwrap();
+    store.save_vote(&Vote::new(4, 2)).await.unwrap();
+}
+
+/// Changes the database behind the log's back; sled's own checksums are right afterwards.
+fn tamper(dir: &Path, change: impl FnOnce(&sled::Tree, &sled::Tree)) {
+    let backend = super::backend::Backend::open(dir, Durability::Synced).unwrap();
+    let tables = backend.tables();
+    change(&tables.log, &tables.meta);
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_an_entry_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 5).await;
+    tamper(dir.path(), |log, _| {
+        let mut value = log.get(scan::key(3, 0)).unwrap().unwrap().to_vec();
+        let last = value.len() - 1;
+        value[last] ^= 0x10;
+        log.insert(scan::key(3, 0), value).unwrap();
+    });
+    let error = open(dir.path()).unwrap_err();
+    assert!(matches!(&error, LogError::Damaged { record } if record == "entry 3"), "{error}");
+    assert!(error.to_string().contains("let the node rejoin"), "{error}");
+}
+
+#[tokio::test]
+async fn an_entry_damaged_while_the_log_is_open_is_never_served_and_ends_the_node() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 5).await;
+    let mut store = open(dir.path()).unwrap();
+    store.reader.shared.tables().log.insert(scan::key(2, 0), b"nonsense").unwrap();
+    assert_eq!(store.try_get_log_entries(0..2).await.unwrap().len(), 2);
+    let error = store.try_get_log_entries(0..5).await.unwrap_err();
+    assert!(error.to_string().contains("entry 2"), "{error}");
+    assert!(store.handle().fatal().borrow().is_some());
+    assert!(
+        store.save_vote(&Vote::new(9, 1)).await.is_err(),
+        "a node that cannot read its log must not vote"
+    );
+}
+
+#[tokio::test]
+async fn an_entry_of_a_later_format_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 2).await;
+    tamper(dir.path(), |log, _| {
+        log.insert(scan::key(1, 0), b"\x07later".as_slice()).unwrap();
+    });
+    let error = open(dir.path()).unwrap_err();
+    assert!(matches!(error, LogError::UnknownVersion { version: 7, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_damaged_vote_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 2).await;
+    tamper(dir.path(), |_, meta| {
+        let forged = envelope::seal(Name::Meta("last_purged"), br#"{"leader_id":{"term":1,"node_id":1}}"#);
+        meta.insert("vote", forged).unwrap();
+    });
+    let error = open(dir.path()).unwrap_err();
+    assert!(matches!(&error, LogError::Damaged { record } if record.contains("vote")), "{error}");
+}
+
+#[tokio::test]
+async fn a_missing_entry_vote_or_tail_is_refused() {
+    type Change = fn(&sled::Tree, &sled::Tree);
+    let cases: [(&str, Change); 4] = [
+        ("entry 2 is missing", |log, _| drop(log.remove(scan::key(2, 0)).unwrap())),
+        ("entry 0 is missing", |log, _| drop(log.remove(scan::key(0, 0)).unwrap())),
+        ("the log was acknowledged up to 4", |log, _| drop(log.remove(scan::key(4, 0)).unwrap())),
+        ("the vote was acknowledged", |_, meta| drop(meta.remove("vote").unwrap())),
+    ];
+    for (expected, change) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        filled(dir.path(), 5).await;
+        tamper(dir.path(), change);
+        let error = open(dir.path()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+}
+
+/// F12: a tail that was never acknowledged is dropped, without a word to the caller.
+#[tokio::test]
+async fn the_torn_tail_of_an_entry_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 3).await;
+    tamper(dir.path(), |log, _| {
+        for number in 1..4 {
+            log.insert(scan::key(3, number), b"continuation without head".as_slice()).unwrap();
+        }
+    });
+    let mut store = open(dir.path()).unwrap();
+    let big = "z".repeat(100_000);
+    store.blocking_append([text(3, &big)]).await.unwrap();
+    drop(store);
+    let mut store = open(dir.path()).unwrap();
+    assert_eq!(store.try_get_log_entries(3..).await.unwrap(), vec![text(3, &big)]);
+}
+
+#[tokio::test]
+async fn the_rest_of_an_interrupted_purge_is_cleared_away() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 6).await;
+    tamper(dir.path(), |_, meta| {
+        let upto = serde_json::to_vec(&text(2, "").log_id).unwrap();
+        meta.insert("last_purged", envelope::seal(Name::Meta("last_purged"), &upto)).unwrap();
+    });
+    {
+        let mut store = open(dir.path()).unwrap();
+        assert_eq!(store.last_purged().map(|id| id.index), Some(2));
+        assert_eq!(store.try_get_log_entries(..).await.unwrap().len(), 3);
+    }
+    tamper(dir.path(), |log, _| assert_eq!(log.len(), 3));
+}
+
+/// F10: an I/O error while running is fatal, is told to everyone, and nothing is acknowledged after it.
+#[tokio::test]
+async fn a_failed_sync_ends_the_log_loudly() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path()).unwrap();
+    let mut fatal = store.handle().fatal();
+    store.blocking_append([text(0, "fine")]).await.unwrap();
+    std::fs::remove_dir(dir.path().join("blobs")).unwrap();
+    let error = store.blocking_append([text(1, "lost")]).await.unwrap_err();
+    assert!(error.to_string().contains("cannot fsync"), "{error}");
+    let told = fatal.wait_for(Option::is_some).await.unwrap().clone();
+    assert!(matches!(told, Some(LogError::Io { doing: "fsync", .. })), "{told:?}");
+    std::fs::create_dir(dir.path().join("blobs")).unwrap();
+    assert!(store.save_vote(&Vote::new(5, 1)).await.is_err(), "no vote after a failed sync");
+    assert!(store.blocking_append([text(2, "no")]).await.is_err());
+    assert!(store.get_log_state().await.is_err());
+}
+
+/// More than the memory cache holds, read back across the border between disk and memory.
+#[tokio::test]
+async fn reads_cross_from_disk_into_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path()).unwrap();
+    let big = "m".repeat(500_000);
+    for index in 0..50 {
+        store.blocking_append([text(index, &format!("{index}{big}"))]).await.unwrap();
+    }
+    assert!(store.reader.shared.memory().recent_id(0).is_none(), "the oldest entries left the cache");
+    assert!(store.reader.shared.memory().recent_id(49).is_some());
+    let all = store.try_get_log_entries(..).await.unwrap();
+    assert_eq!(all.len(), 50);
+    assert!(all.iter().zip(0..).all(|(entry, index)| *entry == text(index, &format!("{index}{big}"))));
+}

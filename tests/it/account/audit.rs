@@ -1,0 +1,92 @@
+//! Security events as JSON log lines (spec §10), without a password, a token or an address (S111).
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use super::world::{PASSWORD, World, call, text_of};
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Lines of this thread from here on; the test must not leave it.
+fn capture() -> (Captured, tracing::subscriber::DefaultGuard) {
+    let captured = Captured::default();
+    let writer = captured.clone();
+    let layer =
+        tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(move || writer.clone());
+    (captured, tracing::subscriber::set_default(tracing_subscriber::registry().with(layer)))
+}
+
+#[tokio::test]
+async fn every_step_of_a_session_is_an_event_and_none_tells_a_secret() {
+    let world = World::new().await;
+    let (captured, guard) = capture();
+    let id = text_of(&world.register("acme", "ann@example.com").await.json()["user"], "id");
+    world.try_login("acme", "ann@example.com", "wrong wrong wrong").await;
+    world.try_login("acme", "nobody@example.com", "wrong wrong wrong").await;
+    let first = world.login("acme", "ann@example.com").await;
+    let second = super::world::Tokens::of(&world.refresh(&first.refresh).await);
+    let third = super::world::Tokens::of(&world.refresh(&second.refresh).await);
+    world.refresh(&first.refresh).await;
+    let fourth = world.login("acme", "ann@example.com").await;
+    let mut logout = call("POST", "/v1/auth/logout", Some(&fourth.access), "");
+    logout.headers_mut().insert("user-agent", "curl/8".parse().unwrap());
+    world.send(logout).await;
+    let fifth = world.login("acme", "ann@example.com").await;
+    world.send(call("POST", "/v1/auth/logout-all", Some(&fifth.access), "")).await;
+    drop(guard);
+
+    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<&Value> = lines.iter().filter(|line| line["target"] == "audit").collect();
+    let told: Vec<(String, String, String)> = events
+        .iter()
+        .map(|event| (text_of(event, "action"), text_of(event, "outcome"), text_of(event, "reason")))
+        .collect();
+    let expected = [
+        ("user.register", "ok", ""),
+        ("user.login", "refused", "wrong_password"),
+        ("user.login", "refused", "unknown_user"),
+        ("user.login", "ok", ""),
+        ("token.refresh", "ok", ""),
+        ("token.refresh", "ok", ""),
+        ("token.reuse", "refused", "used_before"),
+        ("user.login", "ok", ""),
+        ("user.logout", "ok", ""),
+        ("user.login", "ok", ""),
+        ("user.logout_all", "ok", ""),
+    ]
+    .map(|(action, outcome, reason)| (action.to_owned(), outcome.to_owned(), reason.to_owned()));
+    assert_eq!(told, expected);
+    for (event, (_, _, reason)) in events.iter().zip(&expected) {
+        assert_eq!((&event["tenant"], &event["request_id"]), (&"acme".into(), &"req-1".into()));
+        assert_eq!(event["ip"], "0.0.0.0");
+        let actor = (reason != "unknown_user").then_some(id.as_str());
+        assert_eq!(event["actor"].as_str(), actor, "{event}");
+    }
+    assert_eq!(events[8]["user_agent"], "curl/8");
+    assert_eq!(events[8]["object"], fourth.claims().sid.unwrap().as_str());
+
+    let mut secrets = vec![PASSWORD.to_owned(), "wrong wrong".to_owned(), "example.com".to_owned()];
+    for tokens in [&first, &second, &third, &fourth, &fifth] {
+        secrets.push(tokens.access.rsplit_once('.').unwrap().1.to_owned());
+        secrets.push(tokens.refresh.split_once('.').unwrap().1.to_owned());
+    }
+    for secret in secrets {
+        assert!(!text.contains(&secret), "{secret} is in the log");
+    }
+    world.end().await;
+}

@@ -1,0 +1,426 @@
+//! A node, a database, the routes and a clock that moves when told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use hellojohn::cluster::{ControlPlane, Origin, Sealing, Written};
+use hellojohn::config::{Config, Inputs};
+use hellojohn::crypto::hash_pool::{HashPool, PoolLimits};
+use hellojohn::crypto::jwt::AccessClaims;
+use hellojohn::crypto::password::HashParams;
+use hellojohn::crypto::sealed::Sealer;
+use hellojohn::crypto::signer::KeyOpener;
+use hellojohn::domain::clock::{Clock, ManualClock};
+use hellojohn::domain::password_policy::Blacklist;
+use hellojohn::domain::rng::OsRng;
+use hellojohn::http::health::HealthState;
+use hellojohn::http::health::state::HealthParts;
+use hellojohn::http::middleware::cors::OriginList;
+use hellojohn::http::{AppState, Edge, EdgeParts, EdgeSettings};
+use hellojohn::service::account::{AccountParts, AccountService, AccountSettings};
+use hellojohn::service::authenticate::{AdminPolicy, Authenticator};
+use hellojohn::service::control::{ControlService, Defaults, TenantInput};
+use hellojohn::service::health::{HealthService, Schema};
+use hellojohn::service::tokens::{Lifetimes, TokenIssuer};
+use hellojohn::service::user_store::UserStores;
+use hellojohn::service::{LeaderGate, Precondition, Principal, WriteContext};
+use hellojohn::store::{Dsn, PoolSettings, Pools};
+use hellojohn_control::documents::{ClientPatch, KeySet, SigningKey};
+use hellojohn_control::{ClientId, Command, Issuer, Slug, Timestamp};
+use hellojohn_raft::{KeyFingerprints, Mode, Node, NowFn, Settings, Timers};
+use http_body_util::BodyExt as _;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use crate::harness::postgres::TestDb;
+
+pub(super) const ISSUER: &str = "https://id.example";
+pub(super) const PASSWORD: &str = "correct horse battery";
+const SIGNING: &str = "0123456789abcdef0123456789abcdef-signing";
+const SECRETBOX: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+/// What a test may choose.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Choice {
+    /// Settings beside those that every world has.
+    pub(super) env: Vec<(&'static str, String)>,
+    /// Refused passwords, one a line.
+    pub(super) blacklist: &'static str,
+    /// Argon2 passes; 1 unless set.
+    pub(super) iterations: Option<u32>,
+}
+
+/// Everything that is behind the routes.
+pub(super) struct World {
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) router: Router,
+    pub(super) state: AppState,
+    pub(super) hashes: Arc<HashPool>,
+    pub(super) plane: ControlPlane,
+    pub(super) sealing: Sealing,
+    pub(super) signing: Arc<Sealer>,
+    node: Node,
+    // Dropped last: the server goes with its database, the directory with the node.
+    pub(super) db: TestDb,
+    _root: tempfile::TempDir,
+}
+
+/// A gate that is open: a single node leads.
+#[derive(Debug)]
+struct Open;
+
+impl LeaderGate for Open {
+    fn check(&self) -> hellojohn::service::Result<()> {
+        Ok(())
+    }
+}
+
+impl World {
+    /// A world with the tenants `acme` and `local`, each with the client `web`.
+    pub(super) async fn new() -> Self {
+        Self::with(Choice::default()).await
+    }
+
+    pub(super) async fn with(choice: Choice) -> Self {
+        let db = TestDb::new().await;
+        let root = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_800_000_000)));
+        let node = Node::start(node_settings(root.path(), &clock)).await.unwrap();
+        let plane = ControlPlane::new(node.clone(), clock.clone());
+        let signing = Arc::new(Sealer::signing(SIGNING).unwrap());
+        let secretbox = Arc::new(Sealer::secretbox(SECRETBOX).unwrap());
+        let sealing = Sealing::new(signing.clone(), secretbox, Arc::new(OsRng));
+        let pools = Arc::new(Pools::new(PoolSettings::default(), Some(&Dsn::parse(&db.dsn()).unwrap())));
+        let params = HashParams::new(8, choice.iterations.unwrap_or(1), 1).unwrap();
+        let limits = PoolLimits { workers: 2, queue: 256 };
+        let hashes = Arc::new(HashPool::start(params, limits, Arc::new(OsRng)).unwrap());
+        let parts =
+            Assembly { clock: &clock, plane: &plane, sealing: &sealing, signing: &signing, hashes: &hashes };
+        let (state, router) = parts.assemble(pools, &choice);
+        let world = Self { clock, router, state, hashes, plane, sealing, signing, node, db, _root: root };
+        world.furnish().await;
+        world
+    }
+
+    /// The same services over other pools or settings.
+    pub(super) fn rebuilt(&self, pools: Pools, choice: &Choice) -> Router {
+        let Self { clock, plane, sealing, signing, hashes, .. } = self;
+        Assembly { clock, plane, sealing, signing, hashes }.assemble(Arc::new(pools), choice).1
+    }
+
+    async fn furnish(&self) {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        while self.plane.may_write().is_err() || self.plane.view().formation().is_none() {
+            assert!(tokio::time::Instant::now() < deadline, "the node has not formed");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.state.control.tend_keys(self.clock.now()).await.unwrap();
+        for tenant in ["acme", "local"] {
+            self.put_tenant(tenant, json!({})).await;
+            self.put_client(tenant, "web", json!({"scopes": ["openid", "profile", "email"]})).await;
+        }
+    }
+
+    pub(super) async fn put_tenant(&self, tenant: &str, patch: Value) {
+        let input: TenantInput = serde_json::from_value(patch).unwrap();
+        self.state.control.put_tenant(&context(), &slug(tenant), input).await.unwrap();
+    }
+
+    pub(super) async fn put_client(&self, tenant: &str, client: &str, patch: Value) {
+        let patch: ClientPatch = serde_json::from_value(patch).unwrap();
+        let client = ClientId::parse(client).unwrap();
+        self.state.control.put_client(&context(), &slug(tenant), &client, patch).await.unwrap();
+    }
+
+    pub(super) async fn propose(&self, command: Command) -> Written {
+        self.plane.propose(&Origin::system("test"), command).await.unwrap()
+    }
+
+    pub(super) async fn delete_client(&self, tenant: &str, client: &str) {
+        let client_id = ClientId::parse(client).unwrap();
+        self.propose(Command::DeleteClient { slug: slug(tenant), client_id }).await;
+    }
+
+    /// The active key of a set.
+    pub(super) fn key(&self, set: &KeySet) -> Arc<SigningKey> {
+        let view = self.plane.view();
+        view.keys(set).unwrap().active(hellojohn_control::documents::Alg::EdDsa).unwrap().clone()
+    }
+
+    /// Signs claims of the test's own with a real key.
+    pub(super) fn forge(&self, set: &KeySet, claims: &AccessClaims) -> String {
+        let owner = match set {
+            KeySet::Global => None,
+            KeySet::Tenant(slug) => Some(slug),
+        };
+        let opener = KeyOpener::new(self.signing.clone());
+        opener.handle(owner, &self.key(set)).unwrap().sign_access(claims).unwrap()
+    }
+
+    pub(super) async fn send(&self, request: Request<Body>) -> Answer {
+        send(&self.router, request).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(call("POST", path, None, &body.to_string())).await
+    }
+
+    pub(super) async fn get(&self, path: &str, bearer: &str) -> Answer {
+        self.send(call("GET", path, Some(bearer), "")).await
+    }
+
+    pub(super) async fn register(&self, tenant: &str, email: &str) -> Answer {
+        let body = json!({"tenant_id": tenant, "client_id": "web", "email": email, "password": PASSWORD});
+        let answer = self.post("/v1/auth/register", &body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer
+    }
+
+    pub(super) async fn try_login(&self, tenant: &str, email: &str, password: &str) -> Answer {
+        let body = json!({"tenant_id": tenant, "client_id": "web", "email": email, "password": password});
+        self.post("/v1/auth/login", &body).await
+    }
+
+    /// Registers and logs in.
+    pub(super) async fn session(&self, tenant: &str, email: &str) -> Tokens {
+        self.register(tenant, email).await;
+        self.login(tenant, email).await
+    }
+
+    pub(super) async fn login(&self, tenant: &str, email: &str) -> Tokens {
+        Tokens::of(&self.try_login(tenant, email, PASSWORD).await)
+    }
+
+    pub(super) async fn refresh(&self, token: &str) -> Answer {
+        self.post("/v1/auth/refresh", &json!({"refresh_token": token})).await
+    }
+
+    /// Runs a statement as an operator would, by hand.
+    pub(super) async fn sql(&self, statement: &'static str) -> u64 {
+        let mut connection = self.db.connection().await;
+        sqlx::query(statement).execute(&mut connection).await.unwrap().rows_affected()
+    }
+
+    pub(super) async fn count(&self, statement: &'static str) -> i64 {
+        let mut connection = self.db.connection().await;
+        sqlx::query_scalar(statement).fetch_one(&mut connection).await.unwrap()
+    }
+
+    pub(super) async fn end(self) {
+        self.node.shutdown().await;
+        self.state.stores.pools().close(Duration::from_secs(5)).await;
+    }
+}
+
+/// What both worlds and rebuilt routes are made of.
+struct Assembly<'a> {
+    clock: &'a Arc<ManualClock>,
+    plane: &'a ControlPlane,
+    sealing: &'a Sealing,
+    signing: &'a Arc<Sealer>,
+    hashes: &'a Arc<HashPool>,
+}
+
+impl Assembly<'_> {
+    fn assemble(&self, pools: Arc<Pools>, choice: &Choice) -> (AppState, Router) {
+        let config = config(choice);
+        let admin_tenants: Arc<[Slug]> = config.admin.tenants.clone().into();
+        let stores = UserStores::new(self.plane.clone(), pools, self.sealing.clone());
+        let admins = AdminPolicy {
+            enforce: config.admin.enforce,
+            subs: config.admin.subs.iter().cloned().collect::<BTreeSet<_>>(),
+            tenants: admin_tenants.clone(),
+        };
+        let authenticator =
+            Authenticator::new(self.plane.clone(), stores.clone(), self.clock.clone(), admins);
+        let lifetimes = Lifetimes { access: config.jwt.access_ttl, refresh: config.jwt.refresh_ttl };
+        let opener = Arc::new(KeyOpener::new(self.signing.clone()));
+        let health = HealthState::new(HealthParts {
+            health: HealthService::new(
+                self.plane.clone(),
+                stores.pools().clone(),
+                opener.clone(),
+                Arc::new(Schema::default()),
+            ),
+            leader_redirects: BTreeMap::new(),
+            metrics: PrometheusBuilder::new().build_recorder().handle(),
+            metrics_elsewhere: false,
+            dev_shutdown: None,
+        });
+        let accounts = AccountService::new(AccountParts {
+            plane: self.plane.clone(),
+            stores: stores.clone(),
+            hashes: self.hashes.clone(),
+            tokens: TokenIssuer::new(opener, Arc::new(OsRng), lifetimes, admin_tenants.clone()),
+            authenticator: authenticator.clone(),
+            settings: AccountSettings::new(&config, Blacklist::parse(choice.blacklist.as_bytes()).unwrap()),
+            clock: self.clock.clone(),
+            rng: Arc::new(OsRng),
+        });
+        let defaults = Defaults { grace_seconds: 60, retry_after: Duration::from_secs(1), admin_tenants };
+        let state = AppState {
+            control: ControlService::new(self.plane.clone(), self.sealing.clone(), defaults),
+            accounts,
+            stores,
+            settings: Arc::new(config),
+            health,
+            clock: self.clock.clone(),
+            rng: Arc::new(OsRng),
+        };
+        let edge = Edge::new(EdgeParts {
+            settings: EdgeSettings::default(),
+            gate: Arc::new(Open),
+            admins: Arc::new(authenticator.clone()),
+            users: Arc::new(authenticator),
+            origins: Arc::new(OriginList::default()),
+            rng: Arc::new(OsRng),
+        });
+        let surface = hellojohn::http::auth::surface()
+            .merge(hellojohn::http::me::surface())
+            .merge(hellojohn::http::admin::user_store::surface());
+        let router = surface.into_router(&edge, state.clone()).unwrap();
+        (state, router)
+    }
+}
+
+fn config(choice: &Choice) -> Config {
+    let fixed =
+        [("SIGNING_MASTER_KEY", SIGNING), ("SECRETBOX_MASTER_KEY", SECRETBOX), ("JWT_ISSUER", ISSUER)];
+    let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let chosen = choice.env.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    let env: BTreeMap<String, String> = fixed.chain(chosen).collect();
+    hellojohn::config::load(&Inputs { env, ..Inputs::default() }).unwrap().config
+}
+
+fn node_settings(root: &std::path::Path, clock: &Arc<ManualClock>) -> Settings {
+    let clock = clock.clone();
+    Settings {
+        name: "n1".to_owned(),
+        mode: Mode::Single,
+        root: root.to_owned(),
+        issuer: Issuer::new(ISSUER),
+        fingerprints: KeyFingerprints { signing: "s".to_owned(), secretbox: "b".to_owned() },
+        timers: Timers {
+            heartbeat: Duration::from_millis(50),
+            election_min: Duration::from_millis(150),
+            election_max: Duration::from_millis(450),
+        },
+        snapshot_every: 10_000,
+        max_log_bytes: 64 * 1024 * 1024,
+        write_timeout: Duration::from_secs(5),
+        scan_interval: Duration::from_secs(30),
+        now: NowFn(Arc::new(move || clock.now())),
+    }
+}
+
+pub(super) fn context() -> WriteContext {
+    let principal = Principal {
+        subject: "test".to_owned(),
+        tenant: "_system".to_owned(),
+        client_id: None,
+        session_id: None,
+        token_id: "test".to_owned(),
+        scopes: Vec::new(),
+        expires_at: Timestamp::default(),
+    };
+    let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    WriteContext::after_gate(principal, "test".to_owned(), nowhere, Precondition::None)
+}
+
+pub(super) fn slug(text: &str) -> Slug {
+    Slug::parse(text).unwrap()
+}
+
+/// An answer, read.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// Status and `code`.
+    pub(super) fn refusal(&self) -> (u16, String) {
+        let code = if self.body.is_empty() { String::new() } else { text_of(&self.json(), "code") };
+        (self.status.as_u16(), code)
+    }
+
+    /// `field: code` of every entry in `errors`.
+    pub(super) fn errors(&self) -> Vec<String> {
+        let json = self.json();
+        let errors = json["errors"].as_array().cloned().unwrap_or_default();
+        errors
+            .iter()
+            .map(|error| format!("{}: {}", text_of(error, "field"), text_of(error, "code")))
+            .collect()
+    }
+}
+
+pub(super) fn text_of(json: &Value, member: &str) -> String {
+    json[member].as_str().unwrap_or_default().to_owned()
+}
+
+/// A pair of tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tokens {
+    pub(super) access: String,
+    pub(super) refresh: String,
+}
+
+impl Tokens {
+    pub(super) fn of(answer: &Answer) -> Self {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let json = answer.json();
+        Self { access: text_of(&json, "access_token"), refresh: text_of(&json, "refresh_token") }
+    }
+
+    /// The claims of the access token, unverified.
+    pub(super) fn claims(&self) -> AccessClaims {
+        serde_json::from_value(payload(&self.access)).unwrap()
+    }
+}
+
+/// The payload of a JWT, unverified.
+pub(super) fn payload(token: &str) -> Value {
+    part(token, 1)
+}
+
+pub(super) fn part(token: &str, number: usize) -> Value {
+    use base64::Engine as _;
+    let part = token.split('.').nth(number).unwrap();
+    serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
+pub(super) fn call(method: &str, path: &str, bearer: Option<&str>, body: &str) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path).header("x-request-id", "req-1");
+    if let Some(bearer) = bearer {
+        request = request.header("authorization", format!("Bearer {bearer}"));
+    }
+    request.body(Body::from(body.to_owned())).unwrap()
+}
+
+pub(super) async fn send(router: &Router, request: Request<Body>) -> Answer {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer { status: parts.status, headers: parts.headers, body }
+}

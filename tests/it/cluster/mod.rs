@@ -1,0 +1,61 @@
+//! Scenarios of three real processes with mTLS between them.
+
+mod files;
+mod gating;
+mod input;
+mod issuer;
+mod leadership;
+mod recovery;
+mod secrets;
+mod startup;
+mod syncs;
+
+use serde_json::{Value, json};
+
+use crate::harness::api::{Answer, Api};
+use crate::harness::cluster::Cluster;
+
+/// A cluster with tenant `acme` and its public client `web`, seen by every node; gives the admin's token too.
+pub(crate) async fn with_acme() -> (Cluster, String) {
+    let cluster = Cluster::start().await;
+    let token = cluster.mint_token();
+    let index = make_acme(&cluster, &token).await;
+    everywhere(&cluster, index).await;
+    (cluster, token)
+}
+
+/// Makes tenant `acme` with its client `web`; gives the log index.
+pub(crate) async fn make_acme(cluster: &Cluster, token: &str) -> u64 {
+    cluster.put_tenant(token, "acme").await;
+    let leader = cluster.api(cluster.leader().await).bearer(token);
+    let client = json!({
+        "name": "Web", "client_type": "public",
+        "redirect_uris": ["http://localhost:3000/cb"], "scopes": ["openid", "profile", "email"],
+    });
+    let answer = leader.put("/v1/admin/tenants/acme/clients/web", client).await.expect(201);
+    answer.header("x-applied-index").unwrap().parse().unwrap()
+}
+
+/// Waits until every node that runs has applied `index`.
+pub(crate) async fn everywhere(cluster: &Cluster, index: u64) {
+    for name in cluster.processes.keys() {
+        cluster
+            .until(name, "applied", |answer| {
+                answer.json()["raft"]["applied_index"].as_u64().is_some_and(|at| at >= index)
+            })
+            .await;
+    }
+}
+
+/// What every account of the tests logs in with.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// Body of a registration or login.
+pub(crate) fn person(email: &str) -> Value {
+    json!({"tenant_id": "acme", "client_id": "web", "email": email, "password": PASSWORD})
+}
+
+/// Logs in; gives the answer with its tokens.
+pub(crate) async fn login(api: &Api, email: &str) -> Answer {
+    api.post("/v1/auth/login", person(email)).await.expect(200)
+}

@@ -1,0 +1,280 @@
+//! Three real nodes with mTLS between them, on free ports, with one PostgreSQL.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use hellojohn::cli::certs;
+use hellojohn::domain::clock::SystemClock;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::api::{Answer, Api};
+use super::postgres::TestDb;
+use super::process::{BINARY, Process, free_port, run};
+
+/// Master keys that stand in no file, log or entry: tests search for them.
+pub(crate) const SIGNING_MASTER_KEY: &str = "planted-signing-master-key-0123456789abcdef";
+pub(crate) const SECRETBOX_MASTER_KEY: &str = "cGxhbnRlZC1zZWNyZXRib3gtbWFzdGVyLWtleS0wMTI=";
+
+/// Names of the nodes.
+pub(crate) const NAMES: [&str; 3] = ["node1", "node2", "node3"];
+
+/// How long a test waits for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A cluster of three processes.
+pub(crate) struct Cluster {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) processes: BTreeMap<&'static str, Process>,
+    http: BTreeMap<&'static str, u16>,
+    raft: BTreeMap<&'static str, u16>,
+    extra: BTreeMap<String, String>,
+    pub(crate) db: Option<TestDb>,
+}
+
+impl Cluster {
+    /// A cluster that is not started yet, with a database.
+    pub(crate) async fn prepare() -> Self {
+        Self::prepared(Some(TestDb::new().await))
+    }
+
+    /// A cluster that is not started yet, for the control plane only.
+    pub(crate) fn prepare_without_database() -> Self {
+        Self::prepared(None)
+    }
+
+    fn prepared(db: Option<TestDb>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let names: Vec<String> = NAMES.map(str::to_owned).to_vec();
+        let options = certs::Options { overwrite: false, extra_sans: Vec::new() };
+        certs::generate(&dir.path().join("certs"), &names, &options, &SystemClock).unwrap();
+        Self {
+            dir,
+            processes: BTreeMap::new(),
+            http: NAMES.map(|name| (name, free_port())).into(),
+            raft: NAMES.map(|name| (name, free_port())).into(),
+            extra: BTreeMap::new(),
+            db,
+        }
+    }
+
+    /// A started cluster that takes writes.
+    pub(crate) async fn start() -> Self {
+        let mut cluster = Self::prepare().await;
+        cluster.start_all().await;
+        cluster
+    }
+
+    /// Sets an environment variable for nodes that are started from now on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.extra.insert(name.to_owned(), value.to_owned());
+    }
+
+    pub(crate) async fn start_all(&mut self) {
+        for name in NAMES {
+            self.start_node(name);
+        }
+        self.leader().await;
+        for name in NAMES {
+            self.ready(name).await;
+        }
+    }
+
+    /// Directory of a node's control plane.
+    pub(crate) fn root(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The log file of a node.
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.dir.path().join(format!("{name}.log"))
+    }
+
+    /// Address of a node's API.
+    pub(crate) fn url(&self, name: &str) -> String {
+        format!("http://127.0.0.1:{}", self.http[name])
+    }
+
+    /// Issuer of the cluster.
+    pub(crate) fn issuer(&self) -> String {
+        "http://id.example.test".to_owned()
+    }
+
+    /// The environment of a node.
+    pub(crate) fn env(&self, name: &str) -> BTreeMap<String, String> {
+        let certs = self.dir.path().join("certs");
+        let pem = |file: String| certs.join(file).display().to_string();
+        let list = |ports: &BTreeMap<&'static str, u16>, prefix: &str| {
+            let items: Vec<String> =
+                ports.iter().map(|(name, port)| format!("{name}={prefix}127.0.0.1:{port}")).collect();
+            items.join(",")
+        };
+        let root = self.root(name);
+        std::fs::create_dir_all(&root).unwrap();
+        let mut env: BTreeMap<String, String> = [
+            ("CLUSTER_MODE", "embedded".to_owned()),
+            ("NODE_ID", name.to_owned()),
+            ("CLUSTER_NODES", list(&self.raft, "")),
+            ("RAFT_ADDR", format!("127.0.0.1:{}", self.raft[name])),
+            ("LEADER_REDIRECTS", list(&self.http, "http://")),
+            ("RAFT_TLS_ENABLE", "1".to_owned()),
+            ("RAFT_TLS_CERT_FILE", pem(format!("{name}.pem"))),
+            ("RAFT_TLS_KEY_FILE", pem(format!("{name}-key.pem"))),
+            ("RAFT_TLS_CA_FILE", pem("ca.pem".to_owned())),
+            ("SERVER_ADDR", format!("127.0.0.1:{}", self.http[name])),
+            ("SERVER_PUBLIC_URL", self.issuer()),
+            ("SIGNING_MASTER_KEY", SIGNING_MASTER_KEY.to_owned()),
+            ("SECRETBOX_MASTER_KEY", SECRETBOX_MASTER_KEY.to_owned()),
+            ("CONTROL_PLANE_FS_ROOT", root.display().to_string()),
+            ("FS_SCAN_INTERVAL", "1s".to_owned()),
+            ("LOG_FORMAT", "json".to_owned()),
+            ("DISABLE_DOTENV", "1".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        if let Some(db) = &self.db {
+            env.insert("STORAGE_DSN".to_owned(), db.dsn());
+        }
+        env.extend(self.extra.clone());
+        env
+    }
+
+    /// Starts one node.
+    pub(crate) fn start_node(&mut self, name: &'static str) {
+        let process = Process::start(BINARY, &["serve", "--env"], &self.env(name), &self.log(name));
+        self.processes.insert(name, process);
+    }
+
+    /// Starts one node below another program, such as strace.
+    pub(crate) fn start_node_below(&mut self, name: &'static str, program: &str, args: &[&str]) {
+        let mut args = args.to_vec();
+        args.extend([BINARY, "serve", "--env"]);
+        let process = Process::start(program, &args, &self.env(name), &self.log(name));
+        self.processes.insert(name, process);
+    }
+
+    /// Kills a node without a word.
+    pub(crate) fn kill9(&mut self, name: &str) {
+        self.processes.remove(name).unwrap().kill9();
+    }
+
+    /// A client of a node.
+    pub(crate) fn api(&self, name: &str) -> Api {
+        Api::new(&self.url(name))
+    }
+
+    /// A client of a node with an administrator's token.
+    pub(crate) fn admin(&self, name: &str) -> Api {
+        self.api(name).bearer(&self.mint_token())
+    }
+
+    /// A break-glass token, made by the command line on a node's host.
+    pub(crate) fn mint_token(&self) -> String {
+        for name in NAMES {
+            let output = run(&["--env", "admin", "mint-token", "--ttl", "10m"], &self.env(name));
+            if output.status.success() {
+                return String::from_utf8(output.stdout).unwrap().trim().to_owned();
+            }
+            eprintln!("{}", String::from_utf8_lossy(&output.stderr));
+        }
+        panic!("no node's files give a token");
+    }
+
+    /// What a node says about itself, with the status; `None` while it does not listen.
+    pub(crate) async fn readyz(&self, name: &str) -> Option<Answer> {
+        self.api(name).try_send(Method::GET, "/readyz", &[], None).await
+    }
+
+    /// Waits until what a node says about itself fulfils a condition.
+    pub(crate) async fn until(&self, name: &str, what: &str, holds: impl Fn(&Answer) -> bool) -> Value {
+        let mut last = None;
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            last = self.readyz(name).await;
+            if let Some(answer) = &last
+                && holds(answer)
+            {
+                return answer.json();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{name} never: {what}; last: {:?}", last.map(|a| (a.status, a.json())));
+    }
+
+    /// Waits until a node serves people.
+    pub(crate) async fn ready(&self, name: &str) -> Value {
+        self.until(name, "ready", |answer| answer.status == 200).await
+    }
+
+    /// Waits for a leader and names it.
+    pub(crate) async fn leader(&self) -> &'static str {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            for name in NAMES {
+                if let Some(answer) = self.readyz(name).await
+                    && answer.json()["cluster"]["role"] == "leader"
+                {
+                    return name;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("no leader");
+    }
+
+    /// The nodes that do not lead.
+    pub(crate) async fn followers(&self) -> Vec<&'static str> {
+        let leader = self.leader().await;
+        NAMES.into_iter().filter(|name| *name != leader && self.processes.contains_key(name)).collect()
+    }
+
+    /// Writes a tenant through whoever leads, for as long as a test waits; gives the log index.
+    pub(crate) async fn put_tenant(&self, token: &str, slug: &str) -> u64 {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let leader = self.leader().await;
+            let path = format!("/v1/admin/tenants/{slug}");
+            let body = Some(json!({"name": slug}).to_string().into_bytes());
+            let answer = self.api(leader).bearer(token).try_send(Method::PUT, &path, &[], body).await;
+            if let Some(answer) = &answer
+                && matches!(answer.status, 200 | 201)
+            {
+                return answer.header("x-applied-index").unwrap().parse().unwrap();
+            }
+            assert!(Instant::now() < deadline, "{answer:?}");
+        }
+    }
+
+    /// Waits until a node's files show the state at `index`.
+    pub(crate) async fn projected(&self, name: &str, index: u64) {
+        self.until(name, "projected", |answer| {
+            answer.json()["cluster"]["fs"]["projected_index"].as_u64().is_some_and(|at| at >= index)
+        })
+        .await;
+    }
+}
+
+/// Every file below `tenants/` and `keys/` of a node, by relative path.
+pub(crate) fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for top in ["tenants", "keys"] {
+        walk(root, &root.join(top), &mut files);
+    }
+    files
+}
+
+/// Every file below a directory, by path relative to `root`.
+pub(crate) fn walk(root: &Path, dir: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            walk(root, &path, files);
+        } else {
+            let name = path.strip_prefix(root).unwrap().display().to_string();
+            files.insert(name, std::fs::read(&path).unwrap_or_default());
+        }
+    }
+}
