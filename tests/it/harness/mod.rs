@@ -1,7 +1,7 @@
 //! What the scenarios share.
 
-pub(crate) mod node;
 pub(crate) mod api;
 pub(crate) mod cluster;
+pub(crate) mod node;
 pub(crate) mod postgres;
 pub(crate) mod process;

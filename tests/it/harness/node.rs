@@ -1,5 +1,7 @@
 //! A whole node without a process: one member, a real disk, every route; its authorisers are switches.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests that meets the unexpected should fail them")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
