@@ -5,6 +5,7 @@ pub mod error;
 pub mod lifecycle;
 pub mod listeners;
 pub mod origins;
+pub mod private_postgres;
 mod raft;
 pub mod run;
 pub mod schema;

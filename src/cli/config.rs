@@ -12,7 +12,7 @@ use crate::config::{Error, Errors, Loaded, Shown, Warning, example};
 /// Exit code: the configuration is valid.
 pub const EXIT_VALID: u8 = 0;
 /// Exit code: the configuration has problems.
-pub const EXIT_INVALID: u8 = 1;
+pub const EXIT_INVALID: u8 = 2;
 
 /// Form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -48,6 +48,23 @@ pub struct Inputs {
     pub flags: Vec<Flag>,
 }
 
+impl Inputs {
+    /// The variables of the dotenv file and of the environment, which wins; for names that are no settings of
+    /// a node, such as those of the command line.
+    pub fn variables(&self) -> Result<BTreeMap<String, String>, Errors> {
+        let mut variables = BTreeMap::new();
+        if let Some(file) = &self.dotenv {
+            let (found, wrong) = dotenv::read(&file.path, &file.text);
+            if let Some(errors) = Errors::from_list(wrong) {
+                return Err(errors);
+            }
+            variables = found;
+        }
+        variables.extend(self.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Ok(variables)
+    }
+}
+
 /// The environment can hold secrets.
 impl fmt::Debug for Inputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

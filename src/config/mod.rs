@@ -3,7 +3,7 @@
 //! Owns every setting of the product: its names, default, parser, documentation and the checks between
 //! settings. [`load`] is pure but for the files a setting names (certificates, password list): it takes texts
 //! and maps, so a test needs no process environment. The process environment is read in [`mod@env`] only, YAML
-//! in `yaml` only. May import `domain` and `hellojohn-control`. Must never print or log a value that is
+//! in [`mod@yaml`] only. May import `domain` and `hellojohn-control`. Must never print or log a value that is
 //! declared secret, and must never stop at the first problem: an operator gets the whole list at once.
 //!
 //! A new setting is one entry in the `section!` of its file; table, `config print`, the example file and its
@@ -30,7 +30,7 @@ pub mod setting;
 pub mod storage;
 pub mod table;
 pub mod value;
-mod yaml;
+pub mod yaml;
 
 mod dotenv;
 mod intake;

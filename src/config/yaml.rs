@@ -1,8 +1,10 @@
-//! The one home of YAML in this crate: reads a configuration file into texts by key.
+//! The one home of YAML in this crate: reads a configuration file into texts by key, and other files
+//! (seeds, projected documents) into types.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde_yaml::{Mapping, Value};
 
 use super::error::{Error, ErrorKind};
@@ -12,6 +14,20 @@ use super::table;
 
 /// Characters of an unknown key that are repeated in its error.
 const MAX_SHOWN_KEY: usize = 100;
+
+/// Why a text is not the YAML of a type: the place in it and what was expected there. A type that holds secrets
+/// must keep them out of its own errors, as `SecretString` does.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotYaml(String);
+
+/// Reads one YAML document into a type.
+///
+/// # Errors
+/// [`NotYaml`], with line and column where the parser knows them.
+pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, NotYaml> {
+    serde_yaml::from_str(text).map_err(|error| NotYaml(error.to_string()))
+}
 
 /// The values of a YAML file by setting, and everything that is wrong with the file's shape.
 pub(super) fn read(path: &Path, text: &str) -> (BTreeMap<&'static str, Raw>, Vec<Error>) {
@@ -150,5 +166,31 @@ impl Reader<'_> {
             reason: reason.to_owned(),
             remedy: remedy.to_owned(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[expect(dead_code, reason = "only its name matters")]
+        name: String,
+    }
+
+    #[test]
+    fn a_wrong_text_is_told_with_its_place() {
+        for (text, expected) in [
+            ("name: a\nnmae: b\n", "unknown field `nmae`, expected `name` at line 2 column 1"),
+            ("name: a\nname: b\n", "duplicate field `name`"),
+            ("{", "line 2 column 1"),
+        ] {
+            let told = from_str::<Sample>(text).unwrap_err().to_string();
+            assert!(told.contains(expected), "{told}");
+        }
     }
 }

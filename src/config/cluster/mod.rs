@@ -118,6 +118,14 @@ impl Cluster {
     }
 }
 
+/// The nodes and addresses of a `LEADER_REDIRECTS` text, for programs that are no node.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn parse_leader_redirects(text: &str) -> Result<BTreeMap<NodeName, BaseUrl>, Invalid> {
+    nodes::redirects(&Raw::Text(text.to_owned()))
+}
+
 fn warn_when_off(settings: &ClusterSettings, intake: &mut Intake<'_>) {
     if settings.nodes.len() > 1 {
         intake.warn(

@@ -128,6 +128,14 @@ impl HostPattern {
     }
 }
 
+/// The hosts of a `LEADER_REDIRECT_ALLOWED_HOSTS` text, for programs that are no node.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn parse_host_patterns(text: &str) -> Result<Vec<HostPattern>, Invalid> {
+    host_patterns(&Raw::Text(text.to_owned()))
+}
+
 /// A list of hosts.
 pub(in crate::config) fn host_patterns(raw: &Raw) -> Result<Vec<HostPattern>, Invalid> {
     each(raw, |item| {

@@ -67,7 +67,7 @@ async fn the_last_node_serves_people_without_quorum() {
         .expect(200)
         .json();
     let me = api.bearer(refreshed["access_token"].as_str().unwrap()).get("/v1/me").await.expect(200).json();
-    assert_eq!(me["email"], "ann@example.test", "{me}");
+    assert_eq!(me["user"]["email"], "ann@example.test", "{me}");
     api.get("/.well-known/jwks.json").await.expect(200);
     api.get("/.well-known/openid-configuration").await.expect(200);
 
