@@ -211,10 +211,8 @@ cluster_wait_ready() {
 
 # What a node that is not ready says it waits for.
 node_waits_for() {
-  local body
-  body=$(curl -s -m 3 "$(node_url "$1")/readyz" 2>/dev/null || true)
   local why
-  why=$(sed -n 's/.*"waiting":"\([^"]*\)".*/\1/p' <<<"$body")
+  why=$(curl -s -m 3 "$(node_url "$1")/readyz" 2>/dev/null | jq -r '.failing[0].detail // empty' 2>/dev/null || true)
   echo "${why:-starting}"
 }
 
