@@ -6,5 +6,6 @@ mod cleanup;
 mod clients;
 mod health;
 mod keys;
+mod process;
 mod tenants;
 mod well_known;
