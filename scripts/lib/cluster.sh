@@ -79,13 +79,14 @@ cluster_certificates() {
   "$HJ_BIN" cluster certs --out "$HJ_HOME/certs" "${nodes[@]}" >/dev/null
 }
 
-# hj N ARGUMENT…: the command line with the settings of node N and nothing else of this environment.
+# hj N ARGUMENT…: the command line with the settings of node N and nothing else of this environment but
+# HELLOJOHN_BEARER.
 hj() {
   local n=$1 password
   shift
   password=$(sed -n "s/^HELLOJOHN_PASSWORD='\(.*\)'$/\1/p" "$HJ_HOME/env")
   (cd "$HJ_HOME" && exec env -i PATH="$PATH" HOME="${HOME:-/}" HELLOJOHN_ADMIN_URL="$(node_url "$n")" \
-    HELLOJOHN_PASSWORD="$password" "$HJ_BIN" --env-file "$HJ_HOME/node$n.env" "$@")
+    HELLOJOHN_PASSWORD="$password" HELLOJOHN_BEARER="${HELLOJOHN_BEARER:-}" "$HJ_BIN" --env-file "$HJ_HOME/node$n.env" "$@")
 }
 
 node_pid() { cat "$HJ_HOME/run/node$1.pid" 2>/dev/null; }

@@ -35,10 +35,10 @@ pg_as() {
     local user
     user=$(pg_user)
     # Not su: its shell and session get in the way of signals.
-    (cd / && exec env -i PATH="$PATH" LC_ALL=C setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups "$@")
-  else
-    (cd / && exec env -i PATH="$PATH" HOME="${HOME:-/}" LC_ALL=C "$@")
+    set -- setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups "$@"
   fi
+  # Descriptor 9 is the lock of this script; a server must not hold it.
+  (cd / && exec env -i PATH="$PATH" HOME=/ LC_ALL=C "$@" 9>&-)
 }
 
 # pg_directory: prints the directory of the private server and makes it. The layout is that of
