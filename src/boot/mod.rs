@@ -5,6 +5,7 @@ pub mod error;
 pub mod lifecycle;
 pub mod listeners;
 pub mod origins;
+pub mod private_postgres;
 mod raft;
 pub mod run;
 pub mod schema;
@@ -14,5 +15,5 @@ pub mod tls;
 
 pub use assemble::{Assembled, Process, assemble};
 pub use error::BootError;
-pub use run::run;
+pub use run::{run, run_until};
 pub use surface::surface;
