@@ -28,7 +28,6 @@ pub mod whoami;
 #[cfg(test)]
 mod tests;
 
-
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -115,7 +115,11 @@ impl Globals {
 pub fn value_options() -> Vec<String> {
     let command = Cli::command();
     let takes_value = |arg: &&clap::Arg| arg.get_action().takes_values();
-    command.get_arguments().filter(takes_value).filter_map(|arg| Some(format!("--{}", arg.get_long()?))).collect()
+    command
+        .get_arguments()
+        .filter(takes_value)
+        .filter_map(|arg| Some(format!("--{}", arg.get_long()?)))
+        .collect()
 }
 
 fn flag(text: &str) -> Result<Flag, String> {

@@ -5,6 +5,6 @@ mod log;
 mod log_types;
 mod power_cut;
 mod process;
+mod project;
 mod snapshot;
 mod syscalls;
-mod project;

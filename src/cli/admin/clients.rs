@@ -150,10 +150,11 @@ impl Clients {
             Clients::Put(put) => {
                 let body = put.body()?;
                 let api = put.client.connection.authorised(session).await?;
-                let answer = api.put(&put.client.path(), &body, Condition::Always).await.map_err(|error| {
-                    let work = format!("cannot put the client {}", put.client.client_id);
-                    Failure::from(error).while_doing(work)
-                })?;
+                let answer =
+                    api.put(&put.client.path(), &body, Condition::Always).await.map_err(|error| {
+                        let work = format!("cannot put the client {}", put.client.client_id);
+                        Failure::from(error).while_doing(work)
+                    })?;
                 show(&answer, session)?;
             }
             Clients::Delete(Delete { client, soft }) => {

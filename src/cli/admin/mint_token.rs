@@ -75,8 +75,7 @@ pub fn mint(
         .map_err(|error| Failure::usage(error.to_string()))?;
     let directory = config.control_plane.fs_root.join("keys").join(KeySet::Global.as_str());
     let key = signing_key(&directory)?;
-    let wanted =
-        BreakGlass { issuer: config.jwt.issuer.as_str(), subject, life, now: clock.now() };
+    let wanted = BreakGlass { issuer: config.jwt.issuer.as_str(), subject, life, now: clock.now() };
     mint_break_glass(Arc::new(sealer), &key, rng, &wanted).map_err(|error| {
         let text = error.to_string();
         let exit = match error {
@@ -100,9 +99,8 @@ fn signing_key(directory: &Path) -> Result<SigningKey, Failure> {
         .map_err(|error| hopeless(format!("cannot read the keys in {}: {error}", directory.display())))?;
     let mut active: Vec<SigningKey> = Vec::new();
     for entry in entries.take(MAX_KEYS) {
-        let entry = entry.map_err(|error| {
-            hopeless(format!("cannot read the keys in {}: {error}", directory.display()))
-        })?;
+        let entry = entry
+            .map_err(|error| hopeless(format!("cannot read the keys in {}: {error}", directory.display())))?;
         let path = entry.path();
         // A link or directory was not put there by a node.
         let is_key = path.extension().is_some_and(|extension| extension == "yaml")

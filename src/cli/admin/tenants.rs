@@ -196,10 +196,10 @@ impl Put {
             body.insert("status".to_owned(), json!(status));
         }
         let api = self.connection.authorised(session).await?;
-        let answer = api
-            .put(&path(&self.slug), &Value::Object(body), Condition::Always)
-            .await
-            .map_err(|error| Failure::from(error).while_doing(format!("cannot put the tenant {}", self.slug)))?;
+        let answer =
+            api.put(&path(&self.slug), &Value::Object(body), Condition::Always).await.map_err(|error| {
+                Failure::from(error).while_doing(format!("cannot put the tenant {}", self.slug))
+            })?;
         show(&answer, session)
     }
 }

@@ -170,9 +170,8 @@ impl Dev {
 /// The first signal, whatever is going on, is the wish for the orderly end. The node hears later ones itself.
 fn watch_signals(runtime: &Runtime, stop: CancellationToken) -> Result<(), Failure> {
     let _entered = runtime.enter();
-    let handler = |kind| {
-        signal(kind).map_err(|error| Failure::failed(format!("signals cannot be handled: {error}")))
-    };
+    let handler =
+        |kind| signal(kind).map_err(|error| Failure::failed(format!("signals cannot be handled: {error}")));
     let (mut terminate, mut interrupt): (Signal, Signal) =
         (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
     // Ends with the runtime, which the caller shuts down.
@@ -320,14 +319,17 @@ impl Node {
             let _ended = guard;
             boot::run_until(config, stop)
         });
-        let thread = thread.map_err(|error| Failure::failed(format!("threads cannot be started: {error}")))?;
+        let thread =
+            thread.map_err(|error| Failure::failed(format!("threads cannot be started: {error}")))?;
         Ok(Self { thread, ended })
     }
 
     fn join(self) -> Result<(), Failure> {
         match self.thread.join() {
             Ok(result) => result.map_err(|error| serve::failed(&error)),
-            Err(_) => Err(Failure::failed("the node panicked").remedy("report this as a fault of the program")),
+            Err(_) => {
+                Err(Failure::failed("the node panicked").remedy("report this as a fault of the program"))
+            }
         }
     }
 }
@@ -339,9 +341,17 @@ mod tests {
     #[test]
     fn cluster_keys_and_listener_are_this_commands_business() {
         let ours: Vec<&str> = ours().collect();
-        for name in ["CLUSTER_MODE", "NODE_ID", "RAFT_ADDR", "STORAGE_DSN", "DATABASE_URL", "SIGNING_MASTER_KEY",
-            "SERVER_TLS_CERT_FILE", "JWT_ISSUER", "CONTROL_PLANE_FS_ROOT"]
-        {
+        for name in [
+            "CLUSTER_MODE",
+            "NODE_ID",
+            "RAFT_ADDR",
+            "STORAGE_DSN",
+            "DATABASE_URL",
+            "SIGNING_MASTER_KEY",
+            "SERVER_TLS_CERT_FILE",
+            "JWT_ISSUER",
+            "CONTROL_PLANE_FS_ROOT",
+        ] {
             assert!(ours.contains(&name), "{name}");
         }
         for name in ["JWT_ACCESS_TTL", "LOG_LEVEL", "ARGON2_MEMORY_KIB", "REGISTER_AUTO_LOGIN"] {

@@ -41,7 +41,8 @@ impl Place {
     /// Makes the directory. Others may pass through it, because PostgreSQL may run as another user; they can
     /// read nothing.
     pub(super) fn make(root: &Path) -> Result<Self, Failure> {
-        let made = DirBuilder::new().recursive(true).mode(0o711).create(root).and_then(|()| root.canonicalize());
+        let made =
+            DirBuilder::new().recursive(true).mode(0o711).create(root).and_then(|()| root.canonicalize());
         let root = made.map_err(|error| {
             Failure::usage(format!("cannot make the directory {}: {error}", root.display()))
                 .remedy("name another one with --data")
@@ -91,9 +92,10 @@ impl Place {
             (PASSWORD, secrets.password.expose()),
         ];
         let others = others.iter().map(|(name, value)| (*name, value.as_str()));
-        let mut text = "# Written by 'hellojohn dev' at each start. The secrets are kept, the rest is not; put\n\
+        let mut text =
+            "# Written by 'hellojohn dev' at each start. The secrets are kept, the rest is not; put\n\
                         # settings of your own into the environment or give them with --set.\n"
-            .to_owned();
+                .to_owned();
         for (name, value) in kept.into_iter().chain(others) {
             if value.contains(['\'', '\n', '\\']) {
                 return Err(Failure::usage(format!("{name} cannot be written to {}", self.env.display()))
@@ -102,9 +104,8 @@ impl Place {
             }
             text.push_str(&format!("{name}='{value}'\n"));
         }
-        let failed = |error: std::io::Error| {
-            Failure::failed(format!("cannot write {}: {error}", self.env.display()))
-        };
+        let failed =
+            |error: std::io::Error| Failure::failed(format!("cannot write {}: {error}", self.env.display()));
         // Made with mode 0600.
         let mut file = tempfile::NamedTempFile::new_in(&self.root).map_err(failed)?;
         file.write_all(text.as_bytes()).map_err(failed)?;

@@ -22,9 +22,9 @@ pub(super) async fn sow(api: &Api, tenant: &SeedTenant, report: &mut Report) -> 
     scopes(api, tenant, report).await.map_err(failed)?;
     for client in &tenant.clients {
         let name = format!("{slug}/{}", client.client_id);
-        let (made, document) = self::client(api, &path, client).await.map_err(|error| {
-            Failure::from(error).while_doing(format!("cannot seed the client {name}"))
-        })?;
+        let (made, document) = self::client(api, &path, client)
+            .await
+            .map_err(|error| Failure::from(error).while_doing(format!("cannot seed the client {name}")))?;
         report.add("client", &name, made);
         if let Some(secret) = document.get("client_secret").and_then(Value::as_str) {
             report.client_secrets.push((name, SecretString::from(secret)));

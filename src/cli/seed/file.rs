@@ -246,7 +246,10 @@ mod tests {
     fn what_stands_twice_is_refused() {
         for (text, expected) in [
             ("tenants: [{slug: a}, {slug: a}]", "tenant a: stands there twice"),
-            ("tenants: [{slug: a, clients: [{client_id: w}, {client_id: w}]}]", "client w: stands there twice"),
+            (
+                "tenants: [{slug: a, clients: [{client_id: w}, {client_id: w}]}]",
+                "client w: stands there twice",
+            ),
             (
                 "tenants: [{slug: a, users: [{email: a@b.example}, {email: A@B.example}]}]",
                 "user A@B.example: stands there twice",

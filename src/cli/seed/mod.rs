@@ -236,14 +236,16 @@ async fn sow_people(
 
 /// A pool on the own database of a tenant.
 fn own_pool(dsn: &str) -> Result<Pools, Failure> {
-    let dsn = Dsn::parse(dsn)
-        .map_err(|error| Failure::usage("settings.userStore.dsn cannot be used").because(error.to_string()))?;
+    let dsn = Dsn::parse(dsn).map_err(|error| {
+        Failure::usage("settings.userStore.dsn cannot be used").because(error.to_string())
+    })?;
     Ok(Pools::new(PoolSettings::default(), Some(&dsn)))
 }
 
 fn blacklist(path: Option<&Path>) -> Result<Blacklist, Failure> {
     let Some(path) = path else { return Ok(Blacklist::default()) };
-    let refused = |reason: String| Failure::usage("SECURITY_PASSWORD_BLACKLIST_PATH cannot be used").because(reason);
+    let refused =
+        |reason: String| Failure::usage("SECURITY_PASSWORD_BLACKLIST_PATH cannot be used").because(reason);
     let length = std::fs::metadata(path).map_err(|error| refused(error.to_string()))?.len();
     if usize::try_from(length).map_or(true, |length| length > Blacklist::MAX_BYTES) {
         return Err(refused(format!("it is larger than {} bytes", Blacklist::MAX_BYTES)));

@@ -7,7 +7,7 @@ use crate::crypto::secret::SecretString;
 
 /// What became of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Made {
+pub(super) enum Made {
     /// It is new.
     Created,
     /// It was there and was not touched.
