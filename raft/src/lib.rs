@@ -5,6 +5,7 @@
 //! [`Node`] and to nothing else here.
 
 pub mod bootstrap;
+mod compaction;
 pub mod durable;
 pub mod identity;
 pub mod log;

@@ -35,7 +35,11 @@ pub async fn tend(
         if problem != told {
             match &problem {
                 Some(problem) => {
-                    tracing::warn!(problem, "global database; the control plane is served meanwhile")
+                    tracing::warn!(
+                        problem,
+                        "the database of STORAGE_DSN cannot be used yet; accounts wait for it, tenants, keys and \
+                         discovery are served meanwhile"
+                    );
                 }
                 None => tracing::info!("the schema of the global database is up to date"),
             }

@@ -1,6 +1,9 @@
 //! Integration tests: one module a scenario.
 
 mod account;
+mod admin;
+mod cluster;
+mod gating;
 mod harness;
 mod layers;
 mod store;

@@ -1,6 +1,6 @@
 //! The task that brings a node into a cluster, and keeps what a leader owes a young one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::messages::{Probe, PromiseAnswer, PromiseRequest};
 use super::rule::{Decision, decide};
+use crate::compaction;
 use crate::network::RpcKind;
 use crate::network::raft_network::PeerNetwork;
 use crate::node::{Node, Shared};
@@ -41,7 +42,7 @@ async fn live(node: &Node) -> Result<(), String> {
     let shared = &node.shared;
     let (cluster_id, raft_id, founding) = agree(shared).await?;
     let running = run_raft(node, raft_id).await?;
-    refuse_alone(shared, &running)?;
+    refuse_alone(shared, &running, founding.as_ref()).await?;
     if let Some(founding) = &founding
         && founding.former == shared.settings.name
     {
@@ -87,20 +88,29 @@ async fn agree(shared: &Arc<Shared>) -> Result<(Uuid, u64, Option<Founding>), St
     }
 }
 
-/// A disk with several voters cannot be run alone (spec §13.1).
-fn refuse_alone(shared: &Shared, running: &Running) -> Result<(), String> {
-    let metrics = running.metrics();
-    let members: Vec<String> =
-        metrics.membership_config.membership().nodes().map(|(_, node)| node.name.clone()).collect();
+/// A disk with several voters, or promised to several founders, cannot be run alone (spec §13.1).
+async fn refuse_alone(shared: &Shared, running: &Running, founding: Option<&Founding>) -> Result<(), String> {
     match shared.settings.mode {
-        Mode::Single if members.len() > 1 => Err(format!(
-            "CLUSTER_MODE is off, but this disk belongs to a cluster of {}. Start it with CLUSTER_MODE=embedded, or \
-             make a new single node from a copy of its raft/ with \
-             `hellojohn cluster snapshot restore --from-dir DIR --data NEW`.",
-            members.join(", "),
-        )),
-        Mode::Single | Mode::Embedded(_) => Ok(()),
+        Mode::Embedded(_) => return Ok(()),
+        Mode::Single => {}
     }
+    // Asked of the core: the metrics are empty until it has published them for the first time.
+    let members = running.raft.with_raft_state(|state| {
+        let membership = state.membership_state.effective().membership();
+        membership.nodes().map(|(_, node)| node.name.clone()).collect::<BTreeSet<String>>()
+    });
+    let mut members = members.await.map_err(|e| e.to_string())?;
+    members.extend(founding.into_iter().flat_map(|founding| founding.members.keys().cloned()));
+    if members.len() <= 1 {
+        return Ok(());
+    }
+    let members: Vec<String> = members.into_iter().collect();
+    Err(format!(
+        "CLUSTER_MODE is off, but this disk belongs to a cluster of {}. Start it with CLUSTER_MODE=embedded, or \
+         make a new single node from a copy of its raft/ with \
+         `hellojohn cluster snapshot restore --from-dir DIR --data NEW`.",
+        members.join(", "),
+    ))
 }
 
 async fn ask_peers(shared: &Arc<Shared>) -> BTreeMap<String, Option<Probe>> {
@@ -137,7 +147,9 @@ async fn run_raft(node: &Node, raft_id: u64) -> Result<Arc<Running>, String> {
     let running = Arc::new(running);
     shared.running.store(Some(Arc::clone(&running)));
     let stop = shared.stop.clone();
-    node.tasks.spawn(watchdog::watch_elections(running.raft.clone(), shared.settings.timers, stop));
+    node.tasks.spawn(watchdog::watch_elections(running.raft.clone(), shared.settings.timers, stop.clone()));
+    let (log, max_bytes) = (running.log.clone(), shared.settings.max_log_bytes);
+    node.tasks.spawn(compaction::watch_size(running.raft.clone(), log, max_bytes, stop));
     Ok(running)
 }
 

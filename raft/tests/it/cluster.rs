@@ -1,5 +1,7 @@
 //! Three whole nodes in one process: forming, replication, loss of a node. Real TCP, real disks.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -371,5 +373,23 @@ async fn a_disk_of_another_node_is_refused_and_both_are_named() {
     let node = Node::start(alone).await.unwrap();
     let why = tokio::time::timeout(Duration::from_secs(10), node.failed()).await.unwrap();
     assert!(why.contains("CLUSTER_MODE") && why.contains("n1, n2, n3"), "{why}");
+    node.shutdown().await;
+}
+
+/// Spec §3.5: a snapshot is due by bytes as well as by entries.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_beyond_its_bytes_is_followed_by_a_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { snapshot_every: 1_000_000, max_log_bytes: 10_000, ..single(dir.path()) };
+    let node = Node::start(settings).await.unwrap();
+    wait_until("the single node leads", || node.may_lead().is_ok()).await;
+    for i in 0..150 {
+        node.propose(put_tenant(&format!("t{i}"))).await.unwrap();
+    }
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while node.status().await.raft.snapshot_index == 0 {
+        assert!(Instant::now() < deadline, "no snapshot");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     node.shutdown().await;
 }

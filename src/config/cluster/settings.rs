@@ -49,7 +49,7 @@ section! {
             duration::millis(20, 60_000);
         /// Most milliseconds without a leader before a node stands for election; also the lease that voters
         /// give a leader.
-        raft_election_max_ms: Duration = Literal("450"), env ["RAFT_ELECTION_MAX_MS"], Public,
+        raft_election_max_ms: Duration = Literal("300"), env ["RAFT_ELECTION_MAX_MS"], Public,
             duration::millis(30, 120_000);
         /// Mutual TLS between the nodes.
         raft_tls_enable: bool = Literal("0"), env ["RAFT_TLS_ENABLE"], Public, switch;

@@ -88,7 +88,10 @@ mod tests {
     }
 
     fn map(value: Value) -> Object {
-        value.as_object().unwrap().clone()
+        match value {
+            Value::Object(object) => object,
+            other => panic!("{other}"),
+        }
     }
 
     fn field(error: &Error) -> (String, String) {

@@ -12,7 +12,7 @@ mod ping;
 mod scopes;
 mod shown;
 mod tenants;
-mod user_store;
+pub mod user_store;
 
 use axum::extract::FromRef;
 

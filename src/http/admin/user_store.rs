@@ -12,7 +12,7 @@ use crate::service::user_store::UserStores;
 use crate::store::MigrationState;
 
 /// The routes.
-pub(super) fn surface<S>() -> Surface<S>
+pub fn surface<S>() -> Surface<S>
 where
     S: Clone + Send + Sync + 'static,
     UserStores: FromRef<S>,

@@ -44,6 +44,8 @@ async fn a_tenant_key_is_good_for_its_own_tenant_only() {
         (&acme, named(&own, "acme"), 200),
         (&evil, named(&own, "acme"), 401),
         (&evil, named(&others, "acme"), 401),
+        (&acme, named(&others, "acme"), 401),
+        (&acme, named("https://evil.example", "acme"), 401),
         (&evil, named(ISSUER, "acme"), 401),
         (&acme, named(ISSUER, "acme"), 401),
         (&acme, named(&own, "local"), 401),

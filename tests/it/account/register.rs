@@ -98,7 +98,7 @@ async fn a_password_that_breaks_rules_is_refused_with_every_reason() {
     let long = "x".repeat(129);
     let kilobyte = "é".repeat(512);
     for (password, reasons) in [
-        ("short", vec!["password: too_short"]),
+        ("7 chars", vec!["password: too_short"]),
         ("Password123456", vec!["password: blacklisted"]),
         ("ann@example.com", vec!["password: same_as_account"]),
         (&long, vec!["password: too_long"]),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::body::Body;
+use axum::http::Request;
 use hellojohn::cluster::{ControlPlane, Origin, Sealing, Written};
 use hellojohn::config::{Config, Inputs};
 use hellojohn::crypto::hash_pool::{HashPool, PoolLimits};
@@ -19,7 +19,7 @@ use hellojohn::domain::clock::{Clock, ManualClock};
 use hellojohn::domain::password_policy::Blacklist;
 use hellojohn::domain::rng::OsRng;
 use hellojohn::http::middleware::cors::OriginList;
-use hellojohn::http::{AppState, Edge, EdgeParts, EdgeSettings};
+use hellojohn::http::{Edge, EdgeParts, EdgeSettings};
 use hellojohn::service::account::{AccountParts, AccountService, AccountSettings};
 use hellojohn::service::authenticate::{AdminPolicy, Authenticator};
 use hellojohn::service::control::{ControlService, Defaults, TenantInput};
@@ -30,11 +30,11 @@ use hellojohn::store::{Dsn, PoolSettings, Pools};
 use hellojohn_control::documents::{ClientPatch, KeySet, SigningKey};
 use hellojohn_control::{ClientId, Command, Issuer, Slug, Timestamp};
 use hellojohn_raft::{KeyFingerprints, Mode, Node, NowFn, Settings, Timers};
-use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
 
 use crate::harness::postgres::TestDb;
+
+pub(super) use super::answer::{Answer, Tokens, call, part, payload, send, text_of};
 
 pub(super) const ISSUER: &str = "https://id.example";
 pub(super) const PASSWORD: &str = "correct horse battery";
@@ -56,7 +56,7 @@ pub(super) struct Choice {
 pub(super) struct World {
     pub(super) clock: Arc<ManualClock>,
     pub(super) router: Router,
-    pub(super) state: AppState,
+    pub(super) state: Served,
     pub(super) hashes: Arc<HashPool>,
     pub(super) plane: ControlPlane,
     pub(super) sealing: Sealing,
@@ -65,6 +65,14 @@ pub(super) struct World {
     // Dropped last: the server goes with its database, the directory with the node.
     pub(super) db: TestDb,
     _root: tempfile::TempDir,
+}
+
+/// What these routes reach.
+#[derive(Debug, Clone, axum::extract::FromRef)]
+pub(super) struct Served {
+    pub(super) control: ControlService,
+    pub(super) accounts: AccountService,
+    pub(super) stores: UserStores,
 }
 
 /// A gate that is open: a single node leads.
@@ -224,7 +232,7 @@ struct Assembly<'a> {
 }
 
 impl Assembly<'_> {
-    fn assemble(&self, pools: Arc<Pools>, choice: &Choice) -> (AppState, Router) {
+    fn assemble(&self, pools: Arc<Pools>, choice: &Choice) -> (Served, Router) {
         let config = config(choice);
         let admin_tenants: Arc<[Slug]> = config.admin.tenants.clone().into();
         let stores = UserStores::new(self.plane.clone(), pools, self.sealing.clone());
@@ -248,13 +256,10 @@ impl Assembly<'_> {
             rng: Arc::new(OsRng),
         });
         let defaults = Defaults { grace_seconds: 60, retry_after: Duration::from_secs(1), admin_tenants };
-        let state = AppState {
+        let state = Served {
             control: ControlService::new(self.plane.clone(), self.sealing.clone(), defaults),
             accounts,
             stores,
-            settings: Arc::new(config),
-            clock: self.clock.clone(),
-            rng: Arc::new(OsRng),
         };
         let edge = Edge::new(EdgeParts {
             settings: EdgeSettings::default(),
@@ -266,7 +271,7 @@ impl Assembly<'_> {
         });
         let surface = hellojohn::http::auth::surface()
             .merge(hellojohn::http::me::surface())
-            .merge(hellojohn::http::admin::user_store::surface());
+            .merge(hellojohn::http::admin::surface());
         let router = surface.into_router(&edge, state.clone()).unwrap();
         (state, router)
     }
@@ -318,92 +323,4 @@ pub(super) fn context() -> WriteContext {
 
 pub(super) fn slug(text: &str) -> Slug {
     Slug::parse(text).unwrap()
-}
-
-/// An answer, read.
-#[derive(Debug, Clone)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-}
-
-impl Answer {
-    pub(super) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
-    }
-
-    pub(super) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
-    }
-
-    /// Status and `code`.
-    pub(super) fn refusal(&self) -> (u16, String) {
-        let code = if self.body.is_empty() { String::new() } else { text_of(&self.json(), "code") };
-        (self.status.as_u16(), code)
-    }
-
-    /// `field: code` of every entry in `errors`.
-    pub(super) fn errors(&self) -> Vec<String> {
-        let json = self.json();
-        let errors = json["errors"].as_array().cloned().unwrap_or_default();
-        errors
-            .iter()
-            .map(|error| format!("{}: {}", text_of(error, "field"), text_of(error, "code")))
-            .collect()
-    }
-}
-
-pub(super) fn text_of(json: &Value, member: &str) -> String {
-    json[member].as_str().unwrap_or_default().to_owned()
-}
-
-/// A pair of tokens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tokens {
-    pub(super) access: String,
-    pub(super) refresh: String,
-}
-
-impl Tokens {
-    pub(super) fn of(answer: &Answer) -> Self {
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        let json = answer.json();
-        Self { access: text_of(&json, "access_token"), refresh: text_of(&json, "refresh_token") }
-    }
-
-    /// The claims of the access token, unverified.
-    pub(super) fn claims(&self) -> AccessClaims {
-        serde_json::from_value(payload(&self.access)).unwrap()
-    }
-}
-
-/// The payload of a JWT, unverified.
-pub(super) fn payload(token: &str) -> Value {
-    part(token, 1)
-}
-
-pub(super) fn part(token: &str, number: usize) -> Value {
-    use base64::Engine as _;
-    let part = token.split('.').nth(number).unwrap();
-    serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
-}
-
-pub(super) fn call(method: &str, path: &str, bearer: Option<&str>, body: &str) -> Request<Body> {
-    let mut request = Request::builder().method(method).uri(path).header("x-request-id", "req-1");
-    if let Some(bearer) = bearer {
-        request = request.header("authorization", format!("Bearer {bearer}"));
-    }
-    request.body(Body::from(body.to_owned())).unwrap()
-}
-
-pub(super) async fn send(router: &Router, request: Request<Body>) -> Answer {
-    let response = router.clone().oneshot(request).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    Answer { status: parts.status, headers: parts.headers, body }
 }

@@ -11,7 +11,10 @@ async fn the_trees_of_all_nodes_are_byte_identical_after_every_write() {
     let (cluster, token) = with_acme().await;
     let leader = cluster.api(cluster.leader().await).bearer(&token);
     let writes = [
-        ("/v1/admin/tenants/acme", json!({"settings": {"issuerMode": "path", "branding": {"displayName": "no"}}})),
+        (
+            "/v1/admin/tenants/acme",
+            json!({"settings": {"issuerMode": "path", "branding": {"displayName": "no"}}}),
+        ),
         ("/v1/admin/tenants/acme/scopes?mode=merge", json!({"scopes": [{"name": "api:read"}]})),
         ("/v1/admin/tenants/acme/clients/web", json!({"scopes": ["openid", "api:read"]})),
         ("/v1/admin/tenants/other", json!({"name": "1e3"})),
@@ -61,12 +64,16 @@ async fn a_disk_that_cannot_be_written_shows_as_fs_degraded_and_heals() {
     let root = cluster.root("node3");
     let (tenants, aside) = (root.join("tenants"), root.join("aside"));
     std::fs::rename(&tenants, &aside).unwrap();
+    // What stands in the way would be moved to the quarantine, so that has to be in the way too.
+    let quarantine = root.join("quarantine");
+    std::fs::write(&quarantine, "in the way").unwrap();
     std::fs::write(&tenants, "in the way").unwrap();
     let index = cluster.put_tenant(&token, "while-degraded").await;
     everywhere(&cluster, index).await;
     cluster.until("node3", "degraded", |answer| answer.json()["fs_degraded"] == true).await;
     cluster.readyz("node3").await.unwrap().expect(200);
     std::fs::remove_file(&tenants).unwrap();
+    std::fs::remove_file(&quarantine).unwrap();
     std::fs::rename(&aside, &tenants).unwrap();
     cluster.until("node3", "well again", |answer| answer.json()["fs_degraded"] == false).await;
     cluster.projected("node3", index).await;

@@ -36,7 +36,8 @@ async fn bad_admin_input_is_refused_and_changes_nothing() {
 
     let answer = admin.try_send(Method::PUT, acme, &[], raw("{\"name\": ")).await.unwrap();
     problem(&answer, 400, "malformed_json");
-    let answer = admin.try_send(Method::PUT, acme, &[], raw("{\"name\":\"a\",\"name\":\"b\"}")).await.unwrap();
+    let answer =
+        admin.try_send(Method::PUT, acme, &[], raw("{\"name\":\"a\",\"name\":\"b\"}")).await.unwrap();
     assert!(matches!(answer.status, 400 | 422), "{:?}", answer.json());
 
     let unknown = admin.put(acme, json!({"nmae": "typo"})).await;
@@ -48,7 +49,11 @@ async fn bad_admin_input_is_refused_and_changes_nothing() {
     problem(&wrong, 422, "validation_failed");
     assert_eq!(wrong.json()["errors"][0]["field"], "name", "{}", wrong.json());
     problem(&admin.put(acme, json!({"slug": "other"})).await, 422, "validation_failed");
-    problem(&admin.put(acme, json!({"settings": {"issuerOverride": "ftp://x"}})).await, 422, "validation_failed");
+    problem(
+        &admin.put(acme, json!({"settings": {"issuerOverride": "ftp://x"}})).await,
+        422,
+        "validation_failed",
+    );
 
     let long = "a".repeat(64);
     for bad in ["..%2fx", "%2e%2e%2fx", "A", "-a", "a_b", "a%00b", long.as_str(), "jwks.json", "CON"] {
@@ -79,7 +84,9 @@ async fn bad_admin_input_is_refused_and_changes_nothing() {
 
     let put = |headers: &'static [(&'static str, &'static str)]| {
         let admin = admin.clone();
-        async move { admin.try_send(Method::PUT, acme, headers, Some(b"{\"name\":\"x\"}".to_vec())).await.unwrap() }
+        async move {
+            admin.try_send(Method::PUT, acme, headers, Some(b"{\"name\":\"x\"}".to_vec())).await.unwrap()
+        }
     };
     problem(&put(&[("If-Match", "\"999\"")]).await, 412, "precondition_failed");
     problem(&put(&[("If-Match", "garbage")]).await, 400, "invalid_header");
@@ -102,10 +109,22 @@ async fn bad_account_input_is_refused() {
         body[key] = value;
         body
     };
-    problem(&api.post("/v1/auth/register", with("tenant_id", json!("nobody"))).await, 404, "tenant_not_found");
-    problem(&api.post("/v1/auth/register", with("client_id", json!("nobody"))).await, 404, "client_not_found");
+    problem(
+        &api.post("/v1/auth/register", with("tenant_id", json!("nobody"))).await,
+        404,
+        "tenant_not_found",
+    );
+    problem(
+        &api.post("/v1/auth/register", with("client_id", json!("nobody"))).await,
+        404,
+        "client_not_found",
+    );
     problem(&api.post("/v1/auth/register", with("is_admin", json!(true))).await, 422, "validation_failed");
-    problem(&api.post("/v1/auth/register", with("email", json!("not an address"))).await, 422, "validation_failed");
+    problem(
+        &api.post("/v1/auth/register", with("email", json!("not an address"))).await,
+        422,
+        "validation_failed",
+    );
     let weak = api.post("/v1/auth/register", with("password", json!("short"))).await;
     problem(&weak, 422, "validation_failed");
     assert_eq!(weak.json()["errors"][0]["field"], "password");
@@ -173,5 +192,9 @@ async fn bad_tokens_are_refused_everywhere() {
     problem(&api.bearer(&good).get("/v1/admin/ping").await, 403, "forbidden");
     api.bearer(&token).get("/v1/admin/ping").await.expect(200);
     api.bearer(&good).get("/v1/me").await.expect(200);
-    problem(&api.post("/v1/auth/refresh", json!({"refresh_token": good})).await, 401, "invalid_refresh_token");
+    problem(
+        &api.post("/v1/auth/refresh", json!({"refresh_token": good})).await,
+        401,
+        "invalid_refresh_token",
+    );
 }

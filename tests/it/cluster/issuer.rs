@@ -27,8 +27,7 @@ async fn t48_path_mode_login_rotate_and_both_kids_during_grace() {
 
     let issuer = format!("{}/t/acme", cluster.issuer());
     for name in NAMES {
-        let discovery =
-            cluster.api(name).get("/t/acme/.well-known/openid-configuration").await.expect(200);
+        let discovery = cluster.api(name).get("/t/acme/.well-known/openid-configuration").await.expect(200);
         assert_eq!(discovery.header("cache-control"), Some("no-store"));
         let discovery = discovery.json();
         assert_eq!(discovery["issuer"], issuer);
@@ -72,8 +71,11 @@ async fn t48_path_mode_login_rotate_and_both_kids_during_grace() {
         assert_eq!(part(&after, 0)["kid"], new_kid.as_str());
     }
 
-    let rotated =
-        leader.post("/v1/admin/tenants/acme/keys/rotate", json!({"graceSeconds": 0})).await.expect(200).json();
+    let rotated = leader
+        .post("/v1/admin/tenants/acme/keys/rotate", json!({"graceSeconds": 0}))
+        .await
+        .expect(200)
+        .json();
     let last_kid = rotated["kid"].as_str().unwrap();
     let leader_jwks = leader.get("/.well-known/jwks/acme.json").await.expect(200);
     assert_eq!(kids(&leader_jwks), [last_kid], "grace 0 removes the old keys at once");
@@ -85,7 +87,10 @@ async fn a_global_tenant_has_no_discovery_of_its_own_and_serves_the_global_keys(
     let api = cluster.api("node2");
     let none = api.get("/t/acme/.well-known/openid-configuration").await.expect(404);
     assert_eq!(none.code(), "issuer_mode_global");
-    assert_eq!(api.get("/t/nobody/.well-known/openid-configuration").await.expect(404).code(), "tenant_not_found");
+    assert_eq!(
+        api.get("/t/nobody/.well-known/openid-configuration").await.expect(404).code(),
+        "tenant_not_found"
+    );
     assert_eq!(
         api.get("/.well-known/jwks/acme.json").await.expect(200).body,
         api.get("/.well-known/jwks.json").await.expect(200).body

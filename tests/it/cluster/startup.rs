@@ -113,8 +113,11 @@ async fn a_dead_database_leaves_the_control_plane_and_says_so() {
     api.get("/livez").await.expect(200);
     api.get("/.well-known/jwks.json").await.expect(200);
     api.get("/.well-known/openid-configuration").await.expect(200);
+    while !process.log_text().contains("STORAGE_DSN") {
+        assert!(std::time::Instant::now() < deadline, "{}", process.log_text());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let text = process.log_text();
-    assert!(text.contains("STORAGE_DSN"), "{text}");
     assert!(!text.contains("secret-of-the-dsn"), "{text}");
     process.kill9();
 }

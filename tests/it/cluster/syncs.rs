@@ -51,7 +51,9 @@ fn read_trace(path: &Path) -> Vec<(f64, Seen)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_is_synced_on_a_majority_before_it_is_acknowledged() {
     if !strace_works() {
-        println!("SKIPPED: strace is missing or may not trace; the order of syncs and answers was not checked");
+        println!(
+            "SKIPPED: strace is missing or may not trace; the order of syncs and answers was not checked"
+        );
         return;
     }
     let mut cluster = Cluster::prepare_without_database();
@@ -63,7 +65,8 @@ async fn a_write_is_synced_on_a_majority_before_it_is_acknowledged() {
         NAMES.map(|name| (name, cluster.dir.path().join(format!("{name}.trace")))).into();
     for name in NAMES {
         let trace = traces[name].display().to_string();
-        let args = ["-f", "-ttt", "-y", "-s", "64", "-e", "trace=fdatasync,fsync,write,writev,sendto", "-o", &trace];
+        let args =
+            ["-f", "-ttt", "-y", "-s", "64", "-e", "trace=fdatasync,fsync,write,writev,sendto", "-o", &trace];
         cluster.start_node_below(name, "strace", &args);
     }
     cluster.leader().await;

@@ -113,8 +113,4 @@ impl Api {
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.send(Method::POST, path, Some(body)).await
     }
-
-    pub(crate) async fn delete(&self, path: &str) -> Answer {
-        self.send(Method::DELETE, path, None).await
-    }
 }

@@ -2,5 +2,6 @@
 
 pub(crate) mod api;
 pub(crate) mod cluster;
+pub(crate) mod node;
 pub(crate) mod postgres;
 pub(crate) mod process;

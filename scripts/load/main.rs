@@ -1,0 +1,125 @@
+//! Load for the drills and benchmarks: writes to hellojohn, or to etcd as the yardstick, and keeps the books.
+//!
+//! `bench` measures rate and latency of writes. `drill` writes while a script breaks the cluster, and then
+//! checks that every acknowledged write is there. Run by `scripts/failover-drill` and `scripts/bench-etcd`.
+//!
+//! Owns the clients' side only: never starts, stops or kills a server.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+mod bench;
+mod drill;
+mod etcd;
+mod hellojohn;
+mod history;
+mod target;
+
+use target::Target;
+
+/// Write load against a three-node cluster.
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure writes per second and their latency; prints one JSON object.
+    Bench {
+        #[command(flatten)]
+        load: Load,
+        /// Seconds to measure, after one second of warming up.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+    /// Write until told to stop on standard input (`mark`, then `stop`), check, and print one JSON object.
+    Drill {
+        #[command(flatten)]
+        load: Load,
+    },
+}
+
+/// What both commands need.
+#[derive(Debug, Args)]
+struct Load {
+    /// What is written to.
+    #[arg(long, value_enum)]
+    target: Kind,
+    /// Base URL of a node; once for each node.
+    #[arg(long = "url", required = true)]
+    urls: Vec<String>,
+    /// File with a bearer token of an administrator (hellojohn only).
+    #[arg(long)]
+    token_file: Option<PathBuf>,
+    /// Clients that write at the same time, each to a document of its own.
+    #[arg(long, default_value_t = 8)]
+    clients: usize,
+    /// Bytes of a written value: the JSON body of a PUT, the value of a put.
+    #[arg(long, default_value_t = 128)]
+    value_bytes: usize,
+    /// Longest wait for an answer, in milliseconds.
+    #[arg(long, default_value_t = 5000)]
+    timeout_ms: u64,
+    /// First part of the names of the documents.
+    #[arg(long, default_value = "load")]
+    prefix: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    Hellojohn,
+    Etcd,
+}
+
+impl Load {
+    fn target(&self) -> Result<Target, String> {
+        let timeout = Duration::from_millis(self.timeout_ms);
+        match self.kind()? {
+            (Kind::Hellojohn, Some(token)) => Target::hellojohn(self.urls.clone(), &token, timeout),
+            (Kind::Hellojohn, None) => Err("--token-file is needed to write to hellojohn".to_owned()),
+            (Kind::Etcd, _) => Target::etcd(self.urls.clone(), timeout),
+        }
+    }
+
+    fn kind(&self) -> Result<(Kind, Option<String>), String> {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).map_err(|error| format!("--token-file {}: {error}", path.display()))
+        };
+        Ok((self.target, self.token_file.as_ref().map(read).transpose()?))
+    }
+
+    /// Name of the document that a client writes to.
+    fn key(&self, client: usize) -> String {
+        format!("{}-{client}", self.prefix)
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Only the first call counts, and there is no other.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&format!("no runtime: {error}")),
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Bench { load, seconds } => bench::run(&load, Duration::from_secs(seconds)).await,
+            Command::Drill { load } => drill::run(&load).await,
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &str) -> ExitCode {
+    eprintln!("load: {error}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,104 @@
+//! Clients of a tenant (EP102-EP104).
+
+use serde_json::{Value, json};
+
+use crate::harness::node::TestNode;
+
+const WEB: &str = "/v1/admin/tenants/acme/clients/web";
+
+async fn node() -> TestNode {
+    let node = TestNode::new().await;
+    assert_eq!(node.call("PUT", "/v1/admin/tenants/acme", json!({})).await.status, 201);
+    node
+}
+
+/// EP102, S45: shown once, when made
+#[tokio::test]
+async fn a_secret_is_shown_when_it_is_made_and_never_again() {
+    let node = node().await;
+    let public = node.call("PUT", "/v1/admin/tenants/acme/clients/spa", json!({})).await;
+    assert_eq!((public.status, &public.json()["client_secret"]), (201, &Value::Null));
+
+    let made = node.call("PUT", WEB, json!({"clientType": "confidential"})).await;
+    assert_eq!((made.status, made.marks().0), (201, "\"1\""));
+    let secret = made.json()["client_secret"].as_str().unwrap().to_owned();
+    assert!(secret.len() >= 43, "256 bits");
+    let read = node.call("GET", WEB, Value::Null).await;
+    assert_eq!(read.json()["client_secret"], Value::Null);
+    let listed = node.call("GET", "/v1/admin/tenants/acme/clients", Value::Null).await;
+    for answer in [&read, &listed] {
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(!text.contains(&secret) && !text.contains("hash") && !text.contains("sha256"), "{text}");
+    }
+    let back = node.call("PUT", WEB, read.json()).await;
+    assert_eq!((back.status, back.json()), (200, read.json()), "a GET can be put back");
+
+    let rotated = node.call("POST", &format!("{WEB}/secret"), json!({"overlapSeconds": 60})).await;
+    assert_eq!(rotated.status, 200);
+    assert_ne!(rotated.json()["client_secret"], made.json()["client_secret"]);
+    assert_eq!(rotated.json()["secrets"].as_array().unwrap().len(), 2);
+    let at_once = node.call("POST", &format!("{WEB}/secret"), Value::Null).await;
+    assert_eq!(at_once.json()["secrets"].as_array().unwrap().len(), 1, "without an overlap the old ones go");
+    let refused = node.call("POST", "/v1/admin/tenants/acme/clients/spa/secret", Value::Null).await;
+    assert_eq!(refused.status, 422);
+}
+
+/// EP102, EP103
+#[tokio::test]
+async fn clients_are_searched_by_id_and_name_and_listed_page_by_page() {
+    let node = node().await;
+    for (id, name) in [("web", "Shop"), ("app", "Webshop app"), ("batch", "Nightly")] {
+        let path = format!("/v1/admin/tenants/acme/clients/{id}");
+        assert_eq!(node.call("PUT", &path, json!({"name": name})).await.status, 201);
+    }
+    let ids = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap();
+        items.iter().map(|c| c["client_id"].as_str().unwrap().to_owned()).collect()
+    };
+    let list = "/v1/admin/tenants/acme/clients";
+    assert_eq!(ids(&node.call("GET", &format!("{list}?q=WEB"), Value::Null).await.json()), ["app", "web"]);
+    let first = node.call("GET", &format!("{list}?limit=2"), Value::Null).await.json();
+    assert_eq!(ids(&first), ["app", "batch"]);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let rest = node.call("GET", &format!("{list}?limit=2&cursor={cursor}"), Value::Null).await.json();
+    assert_eq!(ids(&rest), ["web"]);
+    assert_eq!(node.call("GET", &format!("{list}?q={}", "x".repeat(201)), Value::Null).await.status, 400);
+    assert_eq!(
+        node.call("GET", "/v1/admin/tenants/none/clients", Value::Null).await.code(),
+        "tenant_not_found"
+    );
+}
+
+/// EP103, EP104: soft leaves the client, hard takes it; a name that comes back is another client.
+#[tokio::test]
+async fn a_soft_deletion_leaves_the_client_and_a_new_one_of_the_name_has_another_id() {
+    let node = node().await;
+    let first = node.call("PUT", WEB, json!({})).await.json()["id"].clone();
+    let soft = node.call("DELETE", &format!("{WEB}?soft=true"), Value::Null).await;
+    assert_eq!(soft.status, 204, "no database, nothing to revoke: {:?}", soft.json());
+    assert_eq!(node.call("POST", &format!("{WEB}/revoke"), Value::Null).await.status, 204);
+    assert_eq!(node.call("GET", WEB, Value::Null).await.status, 200);
+    let stale =
+        node.call_with("DELETE", &format!("{WEB}?soft=true"), &[("if-match", "\"9\"")], Value::Null).await;
+    assert_eq!(stale.status, 412);
+    assert_eq!(node.call("DELETE", WEB, Value::Null).await.status, 204);
+    assert_eq!(node.call("GET", WEB, Value::Null).await.code(), "client_not_found");
+    assert_eq!(node.call("POST", &format!("{WEB}/revoke"), Value::Null).await.code(), "client_not_found");
+    assert_ne!(node.call("PUT", WEB, json!({})).await.json()["id"], first);
+}
+
+#[tokio::test]
+async fn bad_client_ids_and_bodies_are_refused_by_name() {
+    let node = node().await;
+    let bad = node.call("PUT", "/v1/admin/tenants/acme/clients/a%20b", json!({})).await;
+    assert_eq!((bad.status, bad.code().as_str()), (400, "invalid_client_id"));
+    for (body, field) in [
+        (json!({"client_id": "other"}), "client_id"),
+        (json!({"redirectUri": "https://a"}), "redirectUri"),
+        (json!({"redirect_uris": ["javascript:alert(1)"]}), "redirect_uris[0]"),
+        (json!({"scopes": ["nope"]}), "scopes[0]"),
+    ] {
+        let answer = node.call("PUT", WEB, body.clone()).await;
+        assert_eq!((answer.status, &answer.json()["errors"][0]["field"]), (422, &field.into()), "{body}");
+    }
+}
