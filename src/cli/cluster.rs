@@ -198,8 +198,8 @@ impl Certs {
     fn run(&self, session: &mut Session<'_>) -> Result<Exit, Failure> {
         let options = certs::Options { overwrite: self.overwrite, extra_sans: self.sans.clone() };
         let directory = session.directory.join(&self.out);
-        let written =
-            certs::generate(&directory, &self.nodes, &options, session.clock.as_ref()).map_err(failed)?;
+        let written = certs::generate(&directory, &self.nodes, &options, session.clock.as_ref())
+            .map_err(|error| failed(&error))?;
         let files: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
         session.terminal.show(&json!({ "written": files }), || {
             files.iter().map(|file| format!("wrote {file}\n")).collect()
@@ -208,7 +208,7 @@ impl Certs {
     }
 }
 
-fn failed(error: certs::Error) -> Failure {
+fn failed(error: &certs::Error) -> Failure {
     let text = error.to_string();
     match error {
         certs::Error::Name { .. } => Failure::usage(text),
