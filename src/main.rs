@@ -1,3 +1,10 @@
 //! The `hellojohn` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // One provider for all TLS of the process, before anything can ask for it. It is refused only when one is
+    // there already, and nothing ran before this line.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    hellojohn::cli::main()
+}

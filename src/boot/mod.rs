@@ -15,5 +15,5 @@ pub mod tls;
 
 pub use assemble::{Assembled, Process, assemble};
 pub use error::BootError;
-pub use run::run;
+pub use run::{run, run_until};
 pub use surface::surface;

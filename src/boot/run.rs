@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
 
 use super::assemble::{Assembled, Process, assemble};
 use super::lifecycle::{Exit, Lifecycle};
@@ -32,6 +33,14 @@ const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 /// # Errors
 /// Why the node could not start, or what ended it other than a signal. See [`BootError`].
 pub fn run(config: Config) -> Result<(), BootError> {
+    run_until(config, CancellationToken::new())
+}
+
+/// As [`run`], and ends when `stop` is cancelled too; for an owner that has more to stop than the node.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_until(config: Config, stop: CancellationToken) -> Result<(), BootError> {
     if let Err(error) = telemetry::init(&config.observability) {
         tracing::warn!(%error, "logging goes on as it was");
     }
@@ -49,6 +58,14 @@ pub fn run(config: Config) -> Result<(), BootError> {
     let result = product.block_on(async move {
         let life = Lifecycle::new(config.http.shutdown_grace);
         let process = Process { raft: raft_handle, metrics, stop: life.shutdown().soft.clone() };
+        let soft = process.stop.clone();
+        life.spawn("owner", async move {
+            tokio::select! {
+                () = stop.cancelled() => soft.cancel(),
+                () = soft.cancelled() => {}
+            }
+            Ok::<(), Infallible>(())
+        });
         serve(Arc::new(config), process, life).await
     });
     // Here no runtime is entered, so both may be waited for and dropped.

@@ -15,6 +15,9 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 use crate::config::observability::LogLevel;
 use crate::config::{LogFormat, Observability};
 
+/// Target of the log lines that tell of security events (spec §10).
+const AUDIT: &str = "audit";
+
 /// A subscriber was installed before; it goes on working.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlreadyInstalled;
@@ -45,8 +48,11 @@ fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    // The level was parsed when the configuration was loaded; were it not, info beats silence.
-    let filter = EnvFilter::try_new(level.as_str()).unwrap_or_else(|_| EnvFilter::new("info"));
+    // Security events are lines of level info under a target of their own: a quiet log keeps them, unless the
+    // operator names that target. The level was parsed when the configuration was loaded; were it not, info
+    // beats silence.
+    let filter = EnvFilter::try_new(format!("{AUDIT}=info,{}", level.as_str()))
+        .unwrap_or_else(|_| EnvFilter::new("info"));
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         LogFormat::Json => tracing_subscriber::fmt::layer()
             .json()
@@ -130,6 +136,16 @@ mod tests {
         let text = captured("warn,hellojohn_raft=debug", "text", log);
         assert!(text.contains("loud") && text.contains("detail") && !text.contains("quiet"), "{text}");
         assert_eq!(captured("off", "text", log), "");
+    }
+
+    /// spec §10: a quiet log does not lose security events.
+    #[test]
+    fn security_events_are_kept_at_every_level_of_severity() {
+        let log = || tracing::info!(target: "audit", "login");
+        for level in ["warn", "error", "hellojohn_raft=debug"] {
+            assert!(captured(level, "text", log).contains("login"), "{level}");
+        }
+        assert_eq!(captured("warn,audit=off", "text", log), "");
     }
 
     #[test]

@@ -132,8 +132,9 @@ async fn mapped_by(api: &Api) -> Result<BTreeMap<String, BaseUrl>, Failure> {
         .filter_map(|(name, url)| Some((name.clone(), BaseUrl::parse(url.as_str()?).ok()?)))
         .collect();
     if nodes.is_empty() {
-        return Err(Failure::usage(format!("{} knows no addresses of the other nodes", api.base()))
-            .remedy("set LEADER_REDIRECTS=node1=http://host:8081,… here or on the nodes, or leave --all out"));
+        return Err(Failure::usage(format!("{} knows no addresses of the other nodes", api.base())).remedy(
+            "set LEADER_REDIRECTS=node1=http://host:8081,… here or on the nodes, or leave --all out",
+        ));
     }
     Ok(nodes)
 }
@@ -198,7 +199,7 @@ impl Certs {
         let options = certs::Options { overwrite: self.overwrite, extra_sans: self.sans.clone() };
         let directory = session.directory.join(&self.out);
         let written = certs::generate(&directory, &self.nodes, &options, session.clock.as_ref())
-            .map_err(failed)?;
+            .map_err(|error| failed(&error))?;
         let files: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
         session.terminal.show(&json!({ "written": files }), || {
             files.iter().map(|file| format!("wrote {file}\n")).collect()
@@ -207,7 +208,7 @@ impl Certs {
     }
 }
 
-fn failed(error: certs::Error) -> Failure {
+fn failed(error: &certs::Error) -> Failure {
     let text = error.to_string();
     match error {
         certs::Error::Name { .. } => Failure::usage(text),

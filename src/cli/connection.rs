@@ -205,6 +205,6 @@ mod tests {
         let told = login(&variables(&[])).unwrap_err().remedy.unwrap();
         assert!(told.starts_with("export HELLOJOHN_EMAIL"), "{told}");
         let told = login(&variables(&[("SIGNING_MASTER_KEY", "k")])).unwrap_err().remedy.unwrap();
-        assert!(told.contains("$(hellojohn admin mint-token)") , "{told}");
+        assert!(told.contains("$(hellojohn admin mint-token)"), "{told}");
     }
 }

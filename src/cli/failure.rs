@@ -60,14 +60,7 @@ pub struct Failure {
 impl Failure {
     /// A failure of the kind `exit`.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self {
-            exit,
-            what: what.into(),
-            particulars: Vec::new(),
-            remedy: None,
-            code: None,
-            request_id: None,
-        }
+        Self { exit, what: what.into(), particulars: Vec::new(), remedy: None, code: None, request_id: None }
     }
 
     /// Something went wrong.
@@ -148,7 +141,8 @@ impl From<crate::config::Errors> for Failure {
         let title = errors.title();
         let mut failure = Failure::usage(title.trim_end_matches(':'));
         failure.particulars = errors.list().iter().map(ToString::to_string).collect();
-        failure.remedy("'hellojohn config check' tells whether all is well; docs: configs/config.example.yaml")
+        failure
+            .remedy("'hellojohn config check' tells whether all is well; docs: configs/config.example.yaml")
     }
 }
 

@@ -3,7 +3,6 @@
 //! Owns standard output and standard error of a command. Results go to output, everything else to error, so
 //! that output can be piped. Text from a server or file is shown with its control characters escaped.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use serde_json::Value;
@@ -114,8 +113,7 @@ pub fn table(headings: &[&str], rows: &[Vec<String>], none: &str) -> String {
     let mut text = String::new();
     let mut line = |cells: &mut dyn Iterator<Item = &str>| {
         let padded = cells.zip(&widths).fold(String::new(), |mut line, (cell, width)| {
-            // Writing to a String cannot fail.
-            drop(write!(line, "{cell:width$}  "));
+            line.push_str(&format!("{cell:width$}  "));
             line
         });
         text.push_str(padded.trim_end());
@@ -133,7 +131,7 @@ pub fn pairs(pairs: &[(&str, String)]) -> String {
     let shown: Vec<_> = pairs.iter().filter(|(_, value)| !value.is_empty()).collect();
     let width = shown.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     shown.iter().fold(String::new(), |mut text, (name, value)| {
-        drop(writeln!(text, "{name:width$}  {}", printable(value)));
+        text.push_str(&format!("{name:width$}  {}\n", printable(value)));
         text
     })
 }

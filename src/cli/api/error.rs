@@ -143,9 +143,7 @@ impl ApiError {
     /// How long to wait before the same call may succeed; `None` when it will not.
     pub(super) fn try_again_after(&self) -> Option<Duration> {
         match self {
-            ApiError::Refused(refusal) if refusal.is_passing() => {
-                Some(refusal.retry_after.unwrap_or(PAUSE))
-            }
+            ApiError::Refused(refusal) if refusal.is_passing() => Some(refusal.retry_after.unwrap_or(PAUSE)),
             ApiError::LeaderGone { .. } | ApiError::TooManyHops => Some(PAUSE),
             ApiError::Refused(_)
             | ApiError::Unreachable { .. }
@@ -180,10 +178,14 @@ impl From<ApiError> for Failure {
             )
             .remedy(format!("repeat with --url of {leader}, or set LEADER_REDIRECTS on the nodes")),
             ApiError::LeaderNotAllowed { url, host } => {
-                let failure =
-                    Failure::new(Exit::Conflict, format!("the leader is at {url}, where credentials are not sent"));
+                let failure = Failure::new(
+                    Exit::Conflict,
+                    format!("the leader is at {url}, where credentials are not sent"),
+                );
                 match host.as_str() {
-                    "" => failure.remedy("that address is http while --url is https: use https for every node"),
+                    "" => {
+                        failure.remedy("that address is http while --url is https: use https for every node")
+                    }
                     host => failure.remedy(format!(
                         "repeat with --allow-host {host}, or list it in LEADER_REDIRECT_ALLOWED_HOSTS"
                     )),
@@ -199,19 +201,16 @@ impl From<ApiError> for Failure {
                 format!("after {} hops no node said that it leads", super::MAX_HOPS),
             )
             .remedy("look at 'hellojohn cluster status --all' and at LEADER_REDIRECTS of the nodes"),
-            ApiError::Strange(what) => {
-                Failure::failed(format!("the answer is not one of hellojohn: {what}"))
-                    .remedy("is --url the address of a node or of its load balancer?")
-            }
+            ApiError::Strange(what) => Failure::failed(format!("the answer is not one of hellojohn: {what}"))
+                .remedy("is --url the address of a node or of its load balancer?"),
             ApiError::Bearer => Failure::new(Exit::NotAuthorised, "the bearer token is not a token")
                 .remedy("give it without the word Bearer, without quotes and line breaks"),
-            ApiError::SecondFactor => {
-                Failure::new(Exit::NotAuthorised, "the account asks for a second factor, which this command cannot give")
-                    .remedy("log in elsewhere and pass the access token in HELLOJOHN_BEARER")
-            }
-            ApiError::Client(reason) => {
-                Failure::failed("the HTTP client cannot be set up").because(reason)
-            }
+            ApiError::SecondFactor => Failure::new(
+                Exit::NotAuthorised,
+                "the account asks for a second factor, which this command cannot give",
+            )
+            .remedy("log in elsewhere and pass the access token in HELLOJOHN_BEARER"),
+            ApiError::Client(reason) => Failure::failed("the HTTP client cannot be set up").because(reason),
         }
     }
 }
@@ -248,14 +247,16 @@ fn remedy(code: &str) -> Option<&'static str> {
              HELLOJOHN_BEARER=$(hellojohn admin mint-token)",
         ),
         "invalid_credentials" => Some("check HELLOJOHN_EMAIL, HELLOJOHN_PASSWORD and HELLOJOHN_TENANT_ID"),
-        "forbidden" => Some("use an account that administers this installation; see ADMIN_SUBS and ADMIN_TENANTS"),
+        "forbidden" => {
+            Some("use an account that administers this installation; see ADMIN_SUBS and ADMIN_TENANTS")
+        }
         "no_leader" => Some("wait for a leader: 'hellojohn cluster status --all' shows who is missing"),
         "cluster_not_formed" => {
             Some("start the nodes that are missing: 'hellojohn cluster status --all' names them")
         }
-        "outcome_unknown" => {
-            Some("the write may have taken effect: look with 'get' or 'list'; repeating a put or delete is safe")
-        }
+        "outcome_unknown" => Some(
+            "the write may have taken effect: look with 'get' or 'list'; repeating a put or delete is safe",
+        ),
         "storage_unavailable" => Some("start PostgreSQL, or check STORAGE_DSN on the nodes"),
         _ => None,
     }

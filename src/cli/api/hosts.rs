@@ -79,15 +79,31 @@ mod tests {
     fn other_hosts_and_a_step_down_from_https_are_refused() {
         for (own, listed, url, host) in [
             ("http://localhost:8081", &[][..], "http://evil.example", "evil.example"),
-            ("https://id.example.com", &["node2.example.com"], "https://node3.example.com", "node3.example.com"),
-            ("https://id.example.com", &["node2.example.com:8443"], "https://node2.example.com", "node2.example.com"),
-            ("https://id.example.com", &[], "https://id.example.com.evil.example", "id.example.com.evil.example"),
+            (
+                "https://id.example.com",
+                &["node2.example.com"],
+                "https://node3.example.com",
+                "node3.example.com",
+            ),
+            (
+                "https://id.example.com",
+                &["node2.example.com:8443"],
+                "https://node2.example.com",
+                "node2.example.com",
+            ),
+            (
+                "https://id.example.com",
+                &[],
+                "https://id.example.com.evil.example",
+                "id.example.com.evil.example",
+            ),
             ("https://id.example.com", &[], "http://id.example.com", ""),
         ] {
             let refused = ApiError::LeaderNotAllowed { url: url.to_owned(), host: host.to_owned() };
             assert_eq!(leader(own, listed, url), Err(refused));
         }
-        for url in ["https://id.example.com/../x", "//evil.example", "https://u:p@id.example.com", "nonsense"] {
+        for url in ["https://id.example.com/../x", "//evil.example", "https://u:p@id.example.com", "nonsense"]
+        {
             assert!(matches!(leader("https://id.example.com", &[], url), Err(ApiError::Strange(_))), "{url}");
         }
     }

@@ -137,8 +137,7 @@ impl Api {
         if token.is_empty() || !b64token {
             return Err(ApiError::Bearer);
         }
-        let mut value =
-            HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ApiError::Bearer)?;
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ApiError::Bearer)?;
         value.set_sensitive(true);
         self.authorization = Some(value);
         Ok(self)

@@ -1,5 +1,7 @@
 //! Scenarios of three real processes with mTLS between them.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
+
 mod files;
 mod gating;
 mod input;

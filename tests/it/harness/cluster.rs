@@ -1,6 +1,6 @@
 //! Three real nodes with mTLS between them, on free ports, with one PostgreSQL.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
