@@ -116,6 +116,8 @@ node_start() {
       >>"$log" 2>&1 </dev/null 9>&-
   ) &
   local pid=$!
+  # The shell is not to tell of its end, which may be wanted.
+  disown "$pid"
   echo "$pid" >"$HJ_HOME/run/node$n.pid"
   # Until then the process is still this shell, and would not be known for a node.
   wait_for 10 started_or_gone "$n" "$pid" || die "node$n was not started in 10 s"

@@ -91,13 +91,21 @@ pub(crate) async fn run(load: &Load) -> Result<(), String> {
 async fn flowing(history: &Shared, more: usize) -> Result<(), String> {
     let enough = lock(history).count() + more;
     let deadline = Instant::now() + PATIENCE;
-    while lock(history).count() < enough {
+    loop {
+        {
+            let history = lock(history);
+            if let Some(fault) = &history.fault {
+                return Err(fault.clone());
+            }
+            if history.count() >= enough {
+                return Ok(());
+            }
+        }
         if Instant::now() >= deadline {
             return Err(format!("writes did not flow within {} s", PATIENCE.as_secs()));
         }
         sleep(PAUSE).await;
     }
-    Ok(())
 }
 
 /// The lines of standard input, read by a thread of their own; it ends with the input or with the process.
@@ -154,7 +162,9 @@ impl Client {
         while !self.stop.is_cancelled() {
             sequence += 1;
             let value = self.target.value(sequence, self.bytes);
-            match self.target.write(self.node, &self.ledger.key, &value).await? {
+            let written = self.target.write(self.node, &self.ledger.key, &value).await;
+            let written = written.inspect_err(|fault| lock(&self.history).fault = Some(fault.clone()))?;
+            match written {
                 Written::Acknowledged(acknowledged) => {
                     self.ledger.acknowledge(acknowledged.revision, &value);
                     lock(&self.history).acknowledge(Instant::now(), acknowledged);

@@ -11,6 +11,8 @@ pub(crate) struct History {
     acknowledged: Vec<Instant>,
     pub(crate) unknown: u64,
     pub(crate) refused: u64,
+    /// An answer that no client should ever get.
+    pub(crate) fault: Option<String>,
     /// Highest index of an acknowledged write.
     pub(crate) index: u64,
 }
