@@ -184,17 +184,20 @@ impl Client {
         Ok(self.ledger)
     }
 
-    /// To the node that was named, else to the next one that is ready.
+    /// To the node that was named, else to the next one that is ready, waiting for one; until the load stops.
     async fn elsewhere(&mut self, leader: Option<usize>) {
         if let Some(leader) = leader {
             self.node = leader;
             return;
         }
-        for _ in 0..self.target.nodes() {
-            self.node = (self.node + 1) % self.target.nodes();
-            if self.target.ready(self.node).await {
-                return;
+        while !self.stop.is_cancelled() {
+            for _ in 0..self.target.nodes() {
+                self.node = (self.node + 1) % self.target.nodes();
+                if self.target.ready(self.node).await {
+                    return;
+                }
             }
+            sleep(PAUSE).await;
         }
     }
 }
