@@ -56,6 +56,10 @@ fn every_command_teaches_by_an_example() {
         let examples = help.split("Examples:\n").nth(1).unwrap_or_default();
         assert!(examples.contains("hellojohn"), "{words} has no example");
         assert!(command.get_about().is_some(), "{words} says nothing of itself");
+        let after = command.get_after_long_help().unwrap().to_string();
+        for line in after.lines() {
+            assert!(line.len() <= 99, "{words}: an example that is wrapped cannot be copied: {line}");
+        }
     }
 }
 

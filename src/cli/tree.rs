@@ -28,7 +28,6 @@ use crate::config::{Flag, Options};
 #[command(
     name = "hellojohn",
     version,
-    propagate_version = true,
     after_long_help = "Examples:
   hellojohn dev                               # everything for one machine, nothing to set up
   hellojohn --config config.yaml              # run a node
@@ -70,16 +69,12 @@ pub struct Globals {
     pub output: Output,
 }
 
-/// The commands.
+/// The commands. A variant without a comment is told by its own options' type.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// See [`Serve`].
     Serve(Serve),
-    /// See [`Dev`].
     Dev(Dev),
-    /// See [`Migrate`].
     Migrate(Migrate),
-    /// See [`Seed`].
     Seed(Seed),
     /// List, rotate and retire signing keys
     #[command(subcommand)]
@@ -87,7 +82,6 @@ pub enum Command {
     /// Administer tenants, clients and scopes
     #[command(subcommand)]
     Admin(Admin),
-    /// See [`Whoami`].
     Whoami(Whoami),
     /// Look at the cluster, and make certificates for it
     #[command(subcommand)]
@@ -95,7 +89,6 @@ pub enum Command {
     /// Check and show the configuration
     #[command(subcommand)]
     Config(Settings),
-    /// See [`Completions`].
     Completions(Completions),
 }
 

@@ -2,6 +2,7 @@
 
 mod account;
 mod admin;
+mod cli;
 mod cluster;
 mod gating;
 mod harness;

@@ -30,9 +30,10 @@ pub enum Clients {
     /// What is given is merged into the document; the rest stays, and a list replaces the whole list. The secret
     /// of a new confidential client is shown once, now.
     #[command(after_long_help = "Examples:
-  hellojohn admin clients put --tenant acme web --type public --redirect-uri https://app.example.com/cb \\
-      --scope openid --scope email
-  hellojohn admin clients put --tenant acme backend --type confidential --grant-type client_credentials
+  hellojohn admin clients put --tenant acme web --type public --scope openid --scope email \\
+      --redirect-uri https://app.example.com/cb
+  hellojohn admin clients put --tenant acme backend --type confidential \\
+      --grant-type client_credentials
   hellojohn admin clients put --tenant acme web --file web.json")]
     Put(Box<Put>),
     /// Remove a client, or only end its sessions
@@ -81,8 +82,6 @@ enum Type {
 /// Options of `put`.
 #[derive(Debug, Args)]
 pub struct Put {
-    #[command(flatten)]
-    client: One,
     /// JSON object to merge into the document; - for standard input
     #[arg(long, value_name = "JSON", conflicts_with_all =
         ["name", "client_type", "redirect_uris", "scopes", "grant_types", "providers", "origins"])]
@@ -108,26 +107,28 @@ pub struct Put {
     /// Browser origin that may call the API for it; repeatable
     #[arg(long = "allowed-origin", value_name = "ORIGIN")]
     origins: Vec<String>,
+    #[command(flatten)]
+    client: One,
 }
 
 /// Options of `delete`.
 #[derive(Debug, Args)]
 pub struct Delete {
-    #[command(flatten)]
-    client: One,
     /// Leave the client and only end its sessions
     #[arg(long)]
     soft: bool,
+    #[command(flatten)]
+    client: One,
 }
 
 /// Options of `rotate-secret`.
 #[derive(Debug, Args)]
 pub struct RotateSecret {
-    #[command(flatten)]
-    client: One,
     /// Seconds that the present secrets go on working
     #[arg(long, value_name = "N", default_value_t = 0)]
     overlap_seconds: u32,
+    #[command(flatten)]
+    client: One,
 }
 
 impl Clients {

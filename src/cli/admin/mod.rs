@@ -20,12 +20,10 @@ pub use ping::Ping;
 pub use scopes::Scopes;
 pub use tenants::Tenants;
 
-/// The commands under `admin`.
+/// The commands under `admin`. A variant without a comment is told by its own options' type.
 #[derive(Debug, Subcommand)]
 pub enum Admin {
-    /// See [`Ping`].
     Ping(Ping),
-    /// See [`MintToken`].
     MintToken(MintToken),
     /// List, show, make, change and remove tenants
     #[command(subcommand)]

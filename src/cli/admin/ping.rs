@@ -11,7 +11,7 @@ use crate::cli::terminal::{cell, pairs};
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   HELLOJOHN_BEARER=$(hellojohn admin mint-token) hellojohn admin ping
-  HELLOJOHN_EMAIL=admin@example.com HELLOJOHN_PASSWORD=… hellojohn admin ping --url https://id.example.com")]
+  HELLOJOHN_EMAIL=admin@example.com HELLOJOHN_PASSWORD=… hellojohn admin ping")]
 pub struct Ping {
     #[command(flatten)]
     connection: Connection,

@@ -33,7 +33,7 @@ pub enum Tenants {
     #[command(after_long_help = "Examples:
   hellojohn admin tenants put acme --name 'Acme Ltd.'
   hellojohn admin tenants put acme --status suspended
-  echo '{\"settings\": {\"branding\": {\"displayName\": \"Acme\"}}}' | hellojohn admin tenants put acme --file -")]
+  hellojohn admin tenants put acme --file - < acme.json")]
     Put(Put),
     /// Choose who a tenant's tokens are issued by
     ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -30,6 +30,20 @@ struct Asker {
     leader_redirect: Option<HeaderValue>,
     secure: bool,
     request_id: RequestId,
+    /// Whether a refusal may leave a part of the body on the connection, which then has to end.
+    ends_connection: bool,
+}
+
+/// Bodies up to this size have arrived with their head or right behind it.
+const SMALL_BODY: u64 = 16 * 1024;
+
+/// Whether the body may still be on its way when the request is refused. On HTTP/1 the connection cannot be
+/// used again then (RFC 9112 §9.6), and a client that is not told so sends its next request into the void.
+fn may_leave_body(request: &Request) -> bool {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let large = length.and_then(|text| text.parse::<u64>().ok()).is_some_and(|bytes| bytes > SMALL_BODY);
+    request.version() < Version::HTTP_2
+        && (large || request.headers().contains_key(header::TRANSFER_ENCODING))
 }
 
 pub(in crate::http) async fn render(State(edge): State<Edge>, request: Request, next: Next) -> Response {
@@ -38,6 +52,7 @@ pub(in crate::http) async fn render(State(edge): State<Edge>, request: Request, 
         leader_redirect: request.headers().get(LEADER_REDIRECT).cloned(),
         secure: edge.settings().public_https || ClientInfo::of(request.extensions()).https,
         request_id: RequestId::of(request.extensions()),
+        ends_connection: may_leave_body(&request),
     };
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
@@ -81,6 +96,9 @@ fn write(response: &mut Response, error: &Error, asker: &Asker, edge: &Edge) {
         | Payload::CurrentRevision(_)
         | Payload::NoCredentials
         | Payload::RequiredScope(_) => {}
+    }
+    if asker.ends_connection {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if answer == StatusCode::SERVICE_UNAVAILABLE && !headers.contains_key(header::RETRY_AFTER) {
         set_number(headers, header::RETRY_AFTER, 1);

@@ -67,6 +67,7 @@ async fn bad_admin_input_is_refused_and_changes_nothing() {
     let big = format!("{{\"name\":\"{}\"}}", "x".repeat(3_000_000));
     if let Some(answer) = admin.try_send(Method::PUT, acme, &[], raw(&big)).await {
         problem(&answer, 413, "body_too_large");
+        assert_eq!(answer.header("connection"), Some("close"), "the rest of the body is still on its way");
     }
     problem(&admin.get("/v1/admin/tenants/nobody").await, 404, "tenant_not_found");
     problem(&admin.get(&format!("{acme}/clients/nobody")).await, 404, "client_not_found");
