@@ -171,21 +171,34 @@ impl Client {
                 }
                 Written::Refused(leader) => {
                     lock(&self.history).refused += 1;
-                    self.elsewhere(leader);
                     sleep(PAUSE).await;
+                    self.elsewhere(leader).await;
                 }
                 Written::Unknown => {
                     lock(&self.history).unknown += 1;
-                    self.elsewhere(None);
                     sleep(PAUSE).await;
+                    self.elsewhere(None).await;
                 }
             }
         }
         Ok(self.ledger)
     }
 
-    fn elsewhere(&mut self, leader: Option<usize>) {
-        self.node = leader.unwrap_or((self.node + 1) % self.target.nodes());
+    /// To the node that was named, else to the next one that is ready, waiting for one; until the load stops.
+    async fn elsewhere(&mut self, leader: Option<usize>) {
+        if let Some(leader) = leader {
+            self.node = leader;
+            return;
+        }
+        while !self.stop.is_cancelled() {
+            for _ in 0..self.target.nodes() {
+                self.node = (self.node + 1) % self.target.nodes();
+                if self.target.ready(self.node).await {
+                    return;
+                }
+            }
+            sleep(PAUSE).await;
+        }
     }
 }
 

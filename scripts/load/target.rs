@@ -78,6 +78,14 @@ impl Target {
         }
     }
 
+    /// Whether a load balancer would send a request to the node now. etcd takes requests whenever it listens.
+    pub(crate) async fn ready(&self, node: usize) -> bool {
+        match self {
+            Self::Hellojohn(hellojohn) => hellojohn.ready(node).await,
+            Self::Etcd(_) => true,
+        }
+    }
+
     /// Reads from a node what is at least as new as `index`.
     pub(crate) async fn read(&self, node: usize, key: &str, index: u64) -> Result<Option<Document>, String> {
         match self {
