@@ -289,3 +289,6 @@ async fn watch_storage(running: &Running) -> Result<(), String> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;
