@@ -15,6 +15,7 @@ pub mod node;
 mod peers;
 pub mod project;
 pub mod propose;
+mod pulse;
 mod running;
 pub mod settings;
 pub mod snapshot;

@@ -254,20 +254,20 @@ impl Node {
         if let Err(fatal) = &metrics.running_state {
             return Err(ProposeError::Fatal(fatal.to_string()));
         }
-        if status::leads(&metrics, self.silence()) {
+        if status::leads(&metrics, running.pulse.age(), self.silence()) {
             return Ok(());
         }
-        match self.current_leader(&metrics) {
+        match self.current_leader(&metrics, running.pulse.age()) {
             Some(leader) => Err(ProposeError::NotLeader { leader: Some(leader) }),
             None => Err(ProposeError::Unavailable),
         }
     }
 
     /// Name of another node that leads and was heard from recently.
-    fn current_leader(&self, metrics: &crate::types::Metrics) -> Option<String> {
+    fn current_leader(&self, metrics: &crate::types::Metrics, age: Duration) -> Option<String> {
         let leader = status::leader_name(metrics)?;
         if leader == self.shared.settings.name {
-            return status::leads(metrics, self.silence()).then_some(leader);
+            return status::leads(metrics, age, self.silence()).then_some(leader);
         }
         // openraft names the last leader until the next election begins; one that has been silent for longer
         // than a follower waits is no leader to send anybody to.
@@ -390,7 +390,8 @@ impl Node {
 
     async fn fill(&self, status: &mut Status, running: &Running, member: bool) {
         let metrics = running.metrics();
-        let leads = status::leads(&metrics, self.silence());
+        let age = running.pulse.age();
+        let leads = status::leads(&metrics, age, self.silence());
         let membership = metrics.membership_config.membership();
         let learner =
             membership.get_node(&metrics.id).is_some() && !membership.voter_ids().any(|id| id == metrics.id);
@@ -400,7 +401,7 @@ impl Node {
             (Mode::Embedded(_), false, true) => Role::Learner,
             (Mode::Embedded(_), false, false) => Role::Follower,
         };
-        status.leader_id = self.current_leader(&metrics);
+        status.leader_id = self.current_leader(&metrics, age);
         status.term = metrics.current_term;
         let applied = metrics.last_applied.map_or(0, |id| id.index);
         let asked = running.raft.with_raft_state(|state| state.committed.map_or(0, |id| id.index));

@@ -1,17 +1,29 @@
 //! Proposals: commands wait in a queue while the entry before them is on its way, then travel together in
 //! one log entry, so that many writes share one sync of the disk.
+//!
+//! Owns what a caller may be told about a write. "Nothing was written" is said only before the command was
+//! handed to Raft; whatever goes wrong afterwards leaves the outcome open.
 
+use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
 
 use hellojohn_control::{Batch, Envelope, Outcome, Reject, limits};
-use openraft::error::{ClientWriteError, ForwardToLeader, RaftError};
+use openraft::ServerState;
+use openraft::error::{ClientWriteError, RaftError};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
+use crate::status;
 use crate::types::{Member, Raft, TypeConfig};
 
 /// Commands that may wait. Beyond, the node says it is overloaded instead of growing without bound.
 const QUEUE: usize = 4096;
+/// Bytes of commands that share an entry. An entry travels to a follower within one heartbeat.
+const BATCH_BYTES: usize = 512 * 1024;
+/// Bytes of one command, as it is written to the log. An entry beyond a frame between nodes would never reach a
+/// follower, and nothing after it either.
+const COMMAND_BYTES: usize = 4 * 1024 * 1024;
 
 /// Why a proposal has no outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +61,7 @@ type Answer = Result<Proposed, ProposeError>;
 
 struct Waiting {
     envelope: Envelope,
+    bytes: usize,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -60,11 +73,11 @@ pub struct Proposals {
 }
 
 impl Proposals {
-    /// Starts the task that gathers proposals and writes them. It ends when the last handle is gone.
-    pub fn start(raft: Raft, timeout: Duration) -> (Self, JoinHandle<()>) {
+    /// The queue, and the work of writing what waits in it, which somebody must run. It ends when the last
+    /// handle is gone.
+    pub fn new(raft: Raft, timeout: Duration) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(gather(raft, waiting));
-        (Self { queue, timeout }, task)
+        (Self { queue, timeout }, gather(raft, waiting, timeout))
     }
 
     /// Proposes one command and waits for its outcome, at most the write timeout.
@@ -72,32 +85,93 @@ impl Proposals {
     /// # Errors
     /// See [`ProposeError`]; only [`ProposeError::OutcomeUnknown`] leaves open whether anything changed.
     pub async fn propose(&self, envelope: Envelope) -> Answer {
+        let bytes = size(&envelope);
+        if bytes > COMMAND_BYTES {
+            let limit = u64::try_from(COMMAND_BYTES).unwrap_or(u64::MAX);
+            return Err(Reject::LimitReached { what: "bytes of a command".to_owned(), limit }.into());
+        }
         let (answer, outcome) = oneshot::channel();
-        self.queue.try_send(Waiting { envelope, answer }).map_err(|_| ProposeError::Unavailable)?;
-        match tokio::time::timeout(self.timeout, outcome).await {
+        self.queue.try_send(Waiting { envelope, bytes, answer }).map_err(|_| ProposeError::Unavailable)?;
+        match timeout(self.timeout, outcome).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => Err(ProposeError::OutcomeUnknown),
         }
     }
 }
 
-async fn gather(raft: Raft, mut queue: mpsc::Receiver<Waiting>) {
-    let mut waiting = Vec::with_capacity(limits::BATCH);
-    while queue.recv_many(&mut waiting, limits::BATCH).await > 0 {
-        let (items, answers): (Vec<_>, Vec<_>) = waiting
+/// Length of the command in the log.
+fn size(envelope: &Envelope) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // What cannot be written is refused when it is written in earnest.
+    match serde_json::to_writer(&mut count, envelope) {
+        Ok(()) => count.0,
+        Err(_) => usize::MAX,
+    }
+}
+
+async fn gather(raft: Raft, mut queue: mpsc::Receiver<Waiting>, patience: Duration) {
+    let mut received = Vec::with_capacity(limits::BATCH);
+    while queue.recv_many(&mut received, limits::BATCH).await > 0 {
+        let mut waiting: VecDeque<Waiting> = received
             .drain(..)
             // A caller that has given up has been told that the outcome is unknown; not writing it is one
             // of the two outcomes it must expect.
             .filter(|w| !w.answer.is_closed())
-            .map(|w| (w.envelope, w.answer))
-            .unzip();
-        if items.is_empty() {
-            continue;
+            .collect();
+        while !waiting.is_empty() {
+            let (items, answers) = portion(&mut waiting);
+            if let Some(refusal) = refusal(&raft) {
+                answer_all(answers, &refusal);
+                continue;
+            }
+            metrics::histogram!("hellojohn_raft_batch_commands")
+                .record(f64::from(u32::try_from(items.len()).unwrap_or(u32::MAX)));
+            // Bounded: when a snapshot takes the place of an entry that was under way, openraft never says
+            // what became of it, and those who come after must not wait for that.
+            match timeout(patience, raft.client_write(Batch::new(items))).await {
+                Ok(written) => deliver(written, answers),
+                Err(_) => answer_all(answers, &ProposeError::OutcomeUnknown),
+            }
         }
-        metrics::histogram!("hellojohn_raft_batch_commands")
-            .record(f64::from(u32::try_from(items.len()).unwrap_or(u32::MAX)));
-        let written = raft.client_write(Batch::new(items)).await;
-        deliver(written, answers);
+    }
+}
+
+/// Takes the commands that share the next entry: at least one, and no more than its bytes.
+fn portion(waiting: &mut VecDeque<Waiting>) -> (Vec<Envelope>, Vec<oneshot::Sender<Answer>>) {
+    let mut bytes = 0_usize;
+    let mut count = 0;
+    for next in waiting.iter() {
+        bytes = bytes.saturating_add(next.bytes);
+        if count > 0 && bytes > BATCH_BYTES {
+            break;
+        }
+        count += 1;
+    }
+    waiting.drain(..count).map(|w| (w.envelope, w.answer)).unzip()
+}
+
+/// Why nothing can be proposed here now. Asked before a command is handed to Raft, while it is still certain
+/// that nothing was written.
+fn refusal(raft: &Raft) -> Option<ProposeError> {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow();
+    match (&metrics.running_state, metrics.state) {
+        (Err(fatal), _) => Some(ProposeError::Fatal(fatal.to_string())),
+        (Ok(()), ServerState::Leader) => None,
+        (
+            Ok(()),
+            ServerState::Learner | ServerState::Follower | ServerState::Candidate | ServerState::Shutdown,
+        ) => Some(ProposeError::NotLeader { leader: status::leader_name(&metrics) }),
     }
 }
 
@@ -116,22 +190,31 @@ fn deliver(written: Written, answers: Vec<oneshot::Sender<Answer>>) {
             }
         }
         Err(error) => {
-            let error = translate(error);
-            for answer in answers {
-                drop(answer.send(Err(error.clone())));
-            }
+            tracing::info!(%error, "the outcome of a proposal is not known");
+            answer_all(answers, &unresolved(&error));
         }
     }
 }
 
-fn translate(error: RaftError<u64, ClientWriteError<u64, Member>>) -> ProposeError {
+fn answer_all(answers: Vec<oneshot::Sender<Answer>>, error: &ProposeError) {
+    for answer in answers {
+        drop(answer.send(Err(error.clone())));
+    }
+}
+
+/// What a failed write means for those who asked for it. openraft says `ForwardToLeader` both for a write that
+/// it never took and for an entry that it wrote and had to cut off again; the latter may be on other nodes and
+/// win there. A node that fails or stops may have the entry on its disk.
+fn unresolved(error: &RaftError<u64, ClientWriteError<u64, Member>>) -> ProposeError {
     match error {
-        RaftError::APIError(ClientWriteError::ForwardToLeader(ForwardToLeader { leader_node, .. })) => {
-            ProposeError::NotLeader { leader: leader_node.map(|node| node.name) }
+        RaftError::APIError(ClientWriteError::ForwardToLeader(_)) | RaftError::Fatal(_) => {
+            ProposeError::OutcomeUnknown
         }
         RaftError::APIError(ClientWriteError::ChangeMembershipError(error)) => {
             ProposeError::Fatal(error.to_string())
         }
-        RaftError::Fatal(fatal) => ProposeError::Fatal(fatal.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,12 +8,14 @@ use std::time::Duration;
 use hellojohn_control::View;
 use openraft::storage::RaftLogStorage as _;
 use openraft::{Config, SnapshotPolicy};
-use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::log::{Durability, LogHandle, LogStore};
 use crate::machine::{SnapshotWriter, StateMachine, Views};
 use crate::network::raft_network::PeerNetwork;
 use crate::propose::Proposals;
+use crate::pulse::{self, Pulse};
 use crate::settings::{Settings, Timers};
 use crate::snapshot::SnapshotStore;
 use crate::types::{LogId, Metrics, Raft, TypeConfig};
@@ -25,6 +27,18 @@ const KEEP_BEHIND_SNAPSHOT: u64 = 1_000;
 /// Largest snapshot that is written or read.
 const MAX_SNAPSHOT_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
+/// How long Raft's core may take to end.
+const STOP: Duration = Duration::from_secs(5);
+
+/// As whom a node takes part.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// Its Raft id.
+    pub(crate) raft_id: u64,
+    /// Whether the marker says that it is a member already, and not a founder to be.
+    pub(crate) member: bool,
+}
+
 /// A running Raft node.
 pub(crate) struct Running {
     pub(crate) raft: Raft,
@@ -33,7 +47,10 @@ pub(crate) struct Running {
     pub(crate) log: LogHandle,
     /// Commit index that this disk knew when the node started: a node is ready once it has applied it.
     pub(crate) committed_at_start: Option<LogId>,
-    gatherer: JoinHandle<()>,
+    /// Since when Raft's core shows no sign of life.
+    pub(crate) pulse: Arc<Pulse>,
+    /// Ends the task that writes proposals.
+    gathering: CancellationToken,
 }
 
 impl fmt::Debug for Running {
@@ -77,15 +94,20 @@ pub enum StartError {
 }
 
 impl Running {
-    /// Opens log and snapshots below `raft_dir` and starts Raft under `raft_id`.
+    /// Opens log and snapshots below `raft_dir` and starts Raft under `place`. Its tasks run on `tasks` until
+    /// [`Self::stop`].
     pub(crate) async fn start(
         settings: &Settings,
         raft_dir: &Path,
-        raft_id: u64,
+        place: Place,
+        tasks: &TaskTracker,
         network: PeerNetwork,
         views: Views,
     ) -> Result<Self, StartError> {
         let (mut store, snapshots) = open(raft_dir).await?;
+        if place.member {
+            refuse_amnesia(&mut store, raft_dir).await?;
+        }
         let log = store.handle();
         let storage = |e: crate::types::StorageError| StartError::Storage(e.to_string());
         let committed_at_start = store.read_committed().await.map_err(storage)?;
@@ -93,11 +115,15 @@ impl Running {
         let machine = StateMachine::open(settings.issuer.clone(), writer, views.clone()).map_err(storage)?;
         check_continuity(&mut store, &machine).await?;
         let config = Arc::new(config(settings)?);
-        let raft = Raft::new(raft_id, config, network, store, machine)
+        let raft = Raft::new(place.raft_id, config, network, store, machine)
             .await
             .map_err(|e| StartError::Storage(e.to_string()))?;
-        let (proposals, gatherer) = Proposals::start(raft.clone(), settings.write_timeout);
-        Ok(Self { raft, proposals, views, log, committed_at_start, gatherer })
+        let (pulse, gathering) = (Arc::new(Pulse::new()), CancellationToken::new());
+        tasks.spawn(pulse::follow(raft.metrics(), Arc::clone(&pulse), gathering.clone()));
+        let (proposals, gather) = Proposals::new(raft.clone(), settings.write_timeout);
+        let end = gathering.clone();
+        tasks.spawn(async move { end.run_until_cancelled(gather).await });
+        Ok(Self { raft, proposals, views, log, committed_at_start, pulse, gathering })
     }
 
     /// What Raft says about itself now.
@@ -116,12 +142,14 @@ impl Running {
         self.committed_at_start.is_none_or(|at_start| applied.is_some_and(|id| id.index >= at_start.index))
     }
 
-    /// Ends Raft and what belongs to it.
+    /// Ends Raft and what belongs to it. Bounded: a disk that hangs holds up Raft's core for ever.
     pub(crate) async fn stop(&self) {
-        if let Err(error) = self.raft.shutdown().await {
-            tracing::error!(%error, "raft did not stop cleanly");
+        match tokio::time::timeout(STOP, self.raft.shutdown()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "raft did not stop cleanly"),
+            Err(_) => tracing::error!("raft did not stop in time; its disk may hang"),
         }
-        self.gatherer.abort();
+        self.gathering.cancel();
     }
 }
 
@@ -134,6 +162,22 @@ async fn open(raft_dir: &Path) -> Result<(LogStore<TypeConfig>, SnapshotStore), 
     })
     .await
     .map_err(|e| StartError::Storage(e.to_string()))?
+}
+
+/// Every member has voted or followed a vote, and that was on disk before it became one. One that does not
+/// know of any has lost its log, and with it its word: it could elect a leader without the writes that it helped
+/// to acknowledge.
+async fn refuse_amnesia(store: &mut LogStore<TypeConfig>, raft_dir: &Path) -> Result<(), StartError> {
+    let vote = store.read_vote().await.map_err(|e| StartError::Storage(e.to_string()))?;
+    if vote.is_some() {
+        return Ok(());
+    }
+    let dir = raft_dir.display();
+    Err(StartError::NeedsOperator(format!(
+        "{dir}/identity.json says that this node is a member of a cluster, but {dir}/log is empty: the log was lost. \
+         Move {dir} away as a whole and start the node again: it then asks its peers to be let back in. A single \
+         node is restored with `hellojohn cluster snapshot restore`."
+    )))
 }
 
 /// A log that begins after the entry that the snapshot ends with has a hole, and nothing may be served.

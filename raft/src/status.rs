@@ -101,10 +101,12 @@ pub struct Status {
     pub fs_degraded: Option<String>,
 }
 
-/// Whether a leader may still call itself so: a quorum answered it within `silence`.
-pub(crate) fn leads(metrics: &Metrics, silence: Duration) -> bool {
+/// Whether a leader may still call itself so: a quorum answered it within `silence`. `age` is how old the
+/// metrics are: those of a core that waits for its disk never grow old by themselves.
+pub(crate) fn leads(metrics: &Metrics, age: Duration, silence: Duration) -> bool {
     let only_voter = metrics.membership_config.membership().voter_ids().count() == 1;
-    let fresh = metrics.millis_since_quorum_ack.is_some_and(|ms| Duration::from_millis(ms) <= silence);
+    let acknowledged = metrics.millis_since_quorum_ack.map(Duration::from_millis);
+    let fresh = acknowledged.is_some_and(|ago| ago.saturating_add(age) <= silence);
     metrics.state == ServerState::Leader && (only_voter || fresh)
 }
 
@@ -122,5 +124,40 @@ pub(crate) fn state_name(state: ServerState) -> &'static str {
         ServerState::Candidate => "Candidate",
         ServerState::Leader => "Leader",
         ServerState::Shutdown => "Shutdown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use openraft::{Membership, StoredMembership};
+
+    use super::*;
+    use crate::types::Member;
+
+    const SILENCE: Duration = Duration::from_millis(300);
+
+    fn leader_of(voters: BTreeSet<u64>) -> Metrics {
+        let nodes: std::collections::BTreeMap<u64, Member> =
+            voters.iter().map(|id| (*id, Member { name: format!("n{id}") })).collect();
+        let mut metrics = Metrics::new_initial(1);
+        metrics.state = ServerState::Leader;
+        metrics.millis_since_quorum_ack = Some(20);
+        metrics.membership_config = StoredMembership::new(None, Membership::new(vec![voters], nodes)).into();
+        metrics
+    }
+
+    /// ha.md: a leader whose flush hangs, or whose process was stopped for a while, reports figures from before.
+    #[test]
+    fn a_leader_whose_core_stands_still_stops_calling_itself_leader() {
+        let metrics = leader_of([1, 2, 3].into());
+        assert!(leads(&metrics, Duration::from_millis(50), SILENCE));
+        assert!(!leads(&metrics, Duration::from_millis(281), SILENCE));
+    }
+
+    #[test]
+    fn the_only_voter_leads_however_slow_its_disk_is() {
+        assert!(leads(&leader_of([1].into()), Duration::from_secs(5), SILENCE));
     }
 }

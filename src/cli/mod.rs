@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(failure.exit.code());
         }
     };
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr());
+    let (mut out, mut err) = (io::stdout(), io::stderr());
     ExitCode::from(run(std::env::args_os(), env::process(), directory, &mut out, &mut err))
 }
 

@@ -1,6 +1,6 @@
 //! The command line as real processes: `hellojohn dev`, and the client commands against it.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "scenarios fail the test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "scenarios fail the test")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::api::Api;
+use crate::harness::cluster::Cluster;
 use crate::harness::postgres::short_directory;
 use crate::harness::process::{BINARY, Process, free_port, pause, run};
 
@@ -237,6 +238,42 @@ async fn break_glass(machine: &Machine, api: &Api) {
     let token = machine.says(&["admin", "mint-token", "--sub", "alice", "--ttl", "1m"]);
     let pong = api.bearer(token.trim()).get("/v1/admin/ping").await.expect(200).json();
     assert_eq!(pong["subject"], "alice");
+}
+
+/// Spec §3.3: the command line follows the leader by itself, and seeds through a follower.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_sent_to_a_follower_reach_the_leader() {
+    let cluster = Cluster::start().await;
+    let follower = cluster.followers().await[0];
+    let mut env = cluster.env(follower);
+    env.insert("HELLOJOHN_ADMIN_URL".to_owned(), cluster.url(follower));
+    env.insert("HELLOJOHN_BEARER".to_owned(), cluster.mint_token());
+    let says = |args: &[&str], env: &BTreeMap<String, String>| -> Value {
+        let output = run(&[&["--env", "--output", "json"], args].concat(), env);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    assert_eq!(says(&["admin", "tenants", "put", "acme", "--name", "Acme"], &env)["name"], "Acme");
+    let status = says(&["cluster", "status", "--all"], &env);
+    let roles = |role: &str| {
+        let nodes = status["nodes"].as_array().unwrap().iter();
+        nodes.filter(|node| node["readyz"]["cluster"]["role"] == role).count()
+    };
+    assert_eq!((roles("leader"), roles("follower")), (1, 2), "{status:#}");
+
+    assert_eq!(says(&["migrate"], &env)["migrations_run"], 0);
+    env.remove("HELLOJOHN_BEARER");
+    env.insert("HELLOJOHN_PASSWORD".to_owned(), "correct horse battery staple".to_owned());
+    let report = says(&["seed"], &env);
+    assert_eq!(report["generated_passwords"], json!([]));
+    env.insert("HELLOJOHN_EMAIL".to_owned(), "admin@example.com".to_owned());
+    let again = says(&["seed"], &env);
+    assert!(again["items"].as_array().unwrap().iter().all(|item| item["result"] == "kept"), "{again}");
+    // A login, not a token: the administrator that the seed made may write through the follower.
+    assert_eq!(
+        says(&["admin", "tenants", "put", "acme", "--status", "suspended"], &env)["status"],
+        "suspended"
+    );
 }
 
 /// A signal before anything is up is an orderly end too.

@@ -4,9 +4,8 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::documents::Alg;
+use crate::documents::{Alg, IssuerMode, ScopeCatalogue, Tenant};
 use crate::keyring::KeyRing;
-use crate::state::TenantEntry;
 use crate::view::Issuer;
 
 #[derive(Serialize)]
@@ -24,13 +23,12 @@ fn render(document: &Discovery<'_>) -> Bytes {
     serde_json::to_vec(document).map(Bytes::from).unwrap_or_default()
 }
 
-pub(crate) fn issuer_of(issuer: &Issuer, entry: &TenantEntry) -> String {
-    use crate::documents::IssuerMode;
-    let settings = &entry.tenant.settings;
+pub(crate) fn issuer_of(issuer: &Issuer, tenant: &Tenant) -> String {
+    let settings = &tenant.settings;
     match (settings.issuer_mode, &settings.issuer_override) {
         (IssuerMode::Global, _) => issuer.as_str().to_owned(),
         (IssuerMode::Path, Some(replaced)) => replaced.clone(),
-        (IssuerMode::Path, None) => format!("{}/t/{}", issuer.as_str(), entry.tenant.slug),
+        (IssuerMode::Path, None) => format!("{}/t/{}", issuer.as_str(), tenant.slug),
     }
 }
 
@@ -44,12 +42,20 @@ pub(crate) fn global(issuer: &Issuer, keys: &KeyRing) -> Bytes {
     })
 }
 
-pub(crate) fn tenant(issuer: &Issuer, entry: &TenantEntry) -> Bytes {
-    render(&Discovery {
-        issuer: &issuer_of(issuer, entry),
-        jwks_uri: format!("{}/.well-known/jwks/{}.json", issuer.as_str(), entry.tenant.slug),
-        subject_types_supported: ["public"],
-        id_token_signing_alg_values_supported: entry.keys.algs(),
-        scopes_supported: entry.scopes.scopes.iter().map(|scope| scope.name.as_str()).collect(),
-    })
+pub(crate) fn tenant(
+    issuer: &Issuer,
+    tenant: &Tenant,
+    scopes: &ScopeCatalogue,
+    keys: &KeyRing,
+) -> Option<Bytes> {
+    match tenant.settings.issuer_mode {
+        IssuerMode::Global => None,
+        IssuerMode::Path => Some(render(&Discovery {
+            issuer: &issuer_of(issuer, tenant),
+            jwks_uri: format!("{}/.well-known/jwks/{}.json", issuer.as_str(), tenant.slug),
+            subject_types_supported: ["public"],
+            id_token_signing_alg_values_supported: keys.algs(),
+            scopes_supported: scopes.scopes.iter().map(|scope| scope.name.as_str()).collect(),
+        })),
+    }
 }

@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 use crate::documents::{Client, ScopeCatalogue, SigningKey, Tenant};
 use crate::graveyard::Graveyard;
 use crate::keyring::KeyRing;
-use crate::state::{Formation, State, TenantEntry};
+use crate::state::{Formation, Global, State, TenantEntry};
+use crate::view::Issuer;
 
 /// Version of the image format.
 pub const IMAGE_VERSION: u16 = 1;
@@ -73,15 +74,16 @@ impl Image {
     }
 
     pub(crate) fn of(state: &State) -> Self {
-        let State { formation, global_keys, tenants, graveyard } = state;
+        let State { formation, global, tenants, graveyard } = state;
         Self {
             v: IMAGE_VERSION,
             formation: formation.clone(),
-            global_keys: global_keys.keys().values().cloned().collect(),
+            global_keys: global.keys().keys().values().cloned().collect(),
             tenants: tenants
                 .values()
                 .map(|entry| {
-                    let TenantEntry { tenant, clients, scopes, keys } = &**entry;
+                    // What is rendered follows from the rest.
+                    let TenantEntry { tenant, clients, scopes, keys, .. } = &**entry;
                     TenantImage {
                         tenant: Arc::clone(tenant),
                         clients: clients.values().cloned().collect(),
@@ -95,14 +97,15 @@ impl Image {
         }
     }
 
-    pub(crate) fn into_state(self) -> Result<State, ImageError> {
+    /// The state, with what readers get rendered for that issuer.
+    pub(crate) fn into_state(self, issuer: &Issuer) -> Result<State, ImageError> {
         let Image { v, formation, global_keys, tenants, tombstones, revision_floor } = self;
         if v != IMAGE_VERSION {
             return Err(ImageError::UnknownVersion { found: v });
         }
         let mut state = State {
             formation,
-            global_keys: ring(global_keys)?,
+            global: Global::new(issuer, ring(global_keys)?),
             tenants: OrdMap::new(),
             graveyard: Graveyard::new(tombstones.into_iter().collect(), revision_floor),
         };
@@ -115,7 +118,7 @@ impl Image {
                     return Err(ImageError::Duplicate(format!("client {id} of tenant {slug}")));
                 }
             }
-            let entry = TenantEntry { tenant, clients: by_id, scopes, keys: ring(keys)? };
+            let entry = TenantEntry::new(issuer, tenant, by_id, scopes, ring(keys)?);
             if state.tenants.insert(slug.clone(), Arc::new(entry)).is_some() {
                 return Err(ImageError::Duplicate(format!("tenant {slug}")));
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,7 +11,8 @@ use uuid::Uuid;
 use crate::documents::{Client, ScopeCatalogue, Tenant};
 use crate::graveyard::Graveyard;
 use crate::keyring::KeyRing;
-use crate::{ClientId, Slug};
+use crate::view::Issuer;
+use crate::{ClientId, Slug, discovery};
 
 /// What the cluster is and who founded it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,16 +47,88 @@ pub struct TenantEntry {
     pub scopes: Arc<ScopeCatalogue>,
     /// Its own keys; empty while it never had an issuer of its own.
     pub keys: KeyRing,
+    // Private, so that an entry is made by the functions below only and this is never that of another state.
+    discovery: Option<Bytes>,
+}
+
+impl TenantEntry {
+    /// The entry of these documents, with its discovery document rendered.
+    pub(crate) fn new(
+        issuer: &Issuer,
+        tenant: Arc<Tenant>,
+        clients: OrdMap<ClientId, Arc<Client>>,
+        scopes: Arc<ScopeCatalogue>,
+        keys: KeyRing,
+    ) -> Self {
+        let discovery = discovery::tenant(issuer, &tenant, &scopes, &keys);
+        Self { tenant, clients, scopes, keys, discovery }
+    }
+
+    /// The same with other clients, which discovery does not tell of.
+    pub(crate) fn with_clients(&self, clients: OrdMap<ClientId, Arc<Client>>) -> Self {
+        Self { clients, ..self.clone() }
+    }
+
+    /// The same with other scopes.
+    pub(crate) fn with_scopes(&self, issuer: &Issuer, scopes: Arc<ScopeCatalogue>) -> Self {
+        Self::new(issuer, Arc::clone(&self.tenant), self.clients.clone(), scopes, self.keys.clone())
+    }
+
+    /// The same with other keys.
+    pub(crate) fn with_keys(&self, issuer: &Issuer, keys: KeyRing) -> Self {
+        Self::new(issuer, Arc::clone(&self.tenant), self.clients.clone(), Arc::clone(&self.scopes), keys)
+    }
+
+    /// The discovery document, rendered when the tenant, its scopes or its keys last changed; `None` while the
+    /// tenant uses the global issuer.
+    pub fn discovery(&self) -> Option<&Bytes> {
+        self.discovery.as_ref()
+    }
+}
+
+/// The global signing keys and the discovery document that follows from them.
+#[derive(Debug, Clone)]
+pub(crate) struct Global {
+    keys: KeyRing,
+    discovery: Bytes,
+}
+
+impl Global {
+    /// These keys, with the discovery document rendered.
+    pub(crate) fn new(issuer: &Issuer, keys: KeyRing) -> Self {
+        let discovery = discovery::global(issuer, &keys);
+        Self { keys, discovery }
+    }
+
+    pub(crate) fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    pub(crate) fn discovery(&self) -> &Bytes {
+        &self.discovery
+    }
 }
 
 /// Everything the control plane knows.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct State {
     pub(crate) formation: Option<Arc<Formation>>,
-    pub(crate) global_keys: KeyRing,
+    pub(crate) global: Global,
     pub(crate) tenants: OrdMap<Slug, Arc<TenantEntry>>,
     /// What documents that are gone leave behind.
     pub(crate) graveyard: Graveyard,
+}
+
+impl State {
+    /// Nothing yet.
+    pub(crate) fn new(issuer: &Issuer) -> Self {
+        Self {
+            formation: None,
+            global: Global::new(issuer, KeyRing::default()),
+            tenants: OrdMap::new(),
+            graveyard: Graveyard::default(),
+        }
+    }
 }
 
 /// Name of a tenant in the graveyard.

@@ -81,7 +81,7 @@ impl View {
 
     /// The global keys.
     pub fn global_keys(&self) -> &KeyRing {
-        &self.state.global_keys
+        self.state.global.keys()
     }
 
     /// The keys of a set.
@@ -102,7 +102,7 @@ impl View {
 
     /// The `iss` of the tenant's tokens (spec §2.2).
     pub fn issuer_of(&self, entry: &TenantEntry) -> String {
-        discovery::issuer_of(&self.issuer, entry)
+        discovery::issuer_of(&self.issuer, &entry.tenant)
     }
 
     /// The global issuer.
@@ -120,15 +120,12 @@ impl View {
 
     /// Discovery of the global issuer (OIDC Discovery §3, RFC 8414 §2).
     pub fn global_discovery(&self) -> Bytes {
-        discovery::global(&self.issuer, self.global_keys())
+        self.state.global.discovery().clone()
     }
 
     /// Discovery of a path tenant; `None` while the tenant uses the global issuer (spec §13.7).
     pub fn discovery_of(&self, entry: &TenantEntry) -> Option<Bytes> {
-        match entry.tenant.settings.issuer_mode {
-            IssuerMode::Global => None,
-            IssuerMode::Path => Some(discovery::tenant(&self.issuer, entry)),
-        }
+        entry.discovery().cloned()
     }
 
     /// Keys that wait to become active, with their intents. A scan over all sets, for the leader's job.

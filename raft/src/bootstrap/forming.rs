@@ -14,7 +14,7 @@ use crate::compaction;
 use crate::network::RpcKind;
 use crate::network::raft_network::PeerNetwork;
 use crate::node::{Node, Shared};
-use crate::running::Running;
+use crate::running::{Place, Running};
 use crate::settings::Mode;
 use crate::stage::{Founding, Stage};
 use crate::types::Member;
@@ -41,18 +41,40 @@ pub(crate) async fn run(node: Node) {
 async fn live(node: &Node) -> Result<(), String> {
     let shared = &node.shared;
     let (cluster_id, raft_id, founding) = agree(shared).await?;
-    let running = run_raft(node, raft_id).await?;
-    refuse_alone(shared, &running, founding.as_ref()).await?;
-    if let Some(founding) = &founding
+    let running = run_raft(node, Place { raft_id, member: founding.is_none() }).await?;
+    // From the first moment: a node whose log fails while it waits for the others must say so too.
+    tokio::select! {
+        failed = watch_storage(&running) => return failed,
+        joined = join(node, &running, cluster_id, raft_id, founding.as_ref()) => joined?,
+    }
+    watch_storage(&running).await
+}
+
+/// From a Raft that runs to a member that shows its files.
+async fn join(
+    node: &Node,
+    running: &Running,
+    cluster_id: Uuid,
+    raft_id: u64,
+    founding: Option<&Founding>,
+) -> Result<(), String> {
+    let shared = &node.shared;
+    refuse_alone(shared, running, founding).await?;
+    if let Some(founding) = founding
         && founding.former == shared.settings.name
     {
-        found(shared, &running, founding).await?;
+        found(shared, running, founding).await?;
     }
-    settle(shared, &running, cluster_id, founding.as_ref()).await?;
+    settle(shared, running, cluster_id, founding).await?;
     shared.become_member(cluster_id, raft_id).await?;
     shared.wait_for(None);
+    // After a power cut the disk may know fewer entries to be committed than the files already show; shown
+    // too early, the state would take newer files for strangers.
+    let shown = node.projector.status().projected_index.unwrap_or(0);
+    let mut views = shared.views.subscribe();
+    views.wait_for(|view| view.applied_index() >= shown).await.map_err(|e| e.to_string())?;
     node.projector.enable();
-    watch_storage(&running).await
+    Ok(())
 }
 
 /// Waits until this node has a cluster to belong to: its id, this node's Raft id in it, and while it is being
@@ -138,10 +160,11 @@ fn new_cluster(shared: &Shared) -> PromiseRequest {
     }
 }
 
-async fn run_raft(node: &Node, raft_id: u64) -> Result<Arc<Running>, String> {
+async fn run_raft(node: &Node, place: Place) -> Result<Arc<Running>, String> {
     let shared = &node.shared;
-    let network = PeerNetwork::new(raft_id, Arc::clone(&shared.dialer), Arc::clone(&shared.contacts));
-    let running = Running::start(&shared.settings, &shared.raft_dir, raft_id, network, shared.views.clone())
+    let network = PeerNetwork::new(place.raft_id, Arc::clone(&shared.dialer), Arc::clone(&shared.contacts));
+    let views = shared.views.clone();
+    let running = Running::start(&shared.settings, &shared.raft_dir, place, &node.tasks, network, views)
         .await
         .map_err(|e| e.to_string())?;
     let running = Arc::new(running);
@@ -202,6 +225,13 @@ async fn settle(
     founding: Option<&Founding>,
 ) -> Result<(), String> {
     let mut views = shared.views.subscribe();
+    if let Some(founding) = founding {
+        shared.wait_for(Some(format!(
+            "promised to found cluster {cluster_id} with {former}, and not all founders have met yet; should {former} \
+             be lost for good, `hellojohn cluster reset-promise` clears the promise",
+            former = founding.former
+        )));
+    }
     loop {
         let formation = views.borrow_and_update().formation().cloned();
         match (formation, founding) {
@@ -259,3 +289,6 @@ async fn watch_storage(running: &Running) -> Result<(), String> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

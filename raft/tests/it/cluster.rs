@@ -12,7 +12,7 @@ use hellojohn_control::documents::TenantPatch;
 use hellojohn_control::{Command, Envelope, Issuer, Slug, Timestamp};
 use hellojohn_raft::{EmbeddedSettings, KeyFingerprints, Mode, Node, NowFn, ProposeError, Settings, Timers};
 
-fn free_addr() -> SocketAddr {
+pub(super) fn free_addr() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
@@ -22,12 +22,12 @@ fn now() -> Timestamp {
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
 }
 
-fn single(root: &Path) -> Settings {
+pub(super) fn single(root: &Path) -> Settings {
     let nodes = BTreeMap::from([("solo".to_owned(), free_addr().to_string())]);
     Settings { mode: Mode::Single, ..settings("solo", root, &nodes) }
 }
 
-fn settings(name: &str, root: &Path, nodes: &BTreeMap<String, String>) -> Settings {
+pub(super) fn settings(name: &str, root: &Path, nodes: &BTreeMap<String, String>) -> Settings {
     Settings {
         name: name.to_owned(),
         mode: Mode::Embedded(EmbeddedSettings {
@@ -137,7 +137,7 @@ impl Cluster {
     }
 }
 
-fn put_tenant(slug: &str) -> Envelope {
+pub(super) fn put_tenant(slug: &str) -> Envelope {
     Envelope {
         at: now(),
         actor: "test".to_owned(),
@@ -153,7 +153,7 @@ fn put_tenant(slug: &str) -> Envelope {
     }
 }
 
-async fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) async fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !holds() {
         assert!(Instant::now() < deadline, "waited too long for {what}");

@@ -1,6 +1,7 @@
 //! Tests of the replication layer from outside.
 
 mod cluster;
+mod cluster_faults;
 mod log;
 mod log_types;
 mod power_cut;

@@ -111,7 +111,7 @@ async fn answer(State((seen, script)): State<(Seen, Script)>, request: Request) 
     response
 }
 
-fn ok(body: Value) -> Said {
+fn ok(body: &Value) -> Said {
     Said { status: 200, headers: Vec::new(), body: body.to_string() }
 }
 
@@ -130,7 +130,7 @@ fn follower(leader: &str) -> Said {
 async fn a_write_follows_the_leader_with_credentials() {
     let (one, two) = (Server::start().await, Server::start().await);
     one.says([follower(&two.url)]);
-    two.says([ok(json!({"slug": "acme"}))]);
+    two.says([ok(&json!({"slug": "acme"}))]);
     let body = json!({"name": "Acme"});
     let answer = one.api().put("/v1/admin/tenants/acme", &body, Condition::Absent).await.unwrap();
     assert_eq!(answer.body["slug"], "acme");
@@ -177,7 +177,7 @@ async fn a_leader_without_an_address_is_named() {
 async fn a_call_is_repeated_while_there_is_no_leader_but_not_for_ever() {
     let server = Server::start().await;
     let no_leader = || problem(503, "no_leader", &[("retry-after", "1")]);
-    server.says([no_leader(), no_leader(), ok(json!({}))]);
+    server.says([no_leader(), no_leader(), ok(&json!({}))]);
     server.api().put("/v1/admin/tenants/acme", &json!({}), Condition::Always).await.unwrap();
     assert_eq!(server.lines().len(), 3);
 
@@ -206,7 +206,7 @@ async fn a_leader_that_is_gone_leads_back_to_the_first_node() {
     let (one, two) = (Server::start().await, Server::start().await);
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     one.says([follower(&format!("http://{gone}")), follower(&two.url)]);
-    two.says([ok(json!({"slug": "acme"}))]);
+    two.says([ok(&json!({"slug": "acme"}))]);
     one.api().put("/v1/admin/tenants/acme", &json!({}), Condition::Always).await.unwrap();
     assert_eq!((one.lines().len(), two.lines().len()), (2, 1));
 }
@@ -223,8 +223,8 @@ async fn redirects_are_not_followed() {
 #[tokio::test]
 async fn reads_wait_for_our_own_writes() {
     let server = Server::start().await;
-    let written = Said { headers: vec![("x-applied-index", "42".to_owned())], ..ok(json!({})) };
-    server.says([ok(json!({})), written, ok(json!({}))]);
+    let written = Said { headers: vec![("x-applied-index", "42".to_owned())], ..ok(&json!({})) };
+    server.says([ok(&json!({})), written, ok(&json!({}))]);
     let api = server.api();
     api.get("/v1/admin/tenants/acme").await.unwrap();
     api.put("/v1/admin/tenants/acme", &json!({}), Condition::Always).await.unwrap();
@@ -237,8 +237,8 @@ async fn reads_wait_for_our_own_writes() {
 async fn a_list_is_read_to_its_last_page() {
     let server = Server::start().await;
     server.says([
-        ok(json!({"items": [{"slug": "a"}], "next_cursor": "YQ"})),
-        ok(json!({"items": [{"slug": "b"}], "next_cursor": null})),
+        ok(&json!({"items": [{"slug": "a"}], "next_cursor": "YQ"})),
+        ok(&json!({"items": [{"slug": "b"}], "next_cursor": null})),
     ]);
     let items = server.api().list("/v1/admin/tenants").await.unwrap();
     assert_eq!(items, [json!({"slug": "a"}), json!({"slug": "b"})]);
@@ -248,7 +248,7 @@ async fn a_list_is_read_to_its_last_page() {
     );
 
     let server = Server::start().await;
-    server.says([ok(json!({"items": [], "next_cursor": "x&limit=1"}))]);
+    server.says([ok(&json!({"items": [], "next_cursor": "x&limit=1"}))]);
     assert!(matches!(server.api().list("/v1/admin/tenants").await, Err(ApiError::Strange(_))));
 }
 
@@ -315,7 +315,7 @@ async fn a_login_gives_a_token_and_is_never_sent_on() {
         email: "admin@example.com".to_owned(),
         password: "planted-password".into(),
     };
-    one.says([ok(json!({"access_token": "a.b.c"})), follower(&two.url), ok(json!({"mfa_required": true}))]);
+    one.says([ok(&json!({"access_token": "a.b.c"})), follower(&two.url), ok(&json!({"mfa_required": true}))]);
     assert_eq!(one.api().log_in(&login).await.unwrap().expose(), "a.b.c");
     assert_eq!(one.seen()[0].line, "POST /v1/auth/login");
     assert_eq!(one.seen()[0].authorization, None);

@@ -48,6 +48,8 @@ pub struct Rotated {
 
 /// How long the nodes get to see a new key before it signs.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
+/// Keys that one command retires: it must fit into an entry.
+const RETIRED_AT_ONCE: usize = 1_000;
 /// How long a rotation waits for the one before it.
 const TURN: Duration = Duration::from_secs(10);
 
@@ -107,22 +109,37 @@ impl ControlService {
             let command = Command::EnsureGlobalKeys { keys: vec![key] };
             self.propose(&system, command).await.map_err(|e| self.refused(e))?;
         }
-        for (key, activation) in view.pending_activations() {
-            if activation.not_before <= now {
-                self.finish_activation(&system, key).await?;
-            }
-        }
-        let due = view.due_retirements(now);
-        if !due.is_empty() {
-            let command = Command::RetireKeys { keys: due };
+        let mut due = view.pending_activations();
+        due.retain(|(_, activation)| activation.not_before <= now);
+        self.finish_activations(&system, view.applied_index(), due.into_iter().map(|(key, _)| key)).await?;
+        for keys in view.due_retirements(now).chunks(RETIRED_AT_ONCE) {
+            let command = Command::RetireKeys { keys: keys.to_vec() };
             self.propose(&system, command).await.map_err(|e| self.refused(e))?;
         }
         Ok(())
     }
 
-    async fn finish_activation(&self, system: &Origin, key: KeyRef) -> Result<()> {
+    /// Carries out intents that a leader before this one, or a request that failed, has left. The nodes get
+    /// the same time to see the keys as in a request: a new leader knows nothing of what they have seen.
+    async fn finish_activations(
+        &self,
+        system: &Origin,
+        index: u64,
+        keys: impl ExactSizeIterator<Item = KeyRef>,
+    ) -> Result<()> {
+        if keys.len() == 0 {
+            return Ok(());
+        }
         // A request may be in the middle of this very rotation; it finishes it itself.
         let Ok(_permit) = self.rotations.try_acquire() else { return Ok(()) };
+        self.plane.wait_applied_everywhere(index, VISIBLE_WITHIN).await;
+        for key in keys {
+            self.finish_activation(system, key).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish_activation(&self, system: &Origin, key: KeyRef) -> Result<()> {
         let command = Command::ActivateKey { set: key.set, kid: key.kid };
         match self.propose(system, command).await {
             // Gone or done in the meantime: what was asked for holds.

@@ -10,6 +10,7 @@ mod gate;
 mod keys;
 mod scopes;
 mod sweep;
+mod tenant_rules;
 mod tenants;
 
 pub use cleanup::{Cleanup, Deleted, TokenRevoker};

@@ -6,11 +6,11 @@ use hellojohn_control::documents::{Alg, IssuerMode, NewKey, Patch, Tenant, Tenan
 use hellojohn_control::{Command, Outcome, Reject, Slug};
 
 use super::cleanup::{Deleted, TokenRevoker, attempt};
+use super::tenant_rules::Installation;
 use super::{ControlService, errors, origin, unexpected};
 use crate::cluster::ProposeError;
 use crate::crypto::secret::SecretString;
 use crate::service::{Error, Result, WriteContext};
-use crate::store::dsn::Dsn;
 
 /// A merge patch of a tenant as a caller sends it: secrets are plaintext that has not been sealed yet.
 pub type TenantInput = TenantPatch<SecretString>;
@@ -29,8 +29,8 @@ impl ControlService {
         slug: &Slug,
         input: TenantInput,
     ) -> Result<(Arc<Tenant>, bool, u64)> {
-        check(&input)?;
-        self.check_database(slug, &input)?;
+        let view = self.plane.view();
+        self.installation(view.global_issuer()).check(slug, &input)?;
         let wanted_algs = wanted_algs(&input);
         let wants_path = wants_path(&input);
         let patch = self.sealing.seal_patch(slug, input).map_err(errors::unsealable)?;
@@ -57,13 +57,15 @@ impl ControlService {
     /// Removes a tenant with its clients, scopes and keys, then revokes the refresh tokens of its people.
     ///
     /// # Errors
-    /// `tenant_not_found`, `precondition_failed`, and the cluster's refusals.
+    /// `tenant_not_found`, `validation_failed` for a tenant of administrators, `precondition_failed`, and the
+    /// cluster's refusals.
     pub async fn delete_tenant(
         &self,
         context: &WriteContext,
         slug: &Slug,
         tokens: &dyn TokenRevoker,
     ) -> Result<Deleted> {
+        self.installation(self.plane.view().global_issuer()).check_deletion(slug)?;
         // Which database the people are in is known only while the tenant exists.
         let entry = self.tenant(slug)?;
         let command = Command::DeleteTenant { slug: slug.clone() };
@@ -77,20 +79,8 @@ impl ControlService {
         }
     }
 
-    /// Who runs a tenant's own database can make anybody anything in it, so a tenant whose people may administer
-    /// has none (spec §6).
-    fn check_database(&self, slug: &Slug, input: &TenantInput) -> Result<()> {
-        let store = input.settings.as_set().and_then(|settings| settings.user_store.as_set());
-        if store.is_some_and(|store| store.dsn.as_set().is_some())
-            && self.defaults.admin_tenants.contains(slug)
-        {
-            return Err(Error::invalid_field(
-                "settings.userStore.dsn",
-                "admin_tenant",
-                "a tenant of ADMIN_TENANTS uses the global database and may not have one of its own",
-            ));
-        }
-        Ok(())
+    fn installation<'a>(&'a self, global_issuer: &'a str) -> Installation<'a> {
+        Installation { admin_tenants: &self.defaults.admin_tenants, global_issuer }
     }
 
     /// Keys that the tenant will need and does not have, made before the proposal and off its path.
@@ -109,26 +99,6 @@ impl ControlService {
             .map(|alg| self.sealing.mint_key(Some(slug), *alg).map_err(errors::unsealable))
             .collect()
     }
-}
-
-fn check(input: &TenantInput) -> Result<()> {
-    if let Some(settings) = input.settings.as_set() {
-        for alg in settings.signing_algs.as_set().into_iter().flatten() {
-            match alg {
-                Alg::EdDsa => {}
-                Alg::Es256 | Alg::Rs256 => {
-                    return Err(errors::unsupported_alg("settings.signingAlgs", alg.as_str()));
-                }
-            }
-        }
-        if let Some(store) = settings.user_store.as_set()
-            && let Some(dsn) = store.dsn.as_set()
-            && let Err(error) = Dsn::parse(dsn.expose())
-        {
-            return Err(Error::invalid_field("settings.userStore.dsn", "invalid_dsn", error.to_string()));
-        }
-    }
-    Ok(())
 }
 
 fn wants_path(input: &TenantInput) -> bool {

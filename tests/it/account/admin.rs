@@ -6,7 +6,8 @@ use hellojohn::crypto::secret::SecretString;
 use hellojohn::domain::rng::OsRng;
 use hellojohn::service::break_glass::{BreakGlass, MAX_LIFE, MintError, mint_break_glass};
 use hellojohn::store::{Dsn, PoolSettings, Pools};
-use hellojohn_control::documents::KeySet;
+use hellojohn_control::Command;
+use hellojohn_control::documents::{Alg, KeySet};
 use serde_json::json;
 
 use super::world::{Answer, Choice, ISSUER, World, call, payload, send, slug};
@@ -76,14 +77,17 @@ async fn only_flagged_people_of_an_admin_tenant_administer() {
     world.end().await;
 }
 
-/// Nobody becomes one by a claim that a tenant's own key signs, or by a tenant's own issuer.
+/// Nobody becomes one by a claim that a tenant's own key signs, or by a tenant's own issuer. The service refuses
+/// such a tenant; one that became an admin tenant later, by ADMIN_TENANTS, is still there.
 #[tokio::test]
 async fn a_path_tenant_has_no_administrators() {
     let world = World::new().await;
     world.register("local", "root@example.com").await;
     world.sql("UPDATE users SET sys_admin = true").await;
     let before = world.login("local", "root@example.com").await;
-    world.put_tenant("local", json!({"settings": {"issuerMode": "path"}})).await;
+    let key = world.sealing.mint_key(Some(&slug("local")), Alg::EdDsa).unwrap();
+    let patch = serde_json::from_value(json!({"settings": {"issuerMode": "path"}})).unwrap();
+    world.propose(Command::PutTenant { slug: slug("local"), patch, new_keys: vec![key] }).await;
     let after = world.login("local", "root@example.com").await;
     assert_eq!(probe(&world, Some(&after.access)).await.refusal(), forbidden());
     assert_eq!(probe(&world, Some(&before.access)).await.refusal(), allowed());

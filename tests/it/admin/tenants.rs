@@ -101,6 +101,38 @@ async fn bad_names_and_bodies_are_refused_before_anything_happens() {
     assert_eq!(node.call("GET", "/v1/admin/tenants", Value::Null).await.json()["items"], json!([]));
 }
 
+/// spec §6: the tenant of the administrators cannot be taken from under them, whoever asks.
+#[tokio::test]
+async fn the_tenant_of_administrators_is_neither_suspended_nor_deleted_nor_given_an_issuer() {
+    let node = TestNode::new().await;
+    let local = "/v1/admin/tenants/local";
+    assert_eq!(node.call("PUT", local, json!({})).await.status, 201);
+    for body in [json!({"status": "suspended"}), json!({"settings": {"issuerMode": "path"}})] {
+        let answer = node.call("PUT", local, body.clone()).await;
+        assert_eq!(
+            (answer.status, &answer.json()["errors"][0]["code"]),
+            (422, &"admin_tenant".into()),
+            "{body}"
+        );
+    }
+    let gone = node.call("DELETE", local, Value::Null).await;
+    assert_eq!((gone.status, &gone.json()["errors"][0]["code"]), (422, &"admin_tenant".into()));
+    assert_eq!(node.call("GET", local, Value::Null).await.json()["status"], "active");
+}
+
+/// S37: no tenant speaks for the installation or for another tenant.
+#[tokio::test]
+async fn an_issuer_that_is_given_out_cannot_be_taken() {
+    let node = TestNode::new().await;
+    for taken in ["https://id.test", "https://ID.test:443", "https://id.test/t/other"] {
+        let body = json!({"settings": {"issuerMode": "path", "issuerOverride": taken}});
+        let answer = node.call("PUT", ACME, body).await;
+        assert_eq!(answer.json()["errors"][0]["code"], "reserved_issuer", "{taken}");
+    }
+    let body = json!({"settings": {"issuerMode": "path", "issuerOverride": "https://login.acme.example"}});
+    assert_eq!(node.call("PUT", ACME, body).await.status, 201);
+}
+
 /// EP101
 #[tokio::test]
 async fn tenants_are_listed_page_by_page_in_the_order_of_their_slugs() {

@@ -152,7 +152,7 @@ impl Cluster {
     pub(crate) fn start_node_below(&mut self, name: &'static str, program: &str, args: &[&str]) {
         let mut args = args.to_vec();
         args.extend([BINARY, "serve", "--env"]);
-        let process = Process::start(program, &args, &self.env(name), &self.log(name));
+        let process = Process::start_group(program, &args, &self.env(name), &self.log(name));
         self.processes.insert(name, process);
     }
 

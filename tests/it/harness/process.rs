@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 /// The binary under test.
@@ -19,14 +20,30 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_hellojohn");
 pub(crate) struct Process {
     child: Child,
     log: PathBuf,
+    group: bool,
 }
 
 impl Process {
     /// Starts `program` with `args`, exactly this environment, and both streams in `log`.
     pub(crate) fn start(program: &str, args: &[&str], env: &BTreeMap<String, String>, log: &Path) -> Self {
+        Self::spawn(Command::new(program).args(args), env, log)
+    }
+
+    /// Starts a program that runs the node below itself, such as strace: both end together.
+    pub(crate) fn start_group(
+        program: &str,
+        args: &[&str],
+        env: &BTreeMap<String, String>,
+        log: &Path,
+    ) -> Self {
+        let mut process = Self::spawn(Command::new(program).args(args).process_group(0), env, log);
+        process.group = true;
+        process
+    }
+
+    fn spawn(command: &mut Command, env: &BTreeMap<String, String>, log: &Path) -> Self {
         let file = File::options().create(true).append(true).open(log).unwrap();
-        let child = Command::new(program)
-            .args(args)
+        let child = command
             .env_clear()
             .envs(env)
             .stdin(Stdio::null())
@@ -34,16 +51,23 @@ impl Process {
             .stderr(file)
             .spawn()
             .unwrap();
-        Self { child, log: log.to_owned() }
+        Self { child, log: log.to_owned(), group: false }
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+        kill(self.pid(), signal).unwrap();
     }
 
     /// Kills the process without a word and waits for its end.
     pub(crate) fn kill9(&mut self) {
+        if self.group {
+            killpg(self.pid(), Signal::SIGKILL).unwrap();
+        }
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -70,6 +94,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if self.group {
+            // Fails only when nobody of the group is left.
+            let _gone = killpg(self.pid(), Signal::SIGKILL);
+        }
         drop(self.child.kill());
         drop(self.child.wait());
         if std::thread::panicking() {

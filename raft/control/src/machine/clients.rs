@@ -96,7 +96,7 @@ impl Machine {
         check(precondition, Some(client.revision))?;
         self.state.graveyard.bury(client_name(slug, client_id), client.revision);
         let clients = entry.clients.without(client_id);
-        self.store(slug, TenantEntry { clients, ..TenantEntry::clone(&entry) });
+        self.store(slug, entry.with_clients(clients));
         Ok(Outcome::ClientDeleted { id: client.id })
     }
 
@@ -115,7 +115,7 @@ impl Machine {
         let client = Arc::new(client);
         let clients = entry.clients.update(client.client_id.clone(), Arc::clone(&client));
         self.state.graveyard.raise(&name);
-        self.store(slug, TenantEntry { clients, ..entry.clone() });
+        self.store(slug, entry.with_clients(clients));
         client
     }
 }

@@ -8,6 +8,7 @@ use crate::command::KeyRef;
 use crate::documents::{Activation, KeySet, NewKey, SigningKey};
 use crate::keyring::KeyRing;
 use crate::outcome::{Outcome, Reject};
+use crate::state::Global;
 use crate::validate::Findings;
 use crate::{Kid, Timestamp, limits};
 
@@ -21,10 +22,11 @@ pub(super) struct Rotation {
 impl Machine {
     pub(super) fn ensure_global_keys(&mut self, keys: &[NewKey], at: Timestamp) -> Result<Outcome, Reject> {
         for (i, key) in keys.iter().enumerate() {
-            let ring = &self.state.global_keys;
+            let ring = self.state.global.keys();
             if ring.active(key.alg).is_none() {
                 checked(ring, key, &format!("keys[{i}]"))?;
-                self.state.global_keys = ring.with_active(key.clone(), at, 0);
+                let ring = ring.with_active(key.clone(), at, 0);
+                self.state.global = Global::new(&self.issuer, ring);
             }
         }
         Ok(Outcome::Keys { key: None, retiring: Vec::new() })

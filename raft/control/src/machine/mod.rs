@@ -14,7 +14,7 @@ use crate::envelope::{Batch, Envelope, Precondition, UnknownVersion, check_versi
 use crate::image::{Image, ImageError};
 use crate::keyring::KeyRing;
 use crate::outcome::{Outcome, Reject};
-use crate::state::{State, TenantEntry};
+use crate::state::{Global, State, TenantEntry};
 use crate::view::{Issuer, View};
 
 /// A member cannot apply an entry: it must stop, never skip (spec §2.1).
@@ -35,12 +35,12 @@ pub struct Machine {
 impl Machine {
     /// An empty machine. `issuer` is where rendered documents say they come from; it is no part of the state.
     pub fn new(issuer: Issuer) -> Self {
-        Self { state: State::default(), issuer: Arc::new(issuer) }
+        Self { state: State::new(&issuer), issuer: Arc::new(issuer) }
     }
 
     /// Replaces the state by that of an image, checking it whole before anything changes.
     pub fn install(&mut self, image: Image) -> Result<(), ImageError> {
-        self.state = image.into_state()?;
+        self.state = image.into_state(&self.issuer)?;
         Ok(())
     }
 
@@ -116,16 +116,16 @@ impl Machine {
 
     fn ring(&self, set: &KeySet) -> Result<&KeyRing, Reject> {
         match set {
-            KeySet::Global => Ok(&self.state.global_keys),
+            KeySet::Global => Ok(self.state.global.keys()),
             KeySet::Tenant(slug) => self.entry(slug).map(|entry| &entry.keys),
         }
     }
 
     fn store_ring(&mut self, set: &KeySet, keys: KeyRing) -> Result<(), Reject> {
         match set {
-            KeySet::Global => self.state.global_keys = keys,
+            KeySet::Global => self.state.global = Global::new(&self.issuer, keys),
             KeySet::Tenant(slug) => {
-                let entry = TenantEntry { keys, ..TenantEntry::clone(self.entry(slug)?) };
+                let entry = self.entry(slug)?.with_keys(&self.issuer, keys);
                 self.store(slug, entry);
             }
         }

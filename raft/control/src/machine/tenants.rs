@@ -46,18 +46,14 @@ impl Machine {
         tenant.revision = self.next_revision(current, &tenant_name(slug));
         tenant.updated_at = at;
         let tenant = Arc::new(tenant);
-        let entry = match &existing {
-            Some(entry) => TenantEntry { tenant: Arc::clone(&tenant), keys, ..TenantEntry::clone(entry) },
-            None => TenantEntry {
-                tenant: Arc::clone(&tenant),
-                clients: OrdMap::new(),
-                scopes: Arc::new(ScopeCatalogue {
-                    revision: self.next_revision(None, &scopes_name(slug)),
-                    ..ScopeCatalogue::standard()
-                }),
-                keys,
-            },
+        let (clients, scopes) = match &existing {
+            Some(entry) => (entry.clients.clone(), Arc::clone(&entry.scopes)),
+            None => {
+                let revision = self.next_revision(None, &scopes_name(slug));
+                (OrdMap::new(), Arc::new(ScopeCatalogue { revision, ..ScopeCatalogue::standard() }))
+            }
         };
+        let entry = TenantEntry::new(&self.issuer, Arc::clone(&tenant), clients, scopes, keys);
         self.state.graveyard.raise(&tenant_name(slug));
         self.state.graveyard.raise(&scopes_name(slug));
         self.store(slug, entry);
@@ -117,7 +113,7 @@ impl Machine {
         }
         new.revision = old.revision + 1;
         let scopes = Arc::new(new);
-        self.store(slug, TenantEntry { scopes: Arc::clone(&scopes), ..TenantEntry::clone(&entry) });
+        self.store(slug, entry.with_scopes(&self.issuer, Arc::clone(&scopes)));
         Ok(Outcome::Scopes { scopes })
     }
 }

@@ -249,6 +249,47 @@ fn issuer_and_discovery_follow_the_mode() {
     assert_eq!(issuer(&bench), ("https://id.example.com/t/acme".to_owned(), true));
 }
 
+/// Architecture rule 9: rendered when something changes, so that serving copies a pointer; and always of the newest
+/// state, also after a restart from a snapshot.
+#[test]
+fn discovery_is_rendered_once_a_change_and_is_never_stale() {
+    let mut bench = Bench::with_acme();
+    let served = |bench: &Bench| {
+        let view = bench.view();
+        view.discovery_of(view.tenant(&slug(ACME)).unwrap()).unwrap()
+    };
+    let names = |bench: &Bench, text: &str| {
+        let mut restored = crate::Machine::new(crate::Issuer::new("https://id.example.com"));
+        restored.install(bench.machine.image()).unwrap();
+        let view = restored.view(1);
+        assert_eq!(view.discovery_of(view.tenant(&slug(ACME)).unwrap()).unwrap(), served(bench));
+        assert_eq!(view.global_discovery(), bench.view().global_discovery());
+        String::from_utf8(served(bench).to_vec()).unwrap().contains(text)
+    };
+    bench.path_tenant(ACME);
+    assert_eq!(served(&bench).as_ptr(), served(&bench).as_ptr());
+    assert_eq!(bench.view().global_discovery().as_ptr(), bench.view().global_discovery().as_ptr());
+
+    let before = served(&bench);
+    bench.client("web", json!({}), 1);
+    assert_eq!(served(&bench).as_ptr(), before.as_ptr(), "a client is no part of it");
+    assert!(!names(&bench, "billing"));
+    bench.scopes(json!([{"name": "billing"}]), crate::ScopesMode::Merge);
+    assert!(names(&bench, "billing"));
+    assert!(!names(&bench, "ES256"));
+    bench.rotate(&tenant_set(ACME), key("acme-ec-9", Alg::Es256), 0).unwrap();
+    bench.activate(&tenant_set(ACME), "acme-ec-9").unwrap();
+    assert!(names(&bench, "ES256"));
+    bench.tenant(ACME, json!({"settings": {"issuerOverride": "https://login.acme.example"}}));
+    assert!(names(&bench, "https://login.acme.example"));
+
+    assert!(!String::from_utf8(bench.view().global_discovery().to_vec()).unwrap().contains("EdDSA"));
+    let keys = vec![key("global-ed-9", Alg::EdDsa)];
+    bench.run(Command::EnsureGlobalKeys { keys }).unwrap();
+    assert!(names(&bench, "acme"));
+    assert!(String::from_utf8(bench.view().global_discovery().to_vec()).unwrap().contains("EdDSA"));
+}
+
 #[test]
 fn the_number_of_tenants_is_limited() {
     let mut bench = Bench::with_acme();

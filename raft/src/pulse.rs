@@ -1,0 +1,57 @@
+//! When Raft's core was last seen at work.
+//!
+//! openraft publishes its metrics at every turn of its core, at least once a heartbeat. A core that waits for a
+//! hung disk publishes nothing, and neither did a process that was stopped: the figures then stay as fresh as
+//! they were. Whoever reads an age out of them must add the age of the figures themselves. Must never be
+//! written to from anything but the core's own signs of life.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::types::Metrics;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Pulse {
+    started: Instant,
+    /// Milliseconds after `started`.
+    last: AtomicU64,
+}
+
+impl Pulse {
+    /// A pulse that beats now.
+    pub(crate) fn new() -> Self {
+        Self { started: Instant::now(), last: AtomicU64::new(0) }
+    }
+
+    fn beat(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(now, Ordering::Relaxed);
+    }
+
+    /// How long ago the last beat was.
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
+    }
+}
+
+/// Lets the pulse beat with the metrics until `stop` or until the core is gone.
+pub(crate) async fn follow(
+    mut metrics: watch::Receiver<Metrics>,
+    pulse: Arc<Pulse>,
+    stop: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = metrics.changed() => match changed {
+                Ok(()) => pulse.beat(),
+                Err(_) => return,
+            },
+        }
+    }
+}
