@@ -27,8 +27,15 @@ drill_end() {
   echo stop >&"$drill_in"
   # shellcheck disable=SC2034 # for the scripts that source this file
   read -r -t 120 DRILL <&"$drill_out" || die "the load generator did not finish; its words are above"
-  wait "$drill_pid"
+  local status=0
+  wait "$drill_pid" || status=$?
+  drill_pid=
+  return "$status"
 }
 
-# For traps.
-drill_abort() { kill "${drill_pid:-0}" 2>/dev/null || true; }
+# For traps: ends the load generator if one runs. Never without its id, which would mean the whole process group,
+# nor with the id of one that has ended, which may be somebody else's by now.
+drill_pid=
+drill_abort() {
+  if [[ -n $drill_pid ]] && grep -qs 'load' "/proc/$drill_pid/comm"; then kill "$drill_pid" 2>/dev/null || true; fi
+}
