@@ -7,6 +7,7 @@
 pub mod bootstrap;
 mod compaction;
 pub mod durable;
+mod flush_watchdog;
 pub mod identity;
 pub mod log;
 pub mod machine;
@@ -28,5 +29,7 @@ mod watchdog;
 pub use node::Node;
 pub use propose::{ProposeError, Proposed};
 pub use running::StartError;
-pub use settings::{EmbeddedSettings, KeyFingerprints, Mode, NowFn, PeerPem, Settings, Timers};
+pub use settings::{
+    EmbeddedSettings, FLUSH_PATIENCE, KeyFingerprints, Mode, NowFn, PeerPem, Settings, Timers,
+};
 pub use status::{Role, Status};

@@ -67,8 +67,8 @@ impl StateMachine {
         let machine = Machine::new(issuer);
         let mut shell =
             Self { machine, views, writer, last_applied: None, membership: StoredMembership::default() };
-        if let Some((meta, payload)) = shell.newest()? {
-            shell.install(&meta, &payload)?;
+        if let Some((meta, payload)) = newest(&shell.writer.store)? {
+            shell.install(&meta, decode(&meta, &payload)?)?;
         }
         Ok(shell)
     }
@@ -78,22 +78,8 @@ impl StateMachine {
         self.last_applied
     }
 
-    fn newest(&self) -> Result<Option<(SnapshotMeta, Vec<u8>)>, StorageError> {
-        let loaded =
-            self.writer.store.load_newest_valid().map_err(|e| StorageIOError::read_snapshot(None, &e))?;
-        for damaged in &loaded.damaged {
-            tracing::error!(error = %damaged, "a snapshot cannot be used; an older one is tried");
-        }
-        let Some(found) = loaded.snapshot else { return Ok(None) };
-        let meta = from_fields(&found.header.meta).map_err(|e| StorageIOError::read_snapshot(None, &e))?;
-        Ok(Some((meta, found.payload)))
-    }
-
-    fn install(&mut self, meta: &SnapshotMeta, payload: &[u8]) -> Result<(), StorageError> {
-        let unusable =
-            |e: hellojohn_control::ImageError| StorageIOError::read_snapshot(Some(meta.signature()), &e);
-        let image = Image::decode(payload).map_err(unusable)?;
-        self.machine.install(image).map_err(unusable)?;
+    fn install(&mut self, meta: &SnapshotMeta, image: Image) -> Result<(), StorageError> {
+        self.machine.install(image).map_err(|e| StorageIOError::read_snapshot(Some(meta.signature()), &e))?;
         self.last_applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.publish();
@@ -160,17 +146,41 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         snapshot: Box<Cursor<Vec<u8>>>,
     ) -> Result<(), StorageError> {
         let payload = snapshot.into_inner();
+        let described = meta.clone();
         // Decoded before it is kept: a snapshot that this node cannot read must not replace one it can.
-        let image =
-            Image::decode(&payload).map_err(|e| StorageIOError::read_snapshot(Some(meta.signature()), &e))?;
-        self.writer.save(meta, &image, payload.clone()).await?;
-        self.install(meta, &payload)
+        let (image, payload) =
+            off_thread(move || decode(&described, &payload).map(|image| (image, payload))).await?;
+        self.writer.save(meta, &image, payload).await?;
+        self.install(meta, image)
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, StorageError> {
-        let newest = self.newest()?;
+        let store = Arc::clone(&self.writer.store);
+        let newest = off_thread(move || newest(&store)).await?;
         Ok(newest.map(|(meta, payload)| Snapshot { meta, snapshot: Box::new(Cursor::new(payload)) }))
     }
+}
+
+/// Runs what takes long on a thread that no heartbeat waits for.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, StorageError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|e| Err(StorageIOError::read_snapshot(None, &e).into()))
+}
+
+fn newest(store: &SnapshotStore) -> Result<Option<(SnapshotMeta, Vec<u8>)>, StorageError> {
+    let loaded = store.load_newest_valid().map_err(|e| StorageIOError::read_snapshot(None, &e))?;
+    for damaged in &loaded.damaged {
+        tracing::error!(error = %damaged, "a snapshot cannot be used; an older one is tried");
+    }
+    let Some(found) = loaded.snapshot else { return Ok(None) };
+    let meta = from_fields(&found.header.meta).map_err(|e| StorageIOError::read_snapshot(None, &e))?;
+    Ok(Some((meta, found.payload)))
+}
+
+fn decode(meta: &SnapshotMeta, payload: &[u8]) -> Result<Image, StorageError> {
+    Image::decode(payload).map_err(|e| StorageIOError::read_snapshot(Some(meta.signature()), &e).into())
 }
 
 /// Builds a snapshot beside the running machine: it holds a cheap copy of the state.

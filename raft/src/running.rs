@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hellojohn_control::View;
@@ -11,6 +11,7 @@ use openraft::{Config, SnapshotPolicy};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::flush_watchdog::{FlushWatchdog, end_process};
 use crate::log::{Durability, LogHandle, LogStore};
 use crate::machine::{SnapshotWriter, StateMachine, Views};
 use crate::network::raft_network::PeerNetwork;
@@ -49,6 +50,7 @@ pub(crate) struct Running {
     pub(crate) committed_at_start: Option<LogId>,
     /// Since when Raft's core shows no sign of life.
     pub(crate) pulse: Arc<Pulse>,
+    flushes: Mutex<Option<FlushWatchdog>>,
     /// Ends the task that writes proposals.
     gathering: CancellationToken,
 }
@@ -123,7 +125,9 @@ impl Running {
         let (proposals, gather) = Proposals::new(raft.clone(), settings.write_timeout);
         let end = gathering.clone();
         tasks.spawn(async move { end.run_until_cancelled(gather).await });
-        Ok(Self { raft, proposals, views, log, committed_at_start, pulse, gathering })
+        let flushes = FlushWatchdog::start(log.clone(), settings.flush_patience, end_process)?;
+        let flushes = Mutex::new(Some(flushes));
+        Ok(Self { raft, proposals, views, log, committed_at_start, pulse, flushes, gathering })
     }
 
     /// What Raft says about itself now.
@@ -150,6 +154,8 @@ impl Running {
             Err(_) => tracing::error!("raft did not stop in time; its disk may hang"),
         }
         self.gathering.cancel();
+        // It joins its thread, which ends at once.
+        drop(self.flushes.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 

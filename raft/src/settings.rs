@@ -11,6 +11,9 @@ use hellojohn_control::{Issuer, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+/// A patience that no disk which works at all exhausts.
+pub const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Where the node gets the time from.
 #[derive(Clone)]
 pub struct NowFn(pub Arc<dyn Fn() -> Timestamp + Send + Sync>);
@@ -103,6 +106,9 @@ pub struct Settings {
     pub max_log_bytes: u64,
     /// How long a proposal waits for its outcome (`CLUSTER_WRITE_TIMEOUT_MS`).
     pub write_timeout: Duration,
+    /// How long one write of the log may run before the disk counts as hung and the process ends; see
+    /// [`FLUSH_PATIENCE`].
+    pub flush_patience: Duration,
     /// How often the files are compared with the state (`FS_SCAN_INTERVAL`).
     pub scan_interval: Duration,
     /// The clock.

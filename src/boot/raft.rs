@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use hellojohn_control::Issuer;
-use hellojohn_raft::{EmbeddedSettings, KeyFingerprints, Mode, NowFn, PeerPem, Settings, Timers};
+use hellojohn_raft::{
+    EmbeddedSettings, FLUSH_PATIENCE, KeyFingerprints, Mode, NowFn, PeerPem, Settings, Timers,
+};
 
 use super::BootError;
 use crate::config::Config;
@@ -42,6 +44,7 @@ pub(super) async fn settings(
         snapshot_every: cluster.snapshot_every,
         max_log_bytes: cluster.max_log_bytes,
         write_timeout: cluster.write_timeout,
+        flush_patience: FLUSH_PATIENCE,
         scan_interval: config.control_plane.fs_scan_interval,
         now: NowFn(Arc::new(move || clock.now())),
     })

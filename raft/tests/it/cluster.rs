@@ -48,6 +48,7 @@ pub(super) fn settings(name: &str, root: &Path, nodes: &BTreeMap<String, String>
         snapshot_every: 50,
         max_log_bytes: 1 << 20,
         write_timeout: Duration::from_secs(2),
+        flush_patience: Duration::from_secs(10),
         scan_interval: Duration::from_secs(30),
         now: NowFn(Arc::new(now)),
     }

@@ -40,6 +40,7 @@ async fn promised(root: &Path) -> Node {
         snapshot_every: 50,
         max_log_bytes: 1 << 20,
         write_timeout: Duration::from_secs(1),
+        flush_patience: Duration::from_secs(10),
         scan_interval: Duration::from_secs(30),
         now: NowFn(Arc::new(|| Timestamp::from_millis(1))),
     };
