@@ -1,9 +1,11 @@
-//! Which origins may call from a browser: those of the configuration, and those of enabled clients (spec §5).
+//! Which origins may call from a browser: those of the configuration, and those of enabled clients of active
+//! tenants (spec §5).
 
 use std::collections::BTreeSet;
 
 use arc_swap::ArcSwap;
 use hellojohn_control::View;
+use hellojohn_control::documents::TenantStatus;
 
 use crate::http::middleware::cors::{Access, OriginList, OriginPolicy};
 
@@ -25,6 +27,7 @@ impl Origins {
         let origins = view
             .tenants()
             .values()
+            .filter(|entry| entry.tenant.status == TenantStatus::Active)
             .flat_map(|entry| entry.clients.values())
             .filter(|client| client.enabled)
             .flat_map(|client| client.allowed_origins.iter().cloned())

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hellojohn_control::{Command, Envelope, Outcome, Precondition, Timestamp, View};
-use hellojohn_raft::{Node, Status};
+use hellojohn_control::{Command, Envelope, Outcome, Precondition, Slug, Timestamp, View};
+use hellojohn_raft::{Node, ProposeError as ProposeFailure, Status};
 use tokio::sync::watch;
 
 use super::ProposeError;
@@ -84,6 +84,7 @@ impl ControlPlane {
     /// See [`ProposeError`].
     pub async fn propose(&self, origin: &Origin, command: Command) -> Result<Written, ProposeError> {
         let action = command.action();
+        let (tenant, object) = (command.tenant().cloned(), command.object().map(str::to_owned));
         let envelope = Envelope {
             at: self.clock.now(),
             actor: origin.actor.clone(),
@@ -96,12 +97,16 @@ impl ControlPlane {
         let result = self.node.propose(envelope).await;
         let outcome = match &result {
             Ok(_) => "ok",
+            // It may have been done all the same.
+            Err(ProposeFailure::OutcomeUnknown) => "unknown",
             Err(_) => "refused",
         };
         tracing::info!(
             target: "audit",
             action,
             outcome,
+            tenant = tenant.as_ref().map(Slug::as_str),
+            object,
             actor = origin.actor,
             request_id = origin.request_id,
             ip = origin.ip.map(tracing::field::display),

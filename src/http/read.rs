@@ -50,7 +50,7 @@ where
         }
         let control = ControlService::from_ref(state);
         if let Some(index) = wanted
-            && !control.plane().wait_applied(index, WAIT).await
+            && !control.wait_applied(index, WAIT).await
         {
             return Err(Error::index_not_reached().into());
         }

@@ -103,3 +103,40 @@ pub fn record(requester: &Requester, event: &Event<'_>) {
         "security event"
     );
 }
+
+/// An administrator who asks for something, and from where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Administrator {
+    /// Tenant and subject of the token, as in the envelopes of control-plane writes.
+    pub actor: String,
+    /// Where the request comes from.
+    pub requester: Requester,
+}
+
+/// Writes down what an administrator did to a tenant outside the replicated log; what goes through the log is
+/// recorded with it (S113). `object` names the client that it was done to, if it was one.
+pub fn record_admin<T>(
+    by: &Administrator,
+    action: &'static str,
+    tenant: &Slug,
+    object: Option<&str>,
+    result: &super::Result<T>,
+) {
+    let (outcome, reason) = match result {
+        Ok(_) => ("ok", None),
+        Err(error) => ("refused", Some(error.code().as_str())),
+    };
+    tracing::info!(
+        target: "audit",
+        action,
+        outcome,
+        reason,
+        tenant = tenant.as_str(),
+        actor = by.actor,
+        object,
+        ip = %by.requester.ip,
+        user_agent = by.requester.user_agent,
+        request_id = by.requester.request_id,
+        "administrative action"
+    );
+}

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use hellojohn_control::documents::Tenant;
 use hellojohn_control::{Slug, TenantEntry};
 
+use super::audit::{Administrator, record_admin};
 use super::{Code, Error, Result};
 use crate::cluster::{ControlPlane, Sealing};
 use crate::store::migrate::{self, MigrationError, TestedConnection};
@@ -60,7 +61,13 @@ impl UserStores {
     ///
     /// # Errors
     /// `tenant_not_found`, `tenant_db_missing`, `tenant_db_error`.
-    pub async fn test_connection(&self, slug: &Slug) -> Result<TestedConnection> {
+    pub async fn test_connection(&self, by: &Administrator, slug: &Slug) -> Result<TestedConnection> {
+        let result = self.tested(slug).await;
+        record_admin(by, "user_store.test", slug, None, &result);
+        result
+    }
+
+    async fn tested(&self, slug: &Slug) -> Result<TestedConnection> {
         let entry = self.tenant(slug)?;
         let dsn = self.own_dsn(&entry.tenant)?.ok_or_else(missing)?;
         migrate::test_connection(&dsn).await.map_err(|error| failed(&error))
@@ -70,7 +77,13 @@ impl UserStores {
     ///
     /// # Errors
     /// `tenant_not_found`, `tenant_db_missing`, `tenant_db_error`.
-    pub async fn migrate(&self, slug: &Slug) -> Result<usize> {
+    pub async fn migrate(&self, by: &Administrator, slug: &Slug) -> Result<usize> {
+        let result = self.migrated(slug).await;
+        record_admin(by, "user_store.migrate", slug, None, &result);
+        result
+    }
+
+    async fn migrated(&self, slug: &Slug) -> Result<usize> {
         let entry = self.tenant(slug)?;
         let dsn = self.own_dsn(&entry.tenant)?.ok_or_else(missing)?;
         let database = self.pools.tenant(slug, &dsn).map_err(|error| failed(&error))?;

@@ -145,4 +145,40 @@ impl Command {
             Command::RetireKeys { .. } => "keys.retire",
         }
     }
+
+    /// The tenant that it is about; none for what is everybody's.
+    pub fn tenant(&self) -> Option<&Slug> {
+        match self {
+            Command::PutTenant { slug, .. }
+            | Command::DeleteTenant { slug }
+            | Command::PutClient { slug, .. }
+            | Command::DeleteClient { slug, .. }
+            | Command::RotateClientSecret { slug, .. }
+            | Command::PutScopes { slug, .. } => Some(slug),
+            Command::RotateKeys { set, .. } | Command::ActivateKey { set, .. } => match set {
+                KeySet::Tenant(slug) => Some(slug),
+                KeySet::Global => None,
+            },
+            Command::FormCluster { .. } | Command::EnsureGlobalKeys { .. } | Command::RetireKeys { .. } => {
+                None
+            }
+        }
+    }
+
+    /// The client or key in it that it is about, by its name.
+    pub fn object(&self) -> Option<&str> {
+        match self {
+            Command::PutClient { client_id, .. }
+            | Command::DeleteClient { client_id, .. }
+            | Command::RotateClientSecret { client_id, .. } => Some(client_id.as_str()),
+            Command::RotateKeys { key, .. } => Some(key.kid.as_str()),
+            Command::ActivateKey { kid, .. } => Some(kid.as_str()),
+            Command::FormCluster { .. }
+            | Command::PutTenant { .. }
+            | Command::DeleteTenant { .. }
+            | Command::PutScopes { .. }
+            | Command::EnsureGlobalKeys { .. }
+            | Command::RetireKeys { .. } => None,
+        }
+    }
 }

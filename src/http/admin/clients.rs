@@ -16,6 +16,7 @@ use super::tenants::bad_cursor;
 use crate::http::ApiResult;
 use crate::http::extract::{JsonBody, OptionalJsonBody, Page, PageOf, Query, Segment};
 use crate::http::read::{Fresh, set_applied};
+use crate::service::audit::Administrator;
 use crate::service::control::{ControlService, PutClient};
 use crate::service::user_store::UserStores;
 use crate::service::{Code, Error, Precondition, WriteContext};
@@ -91,10 +92,11 @@ pub(super) async fn delete(
     Segment(slug): Segment<Slug>,
     Segment(client_id): Segment<ClientId>,
     Query(how): Query<HowDeleted>,
+    by: Administrator,
     context: WriteContext,
 ) -> ApiResult<Response> {
     if how.soft {
-        control.revoke_client_tokens(&slug, &client_id, context.precondition, &stores).await?;
+        control.revoke_client_tokens(&by, &slug, &client_id, context.precondition, &stores).await?;
         return Ok(revoked(&control));
     }
     Ok(control.delete_client(&context, &slug, &client_id, &stores).await?.into_response())
@@ -105,8 +107,9 @@ pub(super) async fn revoke(
     State(stores): State<UserStores>,
     Segment(slug): Segment<Slug>,
     Segment(client_id): Segment<ClientId>,
+    by: Administrator,
 ) -> ApiResult<Response> {
-    control.revoke_client_tokens(&slug, &client_id, Precondition::None, &stores).await?;
+    control.revoke_client_tokens(&by, &slug, &client_id, Precondition::None, &stores).await?;
     Ok(revoked(&control))
 }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::answer::Document;
 use crate::http::extract::Caller;
+use crate::http::read::Fresh;
 use crate::service::control::ControlService;
 
 #[derive(Debug, Serialize)]
@@ -15,9 +16,12 @@ pub(super) struct Pong {
     tenant: String,
 }
 
-pub(super) async fn ping(State(control): State<ControlService>, Caller(caller): Caller) -> Document<Pong> {
-    let plane = control.plane();
-    let node_id = plane.node_id().to_owned();
+pub(super) async fn ping(
+    Fresh(view): Fresh,
+    State(control): State<ControlService>,
+    Caller(caller): Caller,
+) -> Document<Pong> {
+    let node_id = control.plane().node_id().to_owned();
     let pong = Pong { status: "ok", node_id, subject: caller.subject, tenant: caller.tenant };
-    Document::list(plane.view().applied_index(), pong)
+    Document::list(view.applied_index(), pong)
 }

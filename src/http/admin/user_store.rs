@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::http::extract::Segment;
 use crate::http::{ApiResult, Auth, Plane, Surface, Verb};
+use crate::service::audit::Administrator;
 use crate::service::user_store::UserStores;
 use crate::store::MigrationState;
 
@@ -46,8 +47,9 @@ struct Migrated {
 async fn test_connection(
     State(stores): State<UserStores>,
     Segment(slug): Segment<Slug>,
+    by: Administrator,
 ) -> ApiResult<Json<Tested>> {
-    let tested = stores.test_connection(&slug).await?;
+    let tested = stores.test_connection(&by, &slug).await?;
     let (migrations, pending) = match tested.migrations {
         MigrationState::Current => ("current", 0),
         MigrationState::Pending(count) => ("pending", count),
@@ -60,6 +62,7 @@ async fn test_connection(
 async fn migrate(
     State(stores): State<UserStores>,
     Segment(slug): Segment<Slug>,
+    by: Administrator,
 ) -> ApiResult<Json<Migrated>> {
-    Ok(Json(Migrated { applied: stores.migrate(&slug).await? }))
+    Ok(Json(Migrated { applied: stores.migrate(&by, &slug).await? }))
 }

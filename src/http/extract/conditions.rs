@@ -39,7 +39,8 @@ fn match_of(tag: &str) -> Result<Precondition, Error> {
         .and_then(|rest| rest.strip_suffix('"'))
         .filter(|inner| inner.bytes().all(|b| b.is_ascii_graphic() && b != b'"'))
         .ok_or_else(|| bad("If-Match must be `*` or one entity tag such as \"7\""))?;
-    let revision = if strong { decimal(opaque).unwrap_or(0) } else { 0 };
+    // A tag is compared letter by letter (RFC 9110 §8.8.3.2): `"07"` is not the tag `"7"`.
+    let revision = decimal(opaque).filter(|n| strong && n.to_string() == opaque).unwrap_or(0);
     Ok(Precondition::Revision(revision))
 }
 

@@ -5,9 +5,10 @@ use std::convert::Infallible;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use super::ClientInfo;
+use super::{Caller, ClientInfo};
+use crate::http::error::ApiError;
 use crate::http::request_id::RequestId;
-use crate::service::audit::Requester;
+use crate::service::audit::{Administrator, Requester};
 
 impl<S: Sync> FromRequestParts<S> for Requester {
     type Rejection = Infallible;
@@ -15,5 +16,15 @@ impl<S: Sync> FromRequestParts<S> for Requester {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let ClientInfo { ip, user_agent, .. } = ClientInfo::of(&parts.extensions);
         Ok(Self { request_id: RequestId::of(&parts.extensions).as_str().to_owned(), ip, user_agent })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Administrator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Caller(principal) = Caller::from_request_parts(parts, state).await?;
+        let Ok(requester) = Requester::from_request_parts(parts, state).await;
+        Ok(Self { actor: principal.actor(), requester })
     }
 }

@@ -9,6 +9,7 @@ use super::cleanup::{Deleted, TokenRevoker, attempt};
 use super::{ControlService, origin, unexpected};
 use crate::cluster::Written;
 use crate::crypto::secret::SecretString;
+use crate::service::audit::{Administrator, record_admin};
 use crate::service::{Code, Error, Precondition, Result, WriteContext};
 
 /// A client that was created or changed.
@@ -99,6 +100,19 @@ impl ControlService {
     /// # Errors
     /// `tenant_not_found`, `client_not_found`, `precondition_failed`, `storage_unavailable`.
     pub async fn revoke_client_tokens(
+        &self,
+        by: &Administrator,
+        slug: &Slug,
+        client_id: &ClientId,
+        precondition: Precondition,
+        tokens: &dyn TokenRevoker,
+    ) -> Result<()> {
+        let result = self.revoke_tokens(slug, client_id, precondition, tokens).await;
+        record_admin(by, "client.revoke", slug, Some(client_id.as_str()), &result);
+        result
+    }
+
+    async fn revoke_tokens(
         &self,
         slug: &Slug,
         client_id: &ClientId,

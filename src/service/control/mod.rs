@@ -48,12 +48,24 @@ pub struct ControlService {
     /// Rotations wait for their new key to be seen everywhere; one at a time, so that two callers get two
     /// rotations instead of one refusal.
     rotations: Arc<Semaphore>,
+    // Reads that wait for an index.
+    waiting: Arc<Semaphore>,
 }
+
+/// Reads that may wait for an index at a time. Anybody can ask a public read to wait, so those who do may never
+/// take the places of all the others (S115).
+pub const MAX_WAITING_READS: usize = 128;
 
 impl ControlService {
     /// The use cases on `plane`.
     pub fn new(plane: ControlPlane, sealing: Sealing, defaults: Defaults) -> Self {
-        Self { plane, sealing, defaults, rotations: Arc::new(Semaphore::new(1)) }
+        Self {
+            plane,
+            sealing,
+            defaults,
+            rotations: Arc::new(Semaphore::new(1)),
+            waiting: Arc::new(Semaphore::new(MAX_WAITING_READS)),
+        }
     }
 
     /// The control plane, for reads.
@@ -67,6 +79,16 @@ impl ControlService {
     /// `tenant_not_found`.
     pub fn tenant(&self, slug: &Slug) -> Result<Arc<TenantEntry>> {
         self.plane.view().tenant(slug).cloned().ok_or_else(|| Error::new(Code::TenantNotFound))
+    }
+
+    /// Waits until this node has applied `index`, at most `within`; whether it has. Where too many wait already,
+    /// what is not there yet is answered at once.
+    pub async fn wait_applied(&self, index: u64, within: Duration) -> bool {
+        if self.plane.view().applied_index() >= index {
+            return true;
+        }
+        let Ok(_place) = self.waiting.try_acquire() else { return false };
+        self.plane.wait_applied(index, within).await
     }
 
     async fn propose(&self, origin: &Origin, command: Command) -> std::result::Result<Written, ProposeError> {

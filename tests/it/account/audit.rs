@@ -90,3 +90,55 @@ async fn every_step_of_a_session_is_an_event_and_none_tells_a_secret() {
     }
     world.end().await;
 }
+
+/// S113: what an administrator did names who, where and to what, also where it does not go through the log.
+#[tokio::test]
+async fn every_administrative_write_names_its_actor_and_its_object() {
+    let world = World::new().await;
+    let id = text_of(&world.register("local", "root@example.com").await.json()["user"], "id");
+    world.sql("UPDATE users SET sys_admin = true").await;
+    let admin = world.login("local", "root@example.com").await;
+    let (captured, guard) = capture();
+    const ACME: &str = "/v1/admin/tenants/acme";
+    for (method, path, status) in [
+        ("POST", "/clients/web/revoke", 204),
+        ("POST", "/clients/none/revoke", 404),
+        ("DELETE", "/clients/web?soft=true", 204),
+        ("POST", "/user-store/test-connection", 501),
+        ("POST", "/user-store/migrate", 501),
+        ("DELETE", "/clients/web", 204),
+        ("DELETE", "/clients/web", 404),
+        ("DELETE", "", 204),
+    ] {
+        let answer = world.send(call(method, &format!("{ACME}{path}"), Some(&admin.access), "")).await;
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+    }
+    drop(guard);
+
+    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<&Value> =
+        lines.iter().filter(|line| line["target"] == "audit" && !line["actor"].is_null()).collect();
+    let told: Vec<(String, String, Option<&str>)> = events
+        .iter()
+        .map(|event| (text_of(event, "action"), text_of(event, "outcome"), event["object"].as_str()))
+        .collect();
+    let expected = [
+        ("client.revoke", "ok", Some("web")),
+        ("client.revoke", "refused", Some("none")),
+        ("client.revoke", "ok", Some("web")),
+        ("user_store.test", "refused", None),
+        ("user_store.migrate", "refused", None),
+        ("client.delete", "ok", Some("web")),
+        ("client.delete", "refused", Some("web")),
+        ("tenant.delete", "ok", None),
+    ]
+    .map(|(action, outcome, object)| (action.to_owned(), outcome.to_owned(), object));
+    assert_eq!(told, expected);
+    for event in events {
+        assert_eq!(event["actor"], format!("local/{id}"), "{event}");
+        assert_eq!((&event["tenant"], &event["request_id"]), (&"acme".into(), &"req-1".into()), "{event}");
+        assert_eq!(event["ip"], "0.0.0.0", "{event}");
+    }
+    world.end().await;
+}

@@ -1,5 +1,6 @@
 //! Clients of a tenant (EP102-EP104).
 
+use hellojohn::http::middleware::cors::{Access, OriginPolicy as _};
 use serde_json::{Value, json};
 
 use crate::harness::node::TestNode;
@@ -85,6 +86,23 @@ async fn a_soft_deletion_leaves_the_client_and_a_new_one_of_the_name_has_another
     assert_eq!(node.call("GET", WEB, Value::Null).await.code(), "client_not_found");
     assert_eq!(node.call("POST", &format!("{WEB}/revoke"), Value::Null).await.code(), "client_not_found");
     assert_ne!(node.call("PUT", WEB, json!({})).await.json()["id"], first);
+}
+
+/// spec §5: an application may call from a browser while it and its tenant are in service.
+#[tokio::test]
+async fn the_origins_of_a_suspended_tenant_are_not_allowed() {
+    let node = node().await;
+    let origin = "https://app.acme.example";
+    assert_eq!(node.call("PUT", WEB, json!({"allowedOrigins": [origin]})).await.status, 201);
+    let origins = &node.assembled.origins;
+    let access = || {
+        origins.refresh(&node.assembled.plane.view());
+        origins.access(origin, "/v1/auth/login")
+    };
+    assert_eq!(access(), Access::Allowed);
+    assert_eq!(origins.access(origin, "/v1/admin/ping"), Access::Refused);
+    node.call("PUT", "/v1/admin/tenants/acme", json!({"status": "suspended"})).await;
+    assert_eq!(access(), Access::Refused);
 }
 
 #[tokio::test]

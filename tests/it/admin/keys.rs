@@ -1,8 +1,9 @@
 //! Signing keys (EP109), and reads that wait for an index (spec §3.3).
 
+use hellojohn::service::control::MAX_WAITING_READS;
 use serde_json::{Value, json};
 
-use crate::harness::node::TestNode;
+use crate::harness::node::{TestNode, until};
 
 fn kids(jwks: &Value) -> Vec<String> {
     jwks["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
@@ -74,7 +75,12 @@ async fn a_read_waits_for_the_index_that_it_asks_for() {
     let node = TestNode::new().await;
     let made = node.call("PUT", "/v1/admin/tenants/acme", json!({})).await;
     let index = made.header("x-applied-index").to_owned();
-    for path in ["/v1/admin/tenants/acme", "/.well-known/jwks.json", "/.well-known/openid-configuration"] {
+    for path in [
+        "/v1/admin/tenants/acme",
+        "/v1/admin/ping",
+        "/.well-known/jwks.json",
+        "/.well-known/openid-configuration",
+    ] {
         let read = node.call_with("GET", path, &[("x-min-index", &index)], Value::Null).await;
         assert_eq!(read.status, 200, "{path}");
         assert!(read.header("x-applied-index").parse::<u64>().unwrap() >= index.parse::<u64>().unwrap());
@@ -88,6 +94,25 @@ async fn a_read_waits_for_the_index_that_it_asks_for() {
     // F5: a read that must not be stale is refused rather than answered from this node's memory.
     let strict = node.call("GET", "/v1/admin/tenants?consistency=linearizable", Value::Null).await;
     assert_eq!((strict.status, strict.code().as_str()), (400, "invalid_parameter"));
+}
+
+/// S115: public reads that wait may not take the places of everybody else.
+#[tokio::test]
+async fn beyond_a_number_of_waiting_reads_one_more_is_answered_at_once() {
+    let node = TestNode::new().await;
+    let future = [("x-min-index", "18446744073709551615")];
+    let ask = || node.call_with("GET", "/.well-known/jwks.json", &future, Value::Null);
+    let crowd = futures::future::join_all((0..MAX_WAITING_READS).map(|_| ask()));
+    let one_more = until("a read is not kept waiting", || async {
+        let asked = tokio::time::Instant::now();
+        let answer = ask().await;
+        assert_eq!((answer.status, answer.code().as_str()), (503, "index_not_reached"));
+        asked.elapsed() < std::time::Duration::from_secs(1)
+    });
+    let (crowd, ()) = futures::future::join(crowd, one_more).await;
+    assert!(crowd.iter().all(|answer| answer.status == 503));
+    let present = node.call_with("GET", "/.well-known/jwks.json", &[("x-min-index", "1")], Value::Null).await;
+    assert_eq!(present.status, 200);
 }
 
 /// EP110

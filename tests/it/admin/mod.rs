@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests that meets the unexpected should fail them")]
 
+mod attack;
 mod cleanup;
 mod clients;
 mod health;
