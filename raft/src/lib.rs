@@ -19,6 +19,7 @@ pub mod propose;
 mod pulse;
 mod running;
 pub mod settings;
+mod shared;
 pub mod snapshot;
 mod stage;
 mod start;

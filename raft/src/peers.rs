@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use crate::bootstrap::messages::{AppliedIndex, Probe, PromiseAnswer, PromiseRequest};
 use crate::network::raft_network::dispatch;
 use crate::network::{Hello, PeerHandler, Refusal, RpcFailure, RpcKind, decode_json, encode_json};
-use crate::node::Shared;
+use crate::shared::Shared;
 
 /// Answers peers on behalf of a node.
 pub(crate) struct Peers(pub(crate) Arc<Shared>);

@@ -13,11 +13,12 @@ use crate::network::{
     AddressBook, ClientLimits, Contacts, Dialer, LocalNode, PeerServer, PeerTls, Security, ServerLimits,
     TlsMaterial,
 };
-use crate::node::{Node, Shared, SharedParts};
+use crate::node::Node;
 use crate::peers::Peers;
 use crate::project::{Projector, ProjectorSettings, has_foreign_files};
 use crate::running::StartError;
 use crate::settings::{EmbeddedSettings, Mode, NowFn, Settings};
+use crate::shared::{Shared, SharedParts};
 use crate::stage::Stage;
 
 /// Starts a node; see [`Node::start`].

@@ -1,0 +1,164 @@
+//! What the tasks of a node share: its settings, its marker, its parts that run, and its end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::bootstrap::messages::{Probe, PromiseRequest, Standing};
+use crate::identity::{IdentityStore, Promise};
+use crate::machine::Views;
+use crate::network::{Contacts, Dialer, LocalNode};
+use crate::running::Running;
+use crate::settings::{Mode, Settings};
+use crate::stage::Stage;
+
+/// What the tasks of a node share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) raft_dir: PathBuf,
+    pub(crate) local: Arc<LocalNode>,
+    pub(crate) dialer: Arc<Dialer>,
+    pub(crate) contacts: Arc<Contacts>,
+    pub(crate) running: ArcSwapOption<Running>,
+    pub(crate) stop: CancellationToken,
+    /// Wakes the forming task when a promise was made.
+    pub(crate) promised: Notify,
+    /// Why the node is not in a cluster yet.
+    pub(crate) waiting: ArcSwapOption<String>,
+    identity: std::sync::Mutex<IdentityStore>,
+    orphaned: bool,
+    pub(crate) views: Views,
+    pub(crate) fatal: watch::Sender<Option<String>>,
+}
+
+/// What a node is made of before it runs.
+pub(crate) struct SharedParts {
+    pub(crate) settings: Settings,
+    pub(crate) raft_dir: PathBuf,
+    pub(crate) local: Arc<LocalNode>,
+    pub(crate) dialer: Arc<Dialer>,
+    pub(crate) contacts: Arc<Contacts>,
+    pub(crate) identity: IdentityStore,
+    pub(crate) orphaned: bool,
+    pub(crate) views: Views,
+}
+
+impl Shared {
+    pub(crate) fn new(parts: SharedParts) -> Self {
+        let SharedParts { settings, raft_dir, local, dialer, contacts, identity, orphaned, views } = parts;
+        let (fatal, _) = watch::channel(None);
+        Self {
+            settings,
+            raft_dir,
+            local,
+            dialer,
+            contacts,
+            running: ArcSwapOption::empty(),
+            stop: CancellationToken::new(),
+            promised: Notify::new(),
+            waiting: ArcSwapOption::empty(),
+            identity: std::sync::Mutex::new(identity),
+            orphaned,
+            views,
+            fatal,
+        }
+    }
+
+    fn identity(&self) -> std::sync::MutexGuard<'_, IdentityStore> {
+        self.identity.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What this disk says that this node is.
+    ///
+    /// # Errors
+    /// A text when the marker does not make sense.
+    pub(crate) fn stage(&self) -> Result<Stage, String> {
+        Stage::of(self.identity().identity())
+    }
+
+    /// What this node says about itself while a cluster forms.
+    pub(crate) fn probe(&self) -> Probe {
+        let standing = match self.stage() {
+            Ok(Stage::Pristine) if !self.orphaned => Standing::Pristine,
+            // A marker that makes no sense founds nothing either.
+            Ok(Stage::Pristine) | Err(_) => Standing::Orphaned,
+            Ok(Stage::Promised(founding)) => Standing::Promised { cluster_id: founding.cluster_id },
+            Ok(Stage::Member { cluster_id, .. }) => Standing::Member { cluster_id },
+        };
+        let bootstrap = match &self.settings.mode {
+            Mode::Single => false,
+            Mode::Embedded(embedded) => embedded.bootstrap,
+        };
+        Probe {
+            name: self.settings.name.clone(),
+            standing,
+            bootstrap,
+            nodes_hash: self.settings.nodes_hash(),
+            fingerprints: self.settings.fingerprints.clone(),
+        }
+    }
+
+    /// Promises to join exactly this cluster. On disk when this returns `Ok`; doing it twice is doing it once.
+    pub(crate) async fn promise(self: &Arc<Self>, request: PromiseRequest) -> Result<(), String> {
+        let promise = Promise {
+            cluster_id: request.cluster_id.to_string(),
+            formed_by: request.former,
+            raft_ids: request.members,
+        };
+        let shared = Arc::clone(self);
+        let cluster_id = promise.cluster_id.clone();
+        tokio::task::spawn_blocking(move || {
+            if shared.orphaned {
+                return Err("raft/ is empty but tenants/ or keys/ are not".to_owned());
+            }
+            shared.identity().promise(promise).map_err(|e| e.to_string())
+        })
+        .await
+        .map_err(|e| e.to_string())??;
+        self.local.set_cluster_id(Some(cluster_id));
+        self.promised.notify_one();
+        Ok(())
+    }
+
+    /// Writes down that the node is a member of this cluster now. Doing it twice is doing it once.
+    pub(crate) async fn become_member(
+        self: &Arc<Self>,
+        cluster_id: Uuid,
+        raft_id: u64,
+    ) -> Result<(), String> {
+        let shared = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            let mut identity = shared.identity();
+            let incarnation = identity.identity().incarnation.max(1);
+            identity.become_member(&cluster_id.to_string(), raft_id, incarnation).map_err(|e| e.to_string())
+        })
+        .await
+        .map_err(|e| e.to_string())?
+    }
+
+    /// Says that the node must end; the first reason wins.
+    pub(crate) fn fail(&self, why: String) {
+        self.fatal.send_if_modified(|fatal| {
+            let first = fatal.is_none();
+            if first {
+                tracing::error!(reason = why, "this node cannot go on");
+                *fatal = Some(why);
+            }
+            first
+        });
+    }
+
+    /// Says why the node waits; logged when it changes.
+    pub(crate) fn wait_for(&self, why: Option<String>) {
+        let before = self.waiting.swap(why.clone().map(Arc::new));
+        match why {
+            Some(why) if before.as_deref() != Some(&why) => tracing::warn!(why, "not in a cluster yet"),
+            Some(_) | None => {}
+        }
+    }
+}
