@@ -303,6 +303,7 @@ fn node_settings(root: &std::path::Path, clock: &Arc<ManualClock>) -> Settings {
         max_log_bytes: 64 * 1024 * 1024,
         write_timeout: Duration::from_secs(5),
         scan_interval: Duration::from_secs(30),
+        flush_patience: hellojohn_raft::FLUSH_PATIENCE,
         now: NowFn(Arc::new(move || clock.now())),
     }
 }
