@@ -202,6 +202,19 @@ async fn admit(edge: &Edge, spec: &RouteSpec, request: &mut Request) -> Result<(
     Ok(())
 }
 
+/// A caller who sends an Idempotency-Key with a POST counts on one effect (spec §13.5). Until that is kept, the
+/// header is refused: ignoring it would promise what does not hold. PUT and DELETE are safe to repeat anyway.
+fn refuse_idempotency_key(parts: &Parts) -> Result<(), Error> {
+    if parts.method == Method::POST && parts.headers.contains_key("idempotency-key") {
+        return Err(Error::bad_input(
+            Code::InvalidHeader,
+            "Idempotency-Key is not supported by this release; leave it out, and look whether a POST of unknown \
+             outcome took effect before you repeat it",
+        ));
+    }
+    Ok(())
+}
+
 impl<S: Sync> FromRequestParts<S> for WriteContext {
     type Rejection = ApiError;
 
@@ -215,6 +228,7 @@ impl<S: Sync> FromRequestParts<S> for WriteContext {
         let client = ClientInfo::of(&parts.extensions);
         let request_id = RequestId::of(&parts.extensions);
         let precondition = precondition_of(&parts.headers)?;
+        refuse_idempotency_key(parts)?;
         Ok(WriteContext::after_gate(principal, request_id.as_str().to_owned(), client.ip, precondition))
     }
 }
