@@ -87,6 +87,11 @@ impl Node {
         running.proposals.propose(envelope).await
     }
 
+    /// Whether this node has applied at least what its disk knew to be committed when it started.
+    pub fn caught_up(&self) -> bool {
+        self.shared.running.load().as_ref().is_some_and(|running| running.caught_up())
+    }
+
     /// Whether this node takes writes now.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +49,7 @@ pub(crate) struct Running {
     pub(crate) log: LogHandle,
     /// Commit index that this disk knew when the node started: a node is ready once it has applied it.
     pub(crate) committed_at_start: Option<LogId>,
+    caught_up: AtomicBool,
     /// Since when Raft's core shows no sign of life.
     pub(crate) pulse: Arc<Pulse>,
     flushes: Mutex<Option<FlushWatchdog>>,
@@ -127,7 +129,8 @@ impl Running {
         tasks.spawn(async move { end.run_until_cancelled(gather).await });
         let flushes = FlushWatchdog::start(log.clone(), settings.flush_patience, end_process)?;
         let flushes = Mutex::new(Some(flushes));
-        Ok(Self { raft, proposals, views, log, committed_at_start, pulse, flushes, gathering })
+        let caught_up = AtomicBool::new(false);
+        Ok(Self { raft, proposals, views, log, committed_at_start, caught_up, pulse, flushes, gathering })
     }
 
     /// What Raft says about itself now.
@@ -142,8 +145,16 @@ impl Running {
 
     /// Whether the state contains everything that this disk knew to be committed when the node started.
     pub(crate) fn caught_up(&self) -> bool {
-        let applied = self.metrics().last_applied;
-        self.committed_at_start.is_none_or(|at_start| applied.is_some_and(|id| id.index >= at_start.index))
+        // Asked by every request, and never untrue again once it is true.
+        if self.caught_up.load(Ordering::Relaxed) {
+            return true;
+        }
+        let applied = self.raft.metrics().borrow().last_applied;
+        let caught_up = self
+            .committed_at_start
+            .is_none_or(|at_start| applied.is_some_and(|id| id.index >= at_start.index));
+        self.caught_up.store(caught_up, Ordering::Relaxed);
+        caught_up
     }
 
     /// Ends Raft and what belongs to it. Bounded: a disk that hangs holds up Raft's core for ever.

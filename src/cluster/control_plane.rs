@@ -116,6 +116,11 @@ impl ControlPlane {
         Ok(Written { index: written.index, outcome: written.outcome })
     }
 
+    /// Whether this node knows at least what its disk knew to be committed when it started.
+    pub fn caught_up(&self) -> bool {
+        self.node.caught_up()
+    }
+
     /// Whether this node takes writes now.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! What a route declares about itself, and the guard that is built from it: 401, 403, gate, body (§13.9).
+//! What a route declares about itself, and the guard that is built from it: 401, 403, gate, body (§13.9);
+//! before all of them 503 on a node that has not learned the catalogue yet.
 //!
 //! The only place that makes a [`WriteContext`]: a handler can have one only behind the leader gate.
 
@@ -181,6 +182,10 @@ pub(super) async fn guard(
 }
 
 async fn admit(edge: &Edge, spec: &RouteSpec, request: &mut Request) -> Result<(), Error> {
+    // Health and key sets answer for themselves.
+    if spec.path.starts_with("/v1/") {
+        edge.gate().check_knows()?;
+    }
     let principal = match spec.auth {
         Auth::Public => None,
         Auth::User => {

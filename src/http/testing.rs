@@ -21,12 +21,18 @@ use crate::service::{AdminAuthorizer, Code, Error, LeaderGate, Principal, UserAu
 pub(crate) struct FakeGate {
     pub(crate) refusal: Option<Error>,
     pub(crate) asked: AtomicUsize,
+    /// Whether the node has just started.
+    pub(crate) knows_nothing: bool,
 }
 
 impl LeaderGate for FakeGate {
     fn check(&self) -> Result<(), Error> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.refusal.clone().map_or(Ok(()), Err)
+    }
+
+    fn check_knows(&self) -> Result<(), Error> {
+        if self.knows_nothing { Err(Code::ClusterNotFormed.into()) } else { Ok(()) }
     }
 }
 

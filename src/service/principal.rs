@@ -61,4 +61,11 @@ pub trait LeaderGate: Send + Sync + Debug {
     /// `follower_conflict` naming the leader, or `no_leader` when none is known or this leader has no
     /// recent quorum acknowledgement (spec §3.3). Build them with [`super::Error::not_leader`].
     fn check(&self) -> Result<()>;
+
+    /// Whether this node knows the catalogue at all: one that has just started would call every token invalid
+    /// and every tenant unknown, and clients would believe it.
+    ///
+    /// # Errors
+    /// `cluster_not_formed`.
+    fn check_knows(&self) -> Result<()>;
 }

@@ -115,6 +115,8 @@ impl Api {
         patience: Patience,
         rng: Arc<dyn Rng>,
     ) -> Result<Self, ApiError> {
+        // Refused only when the process has a provider already, which is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             // A proxy of the environment would see the credentials of every http:// call.

@@ -57,6 +57,21 @@ async fn the_order_is_401_403_gate_body() {
     }
 }
 
+/// A node that has just started must not call good tokens invalid: clients would throw them away.
+#[tokio::test]
+async fn a_node_that_knows_nothing_yet_is_503_and_not_401() {
+    let starting = router(Arc::new(FakeGate { knows_nothing: true, ..FakeGate::default() }));
+    for (method, path, headers) in [
+        ("GET", "/v1/me", &[("authorization", "Bearer user")][..]),
+        ("GET", "/v1/me", &[("authorization", "Bearer nonsense")]),
+        ("PUT", "/v1/admin/tenants/acme", &[AS_ADMIN]),
+    ] {
+        let answer = send(&starting, request(method, path, headers, "{}")).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "cluster_not_formed"));
+        assert!(answer.header("retry-after").is_some());
+    }
+}
+
 /// spec §3.3, T40
 #[tokio::test]
 async fn a_follower_write_is_409_or_307_on_request_and_only_writes_of_the_control_plane_are_gated() {

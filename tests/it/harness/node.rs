@@ -110,6 +110,10 @@ impl LeaderGate for Follower {
     fn check(&self) -> Result<()> {
         Err(Error::not_leader(Some("n2")))
     }
+
+    fn check_knows(&self) -> hellojohn::service::error::Result<()> {
+        Ok(())
+    }
 }
 
 /// The configuration of a single node below `root`.
