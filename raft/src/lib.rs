@@ -7,6 +7,7 @@
 pub mod bootstrap;
 mod compaction;
 pub mod durable;
+mod election;
 mod flush_watchdog;
 pub mod identity;
 pub mod log;
@@ -14,6 +15,7 @@ pub mod machine;
 pub mod network;
 pub mod node;
 mod peers;
+mod prevote;
 pub mod project;
 pub mod propose;
 mod pulse;
@@ -25,7 +27,6 @@ mod stage;
 mod start;
 pub mod status;
 pub mod types;
-mod watchdog;
 
 pub use node::Node;
 pub use propose::{ProposeError, Proposed};

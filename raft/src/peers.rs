@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use crate::bootstrap::messages::{AppliedIndex, Probe, PromiseAnswer, PromiseRequest};
 use crate::network::raft_network::dispatch;
 use crate::network::{Hello, PeerHandler, Refusal, RpcFailure, RpcKind, decode_json, encode_json};
+use crate::prevote::{self, PreVote};
 use crate::shared::Shared;
 
 /// Answers peers on behalf of a node.
@@ -42,6 +43,12 @@ impl PeerHandler for Peers {
                 RpcKind::Promise => {
                     let request: PromiseRequest = decode_json(&payload)?;
                     encode_json(&self.promise(peer, request).await)
+                }
+                RpcKind::PreVote => {
+                    let running = self.0.running.load_full().ok_or_else(not_running)?;
+                    let question: PreVote = decode_json(&payload)?;
+                    let answer = prevote::answer(&running.raft, &question, self.0.settings.timers).await?;
+                    encode_json(&answer)
                 }
                 RpcKind::AppliedIndex => {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;

@@ -1,6 +1,6 @@
 //! When Raft's core was last seen at work.
 //!
-//! openraft publishes its metrics at every turn of its core, at least once a heartbeat. A core that waits for a
+//! openraft publishes its metrics at every turn of its core, on a leader at least once a heartbeat. A core that waits for a
 //! hung disk publishes nothing, and neither did a process that was stopped: the figures then stay as fresh as
 //! they were. Whoever reads an age out of them must add the age of the figures themselves. Must never be
 //! written to from anything but the core's own signs of life.
@@ -10,9 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::types::Metrics;
+
+/// How often to look. The core turns several times for each write; waking with each turn would cost more than
+/// the figure is worth.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// See the module.
 #[derive(Debug)]
@@ -45,11 +50,17 @@ pub(crate) async fn follow(
     pulse: Arc<Pulse>,
     stop: CancellationToken,
 ) {
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            changed = metrics.changed() => match changed {
-                Ok(()) => pulse.beat(),
+            _ = looks.tick() => match metrics.has_changed() {
+                Ok(true) => {
+                    metrics.mark_unchanged();
+                    pulse.beat();
+                }
+                Ok(false) => {}
                 Err(_) => return,
             },
         }

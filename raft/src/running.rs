@@ -217,16 +217,18 @@ async fn check_continuity(
 }
 
 fn config(settings: &Settings) -> Result<Config, StartError> {
-    let Timers { heartbeat, .. } = settings.timers;
-    let window = settings.timers.window(&settings.name, &settings.names());
     let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+    let Timers { election_min, .. } = settings.timers;
+    let election_min = millis(election_min);
     let config = Config {
         cluster_name: "hellojohn".to_owned(),
-        // openraft ticks every one and a half heartbeat intervals; asking for two thirds gives the interval
-        // that was configured.
-        heartbeat_interval: (millis(heartbeat) * 2 / 3).max(1),
-        election_timeout_min: window.min_ms,
-        election_timeout_max: window.max_ms,
+        // Heartbeats and elections are asked for by `election`; what is left of these three are the time limit
+        // of an append, the time limit of a vote, and how long a voter that heard from a leader refuses to vote.
+        heartbeat_interval: election_min.saturating_sub(2).max(1),
+        election_timeout_min: election_min.saturating_sub(1),
+        election_timeout_max: election_min,
+        enable_heartbeat: false,
+        enable_elect: false,
         install_snapshot_timeout: 10_000,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(settings.snapshot_every),
         max_in_snapshot_log_to_keep: KEEP_BEHIND_SNAPSHOT,

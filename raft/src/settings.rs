@@ -146,9 +146,9 @@ impl Settings {
 pub struct Timers {
     /// How often a leader says that it is there.
     pub heartbeat: Duration,
-    /// Shortest election timeout of any node.
+    /// Shortest election timeout of any node, and how long a voter that heard from a leader refuses to vote.
     pub election_min: Duration,
-    /// Longest election timeout of any node, and so the longest lease a voter holds for its leader.
+    /// Longest election timeout of any node, as long as elections succeed.
     pub election_max: Duration,
 }
 
@@ -157,14 +157,13 @@ pub struct Timers {
 pub struct Window {
     /// Shortest election timeout, in milliseconds.
     pub min_ms: u64,
-    /// Longest election timeout and lease, in milliseconds.
+    /// Longest election timeout, in milliseconds.
     pub max_ms: u64,
 }
 
 impl Timers {
-    /// Cuts `[election_min, election_max)` into one slice a node, by the order of their names. openraft draws
-    /// the timeout once for the life of a process; disjoint slices keep two nodes from drawing the same one
-    /// and tying for ever.
+    /// Cuts `[election_min, election_max)` into one slice a node, by the order of their names: disjoint slices
+    /// keep two nodes from standing at the same moment and taking each other's votes.
     pub fn window(&self, name: &str, names: &[String]) -> Window {
         let count = u64::try_from(names.len().max(1)).unwrap_or(1);
         let rank = names.iter().position(|other| other == name).unwrap_or(0);

@@ -17,8 +17,9 @@ use crate::config::Config;
 use crate::http::health::metrics_surface;
 use crate::jobs::{self, Timer};
 
-/// Threads of the control plane: one that works while the other waits for its disk.
-const RAFT_THREADS: usize = 2;
+/// Threads of the control plane. Log, snapshots and files have threads of their own to block, so one is enough,
+/// and its tasks need not wake each other across processors.
+const RAFT_THREADS: usize = 1;
 /// Scheduling priority (nice) of the control plane's threads.
 const RAFT_NICE: i32 = -10;
 /// How long threads that are still busy get at the very end.

@@ -51,7 +51,7 @@ where
     // Security events are lines of level info under a target of their own: a quiet log keeps them, unless the
     // operator names that target. The level was parsed when the configuration was loaded; were it not, info
     // beats silence.
-    let filter = EnvFilter::try_new(format!("{AUDIT}=info,{}", level.as_str()))
+    let filter = EnvFilter::try_new(format!("{AUDIT}=info,openraft=warn,{}", level.as_str()))
         .unwrap_or_else(|_| EnvFilter::new("info"));
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         LogFormat::Json => tracing_subscriber::fmt::layer()

@@ -11,18 +11,21 @@ use uuid::Uuid;
 use super::messages::{Probe, PromiseAnswer, PromiseRequest};
 use super::rule::{Decision, decide};
 use crate::compaction;
+use crate::election::{self, Elections};
 use crate::network::RpcKind;
 use crate::network::raft_network::PeerNetwork;
 use crate::node::Node;
+use crate::prevote::PreVotes;
 use crate::running::{Place, Running};
 use crate::settings::Mode;
 use crate::shared::Shared;
 use crate::stage::{Founding, Stage};
 use crate::types::Member;
-use crate::watchdog;
 
 /// How long a peer has to answer a question about the cluster.
 const ANSWER: Duration = Duration::from_secs(1);
+/// How often to look whether Raft still runs.
+const LOOK: Duration = Duration::from_millis(100);
 /// How often a waiting node asks again.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -171,7 +174,12 @@ async fn run_raft(node: &Node, place: Place) -> Result<Arc<Running>, String> {
     let running = Arc::new(running);
     shared.running.store(Some(Arc::clone(&running)));
     let stop = shared.stop.clone();
-    node.tasks.spawn(watchdog::watch_elections(running.raft.clone(), shared.settings.timers, stop.clone()));
+    let (raft, timers) = (running.raft.clone(), shared.settings.timers);
+    let window = timers.window(&shared.settings.name, &shared.settings.names());
+    let prevotes = PreVotes::new(raft.clone(), Arc::clone(&shared.dialer), timers);
+    let elections = Elections::new(raft.clone(), timers, window, prevotes);
+    node.tasks.spawn(elections.watch(stop.clone()));
+    node.tasks.spawn(election::send_heartbeats(raft, timers.heartbeat, stop.clone()));
     let (log, max_bytes) = (running.log.clone(), shared.settings.max_log_bytes);
     node.tasks.spawn(compaction::watch_size(running.raft.clone(), log, max_bytes, stop));
     Ok(running)
@@ -274,16 +282,19 @@ async fn declare(shared: &Shared, running: &Running, founding: &Founding) {
 
 /// Resolves when Raft or its log has failed.
 async fn watch_storage(running: &Running) -> Result<(), String> {
-    let mut metrics = running.raft.metrics();
+    let metrics = running.raft.metrics();
     let mut log = running.log.fatal();
+    // Not woken by each change: the metrics change several times for each write.
+    let stopped = async {
+        loop {
+            if let Err(fatal) = &metrics.borrow().running_state {
+                return fatal.to_string();
+            }
+            sleep(LOOK).await;
+        }
+    };
     tokio::select! {
-        stopped = metrics.wait_for(|m| m.running_state.is_err()) => match stopped {
-            Ok(metrics) => match &metrics.running_state {
-                Err(fatal) => Err(fatal.to_string()),
-                Ok(()) => Ok(()),
-            },
-            Err(_) => Err("raft has gone".to_owned()),
-        },
+        why = stopped => Err(why),
         failed = log.wait_for(Option::is_some) => match failed {
             Ok(error) => Err(error.as_ref().map_or_else(String::new, ToString::to_string)),
             Err(_) => Err("the log has gone".to_owned()),

@@ -24,12 +24,21 @@ pub enum RpcKind {
     Promise,
     /// How far have you applied? (spec §13.3)
     AppliedIndex,
+    /// Would you vote for me? Asked before an election, changes nothing.
+    PreVote,
 }
 
 impl RpcKind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Append, Self::Vote, Self::InstallSnapshot, Self::Probe, Self::Promise, Self::AppliedIndex];
+    pub const ALL: [Self; 7] = [
+        Self::Append,
+        Self::Vote,
+        Self::InstallSnapshot,
+        Self::Probe,
+        Self::Promise,
+        Self::AppliedIndex,
+        Self::PreVote,
+    ];
 
     /// The number on the wire, 1 to 127.
     pub fn number(self) -> u8 {
@@ -40,6 +49,7 @@ impl RpcKind {
             Self::Probe => 4,
             Self::Promise => 5,
             Self::AppliedIndex => 6,
+            Self::PreVote => 7,
         }
     }
 
@@ -57,6 +67,7 @@ impl RpcKind {
             Self::Probe => "probe",
             Self::Promise => "promise",
             Self::AppliedIndex => "applied_index",
+            Self::PreVote => "pre_vote",
         }
     }
 
@@ -64,7 +75,7 @@ impl RpcKind {
     /// refused (spec §3.2: every RPC carries the cluster id).
     pub fn needs_cluster_id(self) -> bool {
         match self {
-            Self::Append | Self::Vote | Self::InstallSnapshot | Self::AppliedIndex => true,
+            Self::Append | Self::Vote | Self::InstallSnapshot | Self::AppliedIndex | Self::PreVote => true,
             Self::Probe | Self::Promise => false,
         }
     }
@@ -153,7 +164,8 @@ mod tests {
                 ("install_snapshot", 3),
                 ("probe", 4),
                 ("promise", 5),
-                ("applied_index", 6)
+                ("applied_index", 6),
+                ("pre_vote", 7)
             ]
         );
         assert!(RpcKind::ALL.iter().all(|kind| RpcKind::from_number(kind.number()) == Some(*kind)));

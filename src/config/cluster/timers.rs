@@ -13,9 +13,10 @@ use crate::config::value::duration;
 pub struct Timers {
     /// Time between two heartbeats of the leader.
     pub heartbeat: Duration,
-    /// Least time without a leader before a node stands for election.
+    /// Least time without a leader before a node stands for election; also how long a voter that heard from a
+    /// leader refuses to vote.
     pub election_min: Duration,
-    /// Most time without a leader before a node stands for election; also the voters' lease.
+    /// Most time without a leader before a node stands for election.
     pub election_max: Duration,
 }
 

@@ -69,7 +69,7 @@ impl PeerHandler for Core {
                     let answer = InstallSnapshotResponse { vote: Vote::new(3, 1) };
                     encode_json(&Ok::<_, RaftError<u64, InstallSnapshotError>>(answer))
                 }
-                RpcKind::Probe | RpcKind::Promise | RpcKind::AppliedIndex => {
+                RpcKind::Probe | RpcKind::Promise | RpcKind::AppliedIndex | RpcKind::PreVote => {
                     Err(RpcFailure::UnknownKind { kind: kind.number() })
                 }
             }

@@ -1,0 +1,163 @@
+//! When this node stands for election, and how a leader says that it is there.
+//!
+//! openraft 0.9 can do both, but only in steps of one and a half heartbeats, with an election timeout that it
+//! draws once for the life of a process, and with the heartbeat interval as the time limit of every append. Here
+//! the timeout counts from the last sign of a leader or candidate, as in the Raft paper; it is drawn anew for
+//! each election out of a slice of this node's own (see [`Timers::window`]), and grows while elections fail.
+//! Before it stands, a node asks whether it could win (see [`crate::prevote`]).
+
+use std::time::Duration;
+
+use openraft::ServerState;
+use rand::RngExt as _;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::prevote::PreVotes;
+use crate::settings::{Timers, Window};
+use crate::types::Raft;
+
+/// Failed elections in a row after which the timeout grows no more.
+const MAX_DOUBLINGS: u32 = 4;
+
+/// Says every heartbeat that this node leads, while it does, until `stop`.
+pub(crate) async fn send_heartbeats(raft: Raft, heartbeat: Duration, stop: CancellationToken) {
+    let metrics = raft.metrics();
+    let mut beats = interval(heartbeat);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = beats.tick() => {}
+        }
+        let leads = metrics.borrow().state == ServerState::Leader;
+        if leads && let Err(error) = raft.trigger().heartbeat().await {
+            tracing::debug!(%error, "raft has ended, and its heartbeats with it");
+            return;
+        }
+    }
+}
+
+/// Stands for election each time that no leader was heard from for a drawn timeout.
+pub(crate) struct Elections {
+    raft: Raft,
+    timers: Timers,
+    window: Window,
+    prevotes: PreVotes,
+    started: Instant,
+    /// Elections in a row without a leader.
+    failed: u32,
+    timeout: Duration,
+}
+
+impl Elections {
+    pub(crate) fn new(raft: Raft, timers: Timers, window: Window, prevotes: PreVotes) -> Self {
+        let timeout = draw(window, 0);
+        Self { raft, timers, window, prevotes, started: Instant::now(), failed: 0, timeout }
+    }
+
+    /// Watches until `stop`.
+    pub(crate) async fn watch(mut self, stop: CancellationToken) {
+        if stop.run_until_cancelled(self.run()).await.is_some() {
+            tracing::debug!("raft has ended, and its elections with it");
+        }
+    }
+
+    /// Ends when Raft has ended.
+    async fn run(&mut self) {
+        while let Some(standing) = self.standing().await {
+            match standing {
+                Standing::Idle => sleep(self.timers.election_min).await,
+                Standing::Alone => {
+                    if !self.stand().await {
+                        return;
+                    }
+                }
+                Standing::Silence { since, leader } => {
+                    if leader {
+                        self.failed = 0;
+                    }
+                    let due = since + self.timeout;
+                    if due > Instant::now() {
+                        self.sleep_until(due).await;
+                    } else if self.prevotes.could_win().await {
+                        if !self.stand().await {
+                            return;
+                        }
+                    } else {
+                        sleep(self.timers.heartbeat).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where this node stands now, asked of Raft's core. An answer that took long is that of a core which
+    /// waited for its disk; it does not count the heartbeats that came in meanwhile, so the question is put
+    /// again.
+    async fn standing(&self) -> Option<Standing> {
+        let (id, started) = (self.raft.metrics().borrow().id, self.started);
+        loop {
+            let asked = Instant::now();
+            let answer = self.raft.with_raft_state(move |state| {
+                let membership = state.membership_state.effective();
+                if state.server_state == ServerState::Leader || !membership.voter_ids().any(|v| v == id) {
+                    return Standing::Idle;
+                }
+                if membership.voter_ids().count() == 1 {
+                    return Standing::Alone;
+                }
+                let since = state.vote_last_modified().unwrap_or(started);
+                Standing::Silence { since, leader: state.vote_ref().is_committed() }
+            });
+            let answer = answer.await.ok()?;
+            if asked.elapsed() <= self.timers.heartbeat {
+                return Some(answer);
+            }
+        }
+    }
+
+    /// Sleeps until the timeout is over. A process that was not scheduled for a while wakes up late, with the
+    /// heartbeats of that time still unread; it gets a moment to read them.
+    async fn sleep_until(&self, due: Instant) {
+        sleep_until(due).await;
+        if due.elapsed() > self.timers.heartbeat / 2 {
+            sleep(self.timers.heartbeat).await;
+        }
+    }
+
+    /// Asks for an election; `false` when Raft has ended.
+    async fn stand(&mut self) -> bool {
+        metrics::counter!("hellojohn_raft_elections_started_total").increment(1);
+        let silent_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(silent_ms, failed = self.failed, "no leader was heard from; standing for election");
+        let asked = self.raft.trigger().elect().await;
+        self.timeout = draw(self.window, self.failed + 1);
+        self.failed = self.failed.saturating_add(1);
+        asked.is_ok()
+    }
+}
+
+/// Where a node stands towards elections.
+#[derive(Debug, Clone, Copy)]
+enum Standing {
+    /// It leads, or has no vote.
+    Idle,
+    /// It is the only voter.
+    Alone,
+    /// It waits for a sign of a leader or candidate.
+    Silence {
+        /// When the last one came.
+        since: Instant,
+        /// Whether the last one was a leader's.
+        leader: bool,
+    },
+}
+
+/// A timeout out of the window, which grows with the failed elections: with delays above the width of a window
+/// two nodes may go on disturbing each other.
+#[expect(clippy::disallowed_methods, reason = "spreads elections; nothing depends on the value")]
+fn draw(window: Window, failed: u32) -> Duration {
+    let spread = (window.max_ms - window.min_ms) << failed.min(MAX_DOUBLINGS);
+    Duration::from_millis(window.min_ms + rand::rng().random_range(0..=spread))
+}

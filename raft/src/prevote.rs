@@ -1,0 +1,126 @@
+//! The question before an election: could I win? (PreVote, Ongaro's dissertation, section 9.6)
+//!
+//! A candidate raises the term, and a leader that hears of a higher term steps down. A node that merely missed
+//! heartbeats, because it was cut off, stopped or short of processor time, would so end a leadership that works.
+//! It therefore asks first, without changing anything, and stands only where a majority has not heard from a
+//! leader either. openraft 0.9 does not ask by itself.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use openraft::ServerState;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::network::{CallError, Dialer, PeerClient, RpcFailure, RpcKind};
+use crate::settings::Timers;
+use crate::types::{LogId, Raft};
+
+/// Asks whether the peer would vote for a candidate with this log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PreVote {
+    /// The candidate's last entry.
+    pub(crate) last_log_id: Option<LogId>,
+}
+
+/// The answer; it promises nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PreVoteAnswer {
+    /// Whether the peer has no leader either and the candidate's log is as good as its own.
+    pub(crate) granted: bool,
+}
+
+/// Asks the other voters.
+pub(crate) struct PreVotes {
+    raft: Raft,
+    dialer: Arc<Dialer>,
+    timers: Timers,
+    /// Kept, so that no election waits for a handshake.
+    clients: Mutex<HashMap<String, Arc<PeerClient>>>,
+}
+
+impl PreVotes {
+    pub(crate) fn new(raft: Raft, dialer: Arc<Dialer>, timers: Timers) -> Self {
+        Self { raft, dialer, timers, clients: Mutex::default() }
+    }
+
+    /// Whether a majority, this node included, would vote for it. Takes at most the election minimum.
+    pub(crate) async fn could_win(&self) -> bool {
+        let last_log_id = self.raft.data_metrics().borrow().last_log;
+        let voters = self.voters();
+        let majority = voters.len() / 2 + 1;
+        let question = PreVote { last_log_id };
+        let mut answers: FuturesUnordered<_> =
+            voters.into_iter().flatten().map(|name| self.ask(self.client(&name), &question)).collect();
+        // Its own.
+        let mut granted = 1;
+        while granted < majority {
+            match answers.next().await {
+                Some(answer) => granted += usize::from(answer),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// The voters' names; `None` for this node.
+    fn voters(&self) -> Vec<Option<String>> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let membership = metrics.membership_config.membership();
+        membership
+            .voter_ids()
+            .map(|id| {
+                let node = membership.get_node(&id).filter(|_| id != metrics.id);
+                node.map(|node| node.name.clone())
+            })
+            .collect()
+    }
+
+    fn client(&self, name: &str) -> Arc<PeerClient> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = clients.entry(name.to_owned()).or_insert_with(|| Arc::new(self.dialer.client(name)));
+        Arc::clone(client)
+    }
+
+    async fn ask(&self, peer: Arc<PeerClient>, question: &PreVote) -> bool {
+        let within = self.timers.election_min;
+        match peer.call_json::<_, PreVoteAnswer>(RpcKind::PreVote, question, within).await {
+            Ok(answer) => answer.granted,
+            // A release without this question: it is asked for its vote at once.
+            Err(CallError::Remote(RpcFailure::UnknownKind { .. })) => true,
+            Err(error) => {
+                tracing::debug!(peer = peer.name(), %error, "no answer to the question before an election");
+                false
+            }
+        }
+    }
+}
+
+/// Answers a peer that may stand for election: this node would vote for it if it does not lead a quorum itself,
+/// has not heard from a leader for the election minimum, and has no newer entries.
+pub(crate) async fn answer(
+    raft: &Raft,
+    question: &PreVote,
+    timers: Timers,
+) -> Result<PreVoteAnswer, RpcFailure> {
+    let leads = {
+        let metrics = raft.metrics();
+        let metrics = metrics.borrow();
+        let heard = metrics.millis_since_quorum_ack.map(Duration::from_millis);
+        metrics.state == ServerState::Leader && heard.is_some_and(|ago| ago < timers.election_min)
+    };
+    let as_new = raft.data_metrics().borrow().last_log <= question.last_log_id;
+    let asked = raft.with_raft_state(move |state| {
+        let leading = state.server_state == ServerState::Leader;
+        let silent = state.vote_last_modified().is_none_or(|at| Instant::now() - at >= timers.election_min);
+        leading || silent
+    });
+    let willing = asked.await.map_err(|error| RpcFailure::Unavailable { detail: error.to_string() })?;
+    Ok(PreVoteAnswer { granted: willing && as_new && !leads })
+}
