@@ -28,7 +28,7 @@ use crate::domain::password_policy::{Blacklist, BlacklistError};
 use crate::domain::rng::{OsRng, Rng};
 use crate::http::health::{HealthState, state::HealthParts};
 use crate::http::middleware::cors::OriginList;
-use crate::http::state::AppState;
+use crate::http::state::{AppState, Parts};
 use crate::http::{Edge, EdgeParts, EdgeSettings};
 use crate::service::account::{AccountParts, AccountService, AccountSettings};
 use crate::service::authenticate::{AdminPolicy, Authenticator};
@@ -139,7 +139,7 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
         origins: Arc::clone(&origins) as Arc<_>,
         rng: Arc::clone(&rng),
     });
-    let state = AppState { control, accounts, stores, settings: config, health, clock, rng };
+    let state = AppState::from(Parts { control, accounts, stores, settings: config, health, clock, rng });
     Ok(Assembled { state, edge, plane, origins, schema, node, raft: process.raft.clone(), hashes })
 }
 

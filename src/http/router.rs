@@ -11,6 +11,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::MethodRouter;
+use tower::ServiceBuilder;
 
 use crate::http::edge::Edge;
 use crate::http::error::ApiError;
@@ -114,16 +115,20 @@ impl<S: Clone + Send + Sync + 'static> Surface<S> {
             let guarded = handler.route_layer(from_fn_with_state((edge.clone(), spec), guard));
             router = router.route(spec.path, guarded);
         }
-        // Added last is outermost: observe → render → cors → panic → concurrency → guard → handler.
+        // The first is outermost: observe → render → cors → panic → concurrency → guard → handler.
         Ok(router
             .fallback(async || ApiError::from(Code::RouteNotFound))
             .method_not_allowed_fallback(async || ApiError::from(Code::MethodNotAllowed))
-            .layer(DefaultBodyLimit::max(edge.settings().max_body_bytes))
-            .layer(from_fn_with_state(edge.clone(), concurrency::cap))
-            .layer(from_fn(panic::catch))
-            .layer(cors::layer(edge.origins()))
-            .layer(from_fn_with_state(edge.clone(), render::render))
-            .layer(from_fn_with_state(edge.clone(), observe::observe))
+            // Together, because axum boxes and clones for each call of `layer` anew with every request.
+            .layer(
+                ServiceBuilder::new()
+                    .layer(from_fn_with_state(edge.clone(), observe::observe))
+                    .layer(from_fn_with_state(edge.clone(), render::render))
+                    .layer(cors::layer(edge.origins()))
+                    .layer(from_fn(panic::catch))
+                    .layer(from_fn_with_state(edge.clone(), concurrency::cap))
+                    .layer(DefaultBodyLimit::max(edge.settings().max_body_bytes)),
+            )
             .with_state(state))
     }
 }

@@ -1,6 +1,9 @@
 //! What handlers reach: the services, and nothing below them. Owns no decision; cheap to clone.
 
+use std::ops::Deref;
 use std::sync::Arc;
+
+use axum::extract::FromRef;
 
 use crate::config::Config;
 use crate::domain::clock::Clock;
@@ -11,9 +14,13 @@ use crate::service::control::ControlService;
 use crate::service::user_store::UserStores;
 
 /// The state of every surface. Surfaces are generic over a state from which the parts they need can be had
-/// (`axum::extract::FromRef`), and this is the one that is served.
-#[derive(Debug, Clone, axum::extract::FromRef)]
-pub struct AppState {
+/// ([`FromRef`]), and this is the one that is served. One pointer, because axum clones it with every request.
+#[derive(Debug, Clone)]
+pub struct AppState(Arc<Parts>);
+
+/// What [`AppState`] holds.
+#[derive(Debug)]
+pub struct Parts {
     /// Tenants, clients, scopes and keys.
     pub control: ControlService,
     /// People: register, login, refresh, logout, profile.
@@ -29,3 +36,29 @@ pub struct AppState {
     /// Randomness.
     pub rng: Arc<dyn Rng>,
 }
+
+impl From<Parts> for AppState {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+macro_rules! part {
+    ($($field:ident: $part:ty),+) => {$(
+        impl FromRef<AppState> for $part {
+            fn from_ref(state: &AppState) -> Self {
+                state.$field.clone()
+            }
+        }
+    )+};
+}
+
+part!(control: ControlService, accounts: AccountService, stores: UserStores, health: HealthState);

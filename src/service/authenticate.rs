@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use futures::future::{BoxFuture, FutureExt as _};
 use hellojohn_control::documents::TenantStatus;
 use hellojohn_control::{KeyRing, Slug, TenantEntry, Timestamp, View};
@@ -17,7 +18,7 @@ use super::tokens::SYS_CLAIM;
 use super::user_store::{UserStores, refused};
 use super::{Code, Error, Result};
 use crate::cluster::ControlPlane;
-use crate::crypto::jwt::{AccessClaims, Expect, TokenError, keys_of, peek_unverified, verify_access};
+use crate::crypto::jwt::{AccessClaims, Expect, TokenError, Unverified, keys_of};
 use crate::domain::clock::Clock;
 use crate::domain::refresh_token::FamilyId;
 use crate::domain::user::{UserId, UserStatus};
@@ -60,6 +61,8 @@ pub struct Authenticator {
     stores: UserStores,
     clock: Arc<dyn Clock>,
     admins: AdminPolicy,
+    /// `jti` of the break-glass token that was told of last.
+    told: Arc<ArcSwapOption<String>>,
 }
 
 /// A token whose signature and claims are right.
@@ -76,7 +79,7 @@ impl Authenticator {
         if !admins.enforce {
             tracing::warn!("ADMIN_ENFORCE is off: every valid token of an admin tenant may administer");
         }
-        Self { plane, stores, clock, admins }
+        Self { plane, stores, clock, admins, told: Arc::default() }
     }
 
     /// The person that a token of ours speaks for. Does not ask whether its session is still live.
@@ -85,14 +88,14 @@ impl Authenticator {
     /// `invalid_token`.
     pub fn read_person(&self, bearer: &str) -> Result<Person> {
         let view = self.plane.view();
-        let Verified { claims, .. } = verify(&view, bearer, self.clock.now())?;
+        let token = Unverified::parse(bearer).map_err(refuse)?;
+        let Verified { claims, .. } = verify(&view, token, self.clock.now())?;
         person_of(&principal_of(claims))
     }
 
     /// The token, verified, of a person and a session that are live now.
-    async fn live(&self, bearer: &str) -> Result<(Verified, Standing)> {
-        let view = self.plane.view();
-        let verified = verify(&view, bearer, self.clock.now())?;
+    async fn live(&self, view: &View, token: Unverified<'_>) -> Result<(Verified, Standing)> {
+        let verified = verify(view, token, self.clock.now())?;
         let person = person_of(&principal_of(verified.claims.clone()))?;
         match verified.entry.tenant.status {
             TenantStatus::Active => {}
@@ -118,17 +121,30 @@ impl Authenticator {
         Err(invalid(why))
     }
 
+    /// A way in that no account stands behind is told of when a token is first used; what is written with it is
+    /// told of each time, like every write.
+    fn tell_of_break_glass(&self, principal: &Principal) {
+        if self.told.load().as_deref().is_some_and(|jti| *jti == principal.token_id) {
+            return;
+        }
+        self.told.store(Some(Arc::new(principal.token_id.clone())));
+        tracing::warn!(
+            target: "audit",
+            actor = principal.actor(),
+            jti = principal.token_id,
+            "a break-glass token is used"
+        );
+    }
+
     async fn administrator(&self, bearer: &str) -> Result<Principal> {
         let view = self.plane.view();
-        if let Some(principal) = break_glass::verify(&view, bearer, self.clock.now())? {
-            tracing::warn!(
-                actor = principal.actor(),
-                jti = principal.token_id,
-                "a break-glass token is used"
-            );
+        let token = Unverified::parse(bearer).map_err(refuse)?;
+        if token.tid() == break_glass::TENANT {
+            let principal = break_glass::verify(&view, token, self.clock.now())?;
+            self.tell_of_break_glass(&principal);
             return Ok(principal);
         }
-        let (verified, standing) = self.live(bearer).await?;
+        let (verified, standing) = self.live(&view, token).await?;
         let (claims, tenant) = (&verified.claims, &verified.entry.tenant);
         let forbidden = |why: &'static str| Err(Error::new(Code::Forbidden).context(why));
         if !verified.global {
@@ -152,7 +168,12 @@ impl Authenticator {
 
 impl UserAuthorizer for Authenticator {
     fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Principal>> {
-        async move { Ok(principal_of(self.live(bearer).await?.0.claims)) }.boxed()
+        async move {
+            let view = self.plane.view();
+            let token = Unverified::parse(bearer).map_err(refuse)?;
+            Ok(principal_of(self.live(&view, token).await?.0.claims))
+        }
+        .boxed()
     }
 }
 
@@ -166,19 +187,18 @@ impl AdminAuthorizer for Authenticator {
 ///
 /// A path tenant's tokens from before its switch carry the global issuer and verify with the global keys for as
 /// long as those are published.
-fn verify(view: &View, bearer: &str, now: Timestamp) -> Result<Verified> {
-    let peek = peek_unverified(bearer).map_err(refuse)?;
-    let slug = peek.tid.as_deref().and_then(|tid| Slug::parse(tid).ok());
-    let slug = slug.ok_or_else(|| invalid("the token names no tenant"))?;
+fn verify(view: &View, token: Unverified<'_>, now: Timestamp) -> Result<Verified> {
+    let slug = Slug::parse(token.tid()).map_err(|_| invalid("the token names no tenant"))?;
     let entry = view.tenant(&slug).ok_or_else(|| invalid("the token names an unknown tenant"))?;
-    let global = peek.iss == view.global_issuer();
-    if !global && peek.iss != view.issuer_of(entry) {
+    let issuer = token.iss().to_owned();
+    let global = issuer == view.global_issuer();
+    if !global && issuer != view.issuer_of(entry) {
         return Err(refuse(TokenError::WrongIssuer));
     }
     let ring: &KeyRing = if global { view.global_keys() } else { &entry.keys };
     let find = keys_of(|kid| ring.get(kid.as_str()).map(AsRef::as_ref));
-    let expect = Expect { issuer: &peek.iss, audience: None, tenant: Some(slug.as_str()) };
-    let claims = verify_access(bearer, &find, now, &expect).map_err(refuse)?;
+    let expect = Expect { issuer: &issuer, audience: None, tenant: Some(slug.as_str()) };
+    let claims = token.verify(&find, now, &expect).map_err(refuse)?;
     // Ours are for the client that they were issued to; a token for another audience is not for us.
     if !claims.aud.contains(&claims.client_id) {
         return Err(refuse(TokenError::WrongAudience));

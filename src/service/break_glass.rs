@@ -15,7 +15,7 @@ use super::Result;
 use super::authenticate::{invalid, principal_of, refuse, rights};
 use super::principal::Principal;
 use super::tokens::SYS_CLAIM;
-use crate::crypto::jwt::{AccessClaims, Expect, keys_of, peek_unverified, verify_access};
+use crate::crypto::jwt::{AccessClaims, Expect, Unverified, keys_of};
 use crate::crypto::keys::KeyError;
 use crate::crypto::sealed::Sealer;
 use crate::crypto::secret::SecretString;
@@ -101,21 +101,17 @@ pub fn mint_break_glass(
     Ok(SecretString::from(token))
 }
 
-/// The holder of a break-glass token; `None` for a token of another kind, which is not judged here.
+/// The holder of a token that says it is a break-glass token.
 ///
 /// # Errors
-/// `invalid_token` for one that says it is a break-glass token and is not a valid one.
-pub(super) fn verify(view: &View, bearer: &str, now: Timestamp) -> Result<Option<Principal>> {
-    let peek = peek_unverified(bearer).map_err(refuse)?;
-    if peek.tid.as_deref() != Some(TENANT) {
-        return Ok(None);
-    }
+/// `invalid_token` for one that is not a valid one.
+pub(super) fn verify(view: &View, token: Unverified<'_>, now: Timestamp) -> Result<Principal> {
     let find = keys_of(|kid| view.global_keys().get(kid.as_str()).map(AsRef::as_ref));
     let expect = Expect { issuer: view.global_issuer(), audience: Some(AUDIENCE), tenant: Some(TENANT) };
-    let claims = verify_access(bearer, &find, now, &expect).map_err(refuse)?;
+    let claims = token.verify(&find, now, &expect).map_err(refuse)?;
     let life = claims.exp.saturating_sub(claims.iat);
     if u64::try_from(life).map_or(true, |life| life > MAX_LIFE.as_secs()) || !rights(&claims).is_admin {
         return Err(invalid("a break-glass token that lives too long or administers nothing"));
     }
-    Ok(Some(Principal { client_id: None, ..principal_of(claims) }))
+    Ok(Principal { client_id: None, ..principal_of(claims) })
 }

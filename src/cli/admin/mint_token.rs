@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Inputs, load};
-    use crate::crypto::jwt::{Expect, keys_of, verify_access};
+    use crate::crypto::jwt::{Expect, Unverified, keys_of};
     use crate::crypto::keys::mint_eddsa;
     use crate::domain::clock::ManualClock;
     use crate::domain::rng::OsRng;
@@ -201,10 +201,11 @@ mod tests {
         let expect =
             Expect { issuer: "https://id.example.com", audience: None, tenant: Some(break_glass::TENANT) };
         let find = keys_of(|kid| (*kid == newest.kid).then_some(&newest));
-        let claims = verify_access(token.expose(), &find, host.now, &expect).unwrap();
+        let claims =
+            Unverified::parse(token.expose()).and_then(|t| t.verify(&find, host.now, &expect)).unwrap();
         assert_eq!((claims.sub.as_str(), claims.exp - claims.iat), ("alice", 300));
         let late = host.now.plus(Duration::from_secs(301));
-        assert!(verify_access(token.expose(), &find, late, &expect).is_err());
+        assert!(Unverified::parse(token.expose()).and_then(|t| t.verify(&find, late, &expect)).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! key that the kid names has exactly one, and the header has to agree with it.
 
 mod claims;
+mod proven;
 mod strict_json;
 mod verify;
 
@@ -11,7 +12,7 @@ mod verify;
 mod tests;
 
 pub use claims::AccessClaims;
-pub use verify::{Expect, Peek, TokenError, keys_of, peek_unverified, verify_access};
+pub use verify::{Expect, TokenError, Unverified, keys_of};
 
 /// Longest token that is read or signed, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;

@@ -5,6 +5,9 @@
 //! carries a key or points to one (`jwk`, `jku`, `x5c`, `x5u`), `crit`, `zip`, `b64` or anything else is
 //! refused unread.
 
+use std::fmt;
+use std::sync::LazyLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hellojohn_control::documents::{Alg, KeyState, PublicJwk, SigningKey};
@@ -13,6 +16,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 
 use super::claims::AccessClaims;
+use super::proven::Proven;
 use super::strict_json;
 use super::{MAX_TOKEN_BYTES, SKEW_SECS, TokenType};
 use crate::crypto::keys::ed25519_public;
@@ -75,17 +79,6 @@ pub struct Expect<'a> {
     pub tenant: Option<&'a str>,
 }
 
-/// What an unverified token claims about where its key is. Good for choosing a key set and nothing else.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peek {
-    /// The key id of the header.
-    pub kid: Kid,
-    /// The claimed issuer.
-    pub iss: String,
-    /// The claimed tenant.
-    pub tid: Option<String>,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
@@ -94,17 +87,29 @@ struct Header {
     typ: String,
 }
 
-/// The parts of a token whose form is right; nothing in it is proven.
-struct Parts<'a> {
+/// A token whose form is right; nothing in it is proven. What it says about its issuer and tenant is good for
+/// choosing the key set to verify with, and for nothing else.
+pub struct Unverified<'a> {
     /// What is signed: header and payload as they stand in the token.
     message: &'a str,
     signature: &'a str,
     header: Header,
-    payload: Vec<u8>,
+    claims: AccessClaims,
 }
 
-impl<'a> Parts<'a> {
-    fn parse(token: &'a str) -> Result<Self, TokenError> {
+/// Shows nothing of the token.
+impl fmt::Debug for Unverified<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unverified").finish_non_exhaustive()
+    }
+}
+
+impl<'a> Unverified<'a> {
+    /// Reads an access token **without verifying anything**.
+    ///
+    /// # Errors
+    /// Another kind of token, or one whose form, header or claims are not exactly those of ours.
+    pub fn parse(token: &'a str) -> Result<Self, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLarge);
         }
@@ -115,63 +120,65 @@ impl<'a> Parts<'a> {
         if signature_bytes.is_empty() {
             return Err(TokenError::Malformed);
         }
-        let header = strict_json::parse(&header).map_err(|_| TokenError::Header)?;
-        Ok(Self { message, signature, header, payload })
+        let header: Header = strict_json::parse(&header).map_err(|_| TokenError::Header)?;
+        if header.typ != TokenType::Access.as_str() {
+            return Err(TokenError::WrongType);
+        }
+        let claims = strict_json::parse(&payload).map_err(|_| TokenError::Claims)?;
+        Ok(Self { message, signature, header, claims })
+    }
+
+    /// The claimed issuer.
+    pub fn iss(&self) -> &str {
+        &self.claims.iss
+    }
+
+    /// The claimed tenant.
+    pub fn tid(&self) -> &str {
+        &self.claims.tid
+    }
+
+    /// Verifies the token and gives its claims. `keys` finds the algorithm and public half of a kid **within the
+    /// issuer's own key set**; [`keys_of`] makes it from documents. Does not consult the deny-list.
+    ///
+    /// # Errors
+    /// See [`TokenError`].
+    pub fn verify(
+        self,
+        keys: &dyn Fn(&Kid) -> Option<(Alg, PublicJwk)>,
+        now: Timestamp,
+        expect: &Expect<'_>,
+    ) -> Result<AccessClaims, TokenError> {
+        let (alg, jwk) = keys(&self.header.kid).ok_or(TokenError::UnknownKey)?;
+        if self.header.alg != alg.as_str() {
+            return Err(TokenError::WrongAlgorithm);
+        }
+        self.verify_signature(alg, &jwk)?;
+        check(&self.claims, now, expect)?;
+        Ok(self.claims)
+    }
+
+    fn verify_signature(&self, alg: Alg, jwk: &PublicJwk) -> Result<(), TokenError> {
+        static PROVEN: LazyLock<Proven> = LazyLock::new(Proven::new);
+        let public = match alg {
+            Alg::EdDsa => ed25519_public(jwk).ok_or(TokenError::UnsupportedKey)?,
+            Alg::Es256 | Alg::Rs256 => return Err(TokenError::UnsupportedKey),
+        };
+        let verify = || {
+            let (message, key) = (self.message.as_bytes(), DecodingKey::from_ed_der(&public));
+            matches!(jsonwebtoken::crypto::verify(self.signature, message, &key, Algorithm::EdDSA), Ok(true))
+        };
+        if PROVEN.or_verify(&public, self.message, self.signature, verify) {
+            Ok(())
+        } else {
+            Err(TokenError::Signature)
+        }
     }
 }
 
 /// Canonical base64url without padding: no other text decodes to the same bytes.
 fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)
-}
-
-/// Reads kid, issuer and tenant **without verifying anything**, to choose the key set to verify with.
-pub fn peek_unverified(token: &str) -> Result<Peek, TokenError> {
-    #[derive(Deserialize)]
-    struct Issuer {
-        iss: String,
-        #[serde(default)]
-        tid: Option<String>,
-    }
-    let parts = Parts::parse(token)?;
-    let Issuer { iss, tid } = strict_json::parse(&parts.payload).map_err(|_| TokenError::Claims)?;
-    Ok(Peek { kid: parts.header.kid, iss, tid })
-}
-
-/// Verifies an access token. `keys` finds the algorithm and public half of a kid **within the issuer's own
-/// key set**; [`keys_of`] makes it from documents. Does not consult the deny-list.
-pub fn verify_access(
-    token: &str,
-    keys: &dyn Fn(&Kid) -> Option<(Alg, PublicJwk)>,
-    now: Timestamp,
-    expect: &Expect<'_>,
-) -> Result<AccessClaims, TokenError> {
-    let parts = Parts::parse(token)?;
-    if parts.header.typ != TokenType::Access.as_str() {
-        return Err(TokenError::WrongType);
-    }
-    let (alg, jwk) = keys(&parts.header.kid).ok_or(TokenError::UnknownKey)?;
-    if parts.header.alg != alg.as_str() {
-        return Err(TokenError::WrongAlgorithm);
-    }
-    verify_signature(&parts, alg, &jwk)?;
-    let claims: AccessClaims = strict_json::parse(&parts.payload).map_err(|_| TokenError::Claims)?;
-    check(&claims, now, expect)?;
-    Ok(claims)
-}
-
-fn verify_signature(parts: &Parts<'_>, alg: Alg, jwk: &PublicJwk) -> Result<(), TokenError> {
-    let (algorithm, key) = match alg {
-        Alg::EdDsa => {
-            let public = ed25519_public(jwk).ok_or(TokenError::UnsupportedKey)?;
-            (Algorithm::EdDSA, DecodingKey::from_ed_der(&public))
-        }
-        Alg::Es256 | Alg::Rs256 => return Err(TokenError::UnsupportedKey),
-    };
-    match jsonwebtoken::crypto::verify(parts.signature, parts.message.as_bytes(), &key, algorithm) {
-        Ok(true) => Ok(()),
-        Ok(false) | Err(_) => Err(TokenError::Signature),
-    }
 }
 
 fn check(claims: &AccessClaims, now: Timestamp, expect: &Expect<'_>) -> Result<(), TokenError> {
@@ -199,7 +206,7 @@ fn check(claims: &AccessClaims, now: Timestamp, expect: &Expect<'_>) -> Result<(
     Ok(())
 }
 
-/// The look-up for [`verify_access`] over the keys of one issuer, for example
+/// The look-up for [`Unverified::verify`] over the keys of one issuer, for example
 /// `keys_of(|kid| ring.get(kid.as_str()).map(AsRef::as_ref))`. A key counts from its publication (`next`:
 /// another node may have activated it already) until it is retired.
 pub fn keys_of<'a>(
