@@ -20,8 +20,13 @@ use super::worker::{Gone, Worker};
 
 /// Every tenth scan reads all bytes, the others only what has another stamp.
 const SCANS_PER_FULL: u32 = 10;
-/// Rest between two runs: entries that come meanwhile share the fsyncs of the next one.
+/// Rest between two runs, at least: entries that come meanwhile share the fsyncs of the next one.
 const REST: Duration = Duration::from_millis(25);
+/// Rest after a run, as a multiple of its length: under steady writes the files take a tenth of the disk's time
+/// and leave the rest to the log, whose syncs somebody waits for.
+const REST_PER_RUN: u32 = 9;
+/// Rest between two runs, at most: what the files lag behind the state on a slow disk.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 /// Without a step for this long the disk counts as hung.
@@ -61,6 +66,7 @@ struct Agenda {
     next_scan: Instant,
     scans: u32,
     failures: u32,
+    rest: Duration,
 }
 
 impl Agenda {
@@ -75,9 +81,13 @@ impl Task {
     pub(super) async fn run(mut self, worker: Worker) {
         let mut worker = worker;
         if self.enabled().await {
-            let mut agenda = Agenda { next_scan: Instant::now() + self.scan_interval, scans: 0, failures: 0 };
+            let mut agenda =
+                Agenda { next_scan: Instant::now() + self.scan_interval, scans: 0, failures: 0, rest: REST };
             let mut scan = Some(Depth::Bytes);
-            while let Some(summary) = self.work(&mut worker, scan).await {
+            loop {
+                let began = Instant::now();
+                let Some(summary) = self.work(&mut worker, scan).await else { break };
+                agenda.rest = rest(began.elapsed());
                 agenda.failures = if self.shared.board.note(&summary) { 0 } else { agenda.failures + 1 };
                 scan = match self.wait(&agenda).await {
                     Wake::Stop => break,
@@ -161,7 +171,7 @@ impl Task {
         } else {
             agenda.next_scan
         };
-        let rested = now + REST;
+        let rested = now + agenda.rest;
         let view = async {
             sleep_until(rested).await;
             if self.views.changed().await.is_err() {
@@ -179,6 +189,11 @@ impl Task {
     }
 }
 
+/// How long to rest after a run that took `run`.
+fn rest(run: Duration) -> Duration {
+    (run * REST_PER_RUN).clamp(REST, LONGEST_REST)
+}
+
 /// 100 ms doubled with each failure up to 5 s, less a part of up to a half that `seed` picks, so that nodes on
 /// one shared disk do not knock at the same time.
 fn backoff(failures: u32, seed: u64) -> Duration {
@@ -194,7 +209,7 @@ mod tests {
 
     #[test]
     fn every_tenth_scan_reads_all_bytes() {
-        let mut agenda = Agenda { next_scan: Instant::now(), scans: 0, failures: 0 };
+        let mut agenda = Agenda { next_scan: Instant::now(), scans: 0, failures: 0, rest: REST };
         let depths: Vec<Depth> = (0..20).map(|_| agenda.scheduled(Duration::ZERO)).collect();
         for (n, depth) in (1..).zip(depths) {
             assert_eq!(depth == Depth::Bytes, n % 10 == 0, "scan {n}");

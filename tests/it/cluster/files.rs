@@ -76,6 +76,8 @@ async fn a_disk_that_cannot_be_written_shows_as_fs_degraded_and_heals() {
     std::fs::remove_file(&quarantine).unwrap();
     std::fs::rename(&aside, &tenants).unwrap();
     cluster.until("node3", "well again", |answer| answer.json()["fs_degraded"] == false).await;
-    cluster.projected("node3", index).await;
+    for name in NAMES {
+        cluster.projected(name, index).await;
+    }
     assert_eq!(tree(&root), tree(&cluster.root("node1")));
 }

@@ -15,14 +15,16 @@ mod syncs;
 use serde_json::{Value, json};
 
 use crate::harness::api::{Answer, Api};
-use crate::harness::cluster::Cluster;
+use crate::harness::cluster::{Cluster, NAMES};
 
 /// A cluster with tenant `acme` and its public client `web`, seen by every node; gives the admin's token too.
 pub(crate) async fn with_acme() -> (Cluster, String) {
     let cluster = Cluster::start().await;
     let token = cluster.mint_token();
     let index = make_acme(&cluster, &token).await;
-    everywhere(&cluster, index).await;
+    for name in NAMES {
+        cluster.projected(name, index).await;
+    }
     (cluster, token)
 }
 
