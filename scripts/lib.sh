@@ -116,9 +116,9 @@ cargo_target_dir() {
 build() {
   local profile=$1 directory=debug args=(--locked --bin hellojohn)
   if [[ ${2:-} == load ]]; then args+=(--example load); fi
-  if [[ $profile == release ]]; then
-    directory=release
-    args+=(--release)
+  if [[ $profile != dev ]]; then
+    directory=$profile
+    args+=(--profile "$profile")
   fi
   say "building hellojohn ($profile profile; the first time takes minutes)"
   local began=$SECONDS

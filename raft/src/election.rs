@@ -161,3 +161,20 @@ fn draw(window: Window, failed: u32) -> Duration {
     let spread = (window.max_ms - window.min_ms) << failed.min(MAX_DOUBLINGS);
     Duration::from_millis(window.min_ms + rand::rng().random_range(0..=spread))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_stay_in_the_window_until_elections_fail_and_then_spread_within_bounds() {
+        let window = Window { min_ms: 300, max_ms: 350 };
+        for (failed, longest) in [(0, 350), (1, 400), (2, 500), (4, 1100), (5, 1100), (u32::MAX, 1100)] {
+            for _ in 0..200 {
+                let drawn = draw(window, failed);
+                assert!(drawn >= Duration::from_millis(300), "{failed}: {drawn:?}");
+                assert!(drawn <= Duration::from_millis(longest), "{failed}: {drawn:?}");
+            }
+        }
+    }
+}

@@ -191,7 +191,7 @@ impl Task {
 
 /// How long to rest after a run that took `run`.
 fn rest(run: Duration) -> Duration {
-    (run * REST_PER_RUN).clamp(REST, LONGEST_REST)
+    run.saturating_mul(REST_PER_RUN).clamp(REST, LONGEST_REST)
 }
 
 /// 100 ms doubled with each failure up to 5 s, less a part of up to a half that `seed` picks, so that nodes on
@@ -214,6 +214,15 @@ mod tests {
         for (n, depth) in (1..).zip(depths) {
             assert_eq!(depth == Depth::Bytes, n % 10 == 0, "scan {n}");
         }
+    }
+
+    #[test]
+    fn the_rest_grows_with_the_run_within_bounds() {
+        let millis = Duration::from_millis;
+        for (run, expected) in [(0, 25), (2, 25), (10, 90), (100, 900), (500, 1_000)] {
+            assert_eq!(rest(millis(run)), millis(expected), "{run}");
+        }
+        assert_eq!(rest(Duration::MAX), LONGEST_REST);
     }
 
     #[test]

@@ -43,3 +43,12 @@ fn a_write_that_was_handed_over_and_lost_its_leader_or_its_node_has_an_unknown_o
     assert_eq!(unresolved(&cut_off), ProposeError::OutcomeUnknown);
     assert_eq!(unresolved(&RaftError::Fatal(Fatal::Stopped)), ProposeError::OutcomeUnknown);
 }
+
+#[test]
+fn one_caller_never_waits_and_many_wait_no_longer_than_the_bound() {
+    assert_eq!(pause(0), Duration::ZERO);
+    assert_eq!(pause(1), Duration::ZERO);
+    assert_eq!(pause(11), PAUSE_PER_COMMAND * 10);
+    assert_eq!(pause(limits::BATCH), LONGEST_PAUSE);
+    assert_eq!(pause(usize::MAX), LONGEST_PAUSE);
+}

@@ -10,7 +10,7 @@ use hellojohn_raft::{Node, ProposeError, Role, Settings};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::cluster::{free_addr, put_tenant, settings, wait_until};
+use super::nodes::{free_addr, put_tenant, settings, wait_until};
 
 const NAMES: [&str; 3] = ["n1", "n2", "n3"];
 
@@ -216,6 +216,30 @@ async fn a_leader_cut_off_in_the_middle_of_a_write_steps_aside_and_can_lead_agai
             Ok(_) => break,
             Err(error) => assert!(Instant::now() < deadline, "{error}"),
         }
+    }
+    cluster.end().await;
+}
+
+/// PreVote: a node that cannot reach a majority does not stand for election. Were it to raise its term, the leader
+/// would have to step down once the node is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_that_was_cut_off_raises_no_term_and_ends_no_leadership() {
+    let cluster = Cluster::formed().await;
+    cluster.put("a").await;
+    let leader = cluster.leader().await;
+    let follower = NAMES.into_iter().find(|name| *name != leader).unwrap();
+    let term = cluster.running[&leader].status().await.term;
+    let cut = Instant::now();
+    cluster.connect(follower, false);
+    wait_until("time for several elections", || cut.elapsed() > Duration::from_secs(4)).await;
+    let alone = cluster.running[follower].status().await;
+    assert_eq!((alone.leader_id, alone.term), (None, term));
+    cluster.connect(follower, true);
+    let index = cluster.put("b").await;
+    assert!(cluster.running[follower].wait_applied(index, Duration::from_secs(20)).await);
+    for name in NAMES {
+        let status = cluster.running[name].status().await;
+        assert_eq!((status.leader_id.as_deref(), status.term), (Some(leader.as_str()), term), "{name}");
     }
     cluster.end().await;
 }
