@@ -67,7 +67,10 @@ impl Elections {
     async fn run(&mut self) {
         while let Some(standing) = self.standing().await {
             match standing {
-                Standing::Idle => sleep(self.timers.election_min).await,
+                Standing::Idle => {
+                    self.settle();
+                    sleep(self.timers.election_min).await;
+                }
                 Standing::Alone => {
                     if !self.stand().await {
                         return;
@@ -75,7 +78,7 @@ impl Elections {
                 }
                 Standing::Silence { since, leader } => {
                     if leader {
-                        self.failed = 0;
+                        self.settle();
                     }
                     let due = since + self.timeout;
                     if due > Instant::now() {
@@ -92,6 +95,14 @@ impl Elections {
         }
     }
 
+    /// There is a leader: the next election begins anew, in this node's own window.
+    fn settle(&mut self) {
+        if self.failed > 0 {
+            self.failed = 0;
+            self.timeout = draw(self.window, 0);
+        }
+    }
+
     /// Where this node stands now, asked of Raft's core. An answer that took long is that of a core which
     /// waited for its disk; it does not count the heartbeats that came in meanwhile, so the question is put
     /// again.
@@ -105,7 +116,9 @@ impl Elections {
                     return Standing::Idle;
                 }
                 if membership.voter_ids().count() == 1 {
-                    return Standing::Alone;
+                    // Once is enough: nobody else can win or refuse.
+                    let stands = state.server_state == ServerState::Candidate;
+                    return if stands { Standing::Idle } else { Standing::Alone };
                 }
                 let since = state.vote_last_modified().unwrap_or(started);
                 Standing::Silence { since, leader: state.vote_ref().is_committed() }
@@ -132,8 +145,8 @@ impl Elections {
         let silent_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(silent_ms, failed = self.failed, "no leader was heard from; standing for election");
         let asked = self.raft.trigger().elect().await;
-        self.timeout = draw(self.window, self.failed + 1);
         self.failed = self.failed.saturating_add(1);
+        self.timeout = draw(self.window, self.failed);
         asked.is_ok()
     }
 }
@@ -141,9 +154,9 @@ impl Elections {
 /// Where a node stands towards elections.
 #[derive(Debug, Clone, Copy)]
 enum Standing {
-    /// It leads, or has no vote.
+    /// It leads, or has no vote, or stands already where it is the only voter.
     Idle,
-    /// It is the only voter.
+    /// It is the only voter, and does not lead.
     Alone,
     /// It waits for a sign of a leader or candidate.
     Silence {

@@ -40,7 +40,7 @@ pub(crate) struct PreVotes {
     raft: Raft,
     dialer: Arc<Dialer>,
     timers: Timers,
-    /// Kept, so that no election waits for a handshake.
+    /// Kept for as long as elections follow each other; a connection without traffic ends by itself.
     clients: Mutex<HashMap<String, Arc<PeerClient>>>,
 }
 

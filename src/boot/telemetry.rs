@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::IsTerminal as _;
 
 use tracing::Subscriber;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -51,7 +52,11 @@ where
     // Security events are lines of level info under a target of their own: a quiet log keeps them, unless the
     // operator names that target. The level was parsed when the configuration was loaded; were it not, info
     // beats silence.
-    let filter = EnvFilter::try_new(format!("{AUDIT}=info,openraft=warn,{}", level.as_str()))
+    let quiet = EnvFilter::try_new(level.as_str())
+        .is_ok_and(|filter| filter.max_level_hint().is_some_and(|most| most <= LevelFilter::WARN));
+    // openraft tells of every heartbeat at level info.
+    let openraft = if quiet { "" } else { "openraft=warn," };
+    let filter = EnvFilter::try_new(format!("{AUDIT}=info,{openraft}{}", level.as_str()))
         .unwrap_or_else(|_| EnvFilter::new("info"));
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         LogFormat::Json => tracing_subscriber::fmt::layer()
@@ -136,6 +141,17 @@ mod tests {
         let text = captured("warn,hellojohn_raft=debug", "text", log);
         assert!(text.contains("loud") && text.contains("detail") && !text.contains("quiet"), "{text}");
         assert_eq!(captured("off", "text", log), "");
+        let openraft = || {
+            tracing::warn!(target: "openraft::core", "loud");
+            tracing::info!(target: "openraft::core", "quiet");
+        };
+        assert_eq!(captured("error", "text", openraft), "");
+        assert_eq!(captured("off", "text", openraft), "");
+        for level in ["info", "warn", "hellojohn_raft=debug,info"] {
+            let text = captured(level, "text", openraft);
+            assert!(text.contains("loud") && !text.contains("quiet"), "{level}: {text}");
+        }
+        assert!(captured("info,openraft=info", "text", openraft).contains("quiet"));
     }
 
     /// spec §10: a quiet log does not lose security events.

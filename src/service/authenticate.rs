@@ -61,8 +61,8 @@ pub struct Authenticator {
     stores: UserStores,
     clock: Arc<dyn Clock>,
     admins: AdminPolicy,
-    /// `jti` of the break-glass token that was told of last.
-    told: Arc<ArcSwapOption<String>>,
+    /// `jti` of the break-glass token that was told of last, and in which minute.
+    told: Arc<ArcSwapOption<(String, i64)>>,
 }
 
 /// A token whose signature and claims are right.
@@ -121,13 +121,14 @@ impl Authenticator {
         Err(invalid(why))
     }
 
-    /// A way in that no account stands behind is told of when a token is first used; what is written with it is
-    /// told of each time, like every write.
+    /// A way in that no account stands behind is told of once a minute while it is used; what is written with it
+    /// is told of each time, like every write.
     fn tell_of_break_glass(&self, principal: &Principal) {
-        if self.told.load().as_deref().is_some_and(|jti| *jti == principal.token_id) {
+        let minute = self.clock.now().secs() / 60;
+        if self.told.load().as_deref().is_some_and(|(jti, at)| *jti == principal.token_id && *at == minute) {
             return;
         }
-        self.told.store(Some(Arc::new(principal.token_id.clone())));
+        self.told.store(Some(Arc::new((principal.token_id.clone(), minute))));
         tracing::warn!(
             target: "audit",
             actor = principal.actor(),

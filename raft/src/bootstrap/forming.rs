@@ -290,6 +290,10 @@ async fn watch_storage(running: &Running) -> Result<(), String> {
             if let Err(fatal) = &metrics.borrow().running_state {
                 return fatal.to_string();
             }
+            // A core that panicked says nothing more; its end of the channel is gone.
+            if metrics.has_changed().is_err() {
+                return "raft has gone".to_owned();
+            }
             sleep(LOOK).await;
         }
     };

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use hellojohn_control::Slug;
 use hellojohn_raft::{Mode, Node, ProposeError, Settings};
 
 use super::nodes::{free_addr, put_tenant, settings, single, wait_until};
