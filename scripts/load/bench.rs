@@ -19,7 +19,7 @@ struct Measured {
 
 pub(crate) async fn run(load: &Load, length: Duration) -> Result<(), String> {
     let target = Arc::new(load.target()?);
-    let (Some(leader), _) = target.leader().await else { return Err("no node leads".to_owned()) };
+    let (Some(leader), term_before) = target.leader().await else { return Err("no node leads".to_owned()) };
     let begin = Instant::now() + WARM_UP;
     let clients = (0..load.clients).map(|client| {
         let client = Client {
@@ -38,6 +38,7 @@ pub(crate) async fn run(load: &Load, length: Duration) -> Result<(), String> {
         all.latencies.extend(measured.latencies);
         all.failed += measured.failed;
     }
+    let (_, term_after) = target.leader().await;
     all.latencies.sort_unstable();
     let writes = all.latencies.len();
     let rate = f64::from(u32::try_from(writes).unwrap_or(u32::MAX)) / length.as_secs_f64();
@@ -49,6 +50,7 @@ pub(crate) async fn run(load: &Load, length: Duration) -> Result<(), String> {
         "p50_ms": percentile(&all.latencies, 50),
         "p99_ms": percentile(&all.latencies, 99),
         "failed": all.failed,
+        "elections": term_after.saturating_sub(term_before),
     });
     println!("{line}");
     Ok(())

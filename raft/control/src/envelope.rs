@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
 use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::ser::{self, Serializer};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::Timestamp;
 use crate::command::Command;
@@ -62,19 +65,63 @@ pub struct Idempotency {
 /// The payload of a log entry: the commands that waited while the entry before it was on its way, so that
 /// many writes share one sync of the disk. The version is written first and judged as soon as it is read, so
 /// that a member which does not know it says so instead of complaining about the first field new to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+///
+/// An entry is written to the log of each member and sent to each follower. So it is cheap to clone, and it keeps
+/// the JSON that it was read from or first written as.
+#[derive(Debug, Clone)]
 pub struct Batch {
-    /// See [`FORMAT_VERSION`].
-    pub v: u16,
-    /// The commands, in the order in which they run.
-    pub items: Vec<Envelope>,
+    v: u16,
+    items: Arc<[Envelope]>,
+    json: Arc<OnceLock<Box<RawValue>>>,
 }
 
 impl Batch {
     /// A batch of this format version.
     pub fn new(items: Vec<Envelope>) -> Self {
-        Self { v: FORMAT_VERSION, items }
+        Self::of_version(FORMAT_VERSION, items.into())
     }
+
+    pub(crate) fn of_version(v: u16, items: Arc<[Envelope]>) -> Self {
+        Self { v, items, json: Arc::default() }
+    }
+
+    /// See [`FORMAT_VERSION`].
+    pub fn version(&self) -> u16 {
+        self.v
+    }
+
+    /// The commands, in the order in which they run.
+    pub fn items(&self) -> &[Envelope] {
+        &self.items
+    }
+}
+
+/// The JSON is only another form of the rest.
+impl PartialEq for Batch {
+    fn eq(&self, other: &Self) -> bool {
+        (self.v, &self.items) == (other.v, &other.items)
+    }
+}
+
+impl Eq for Batch {}
+
+impl Serialize for Batch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.json.get().is_none() {
+            let written = Written { v: self.v, items: &self.items };
+            let json = serde_json::value::to_raw_value(&written).map_err(ser::Error::custom)?;
+            // Somebody else may have been first, with the same JSON.
+            drop(self.json.set(json));
+        }
+        self.json.get().serialize(serializer)
+    }
+}
+
+/// How a batch is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    v: u16,
+    items: &'a [Envelope],
 }
 
 /// What a member says about an entry that only a newer release understands.
@@ -94,6 +141,20 @@ pub(crate) fn check_version(found: u16) -> Result<(), UnknownVersion> {
 
 impl<'de> Deserialize<'de> for Batch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        let Read { v, items } = serde_json::from_str(json.get()).map_err(de::Error::custom)?;
+        Ok(Self { v, items, json: Arc::new(OnceLock::from(json)) })
+    }
+}
+
+/// What a batch says.
+struct Read {
+    v: u16,
+    items: Arc<[Envelope]>,
+}
+
+impl<'de> Deserialize<'de> for Read {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         const FIELDS: &[&str] = &["v", "items"];
 
         #[derive(Deserialize)]
@@ -106,13 +167,13 @@ impl<'de> Deserialize<'de> for Batch {
         struct BatchVisitor;
 
         impl<'de> Visitor<'de> for BatchVisitor {
-            type Value = Batch;
+            type Value = Read;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a batch of commands with its version")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Batch, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read, A::Error> {
                 let (mut v, mut items) = (None, None);
                 while let Some(field) = map.next_key()? {
                     match field {
@@ -126,7 +187,7 @@ impl<'de> Deserialize<'de> for Batch {
                         Field::Items => items = Some(map.next_value()?),
                     }
                 }
-                Ok(Batch {
+                Ok(Read {
                     v: v.ok_or_else(|| de::Error::missing_field("v"))?,
                     items: items.ok_or_else(|| de::Error::missing_field("items"))?,
                 })

@@ -60,8 +60,8 @@ impl Machine {
     /// # Errors
     /// [`Fatal`] if this release cannot understand the entry; nothing has changed then.
     pub fn apply(&mut self, batch: &Batch) -> Result<Vec<Result<Outcome, Reject>>, Fatal> {
-        check_version(batch.v)?;
-        Ok(batch.items.iter().map(|envelope| self.apply_whole(envelope)).collect())
+        check_version(batch.version())?;
+        Ok(batch.items().iter().map(|envelope| self.apply_whole(envelope)).collect())
     }
 
     /// Runs a command entirely or not at all. The state is persistent, so keeping the old one costs nothing.

@@ -1,6 +1,7 @@
 //! The birth of a cluster, and entries that this release does not know.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -43,7 +44,7 @@ fn founders_have_distinct_ids_with_one_left_after_them() {
 fn an_entry_of_a_newer_release_is_fatal_and_changes_nothing() {
     let mut bench = Bench::with_acme();
     let hash = bench.hash();
-    let batch = Batch { v: 2, ..Batch::new(Vec::new()) };
+    let batch = Batch::of_version(2, Arc::default());
     let fatal = bench.machine.apply(&batch).unwrap_err();
     assert_eq!(fatal, Fatal::UnknownVersion(UnknownVersion { found: 2 }));
     assert_eq!(
