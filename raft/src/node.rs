@@ -125,8 +125,7 @@ impl Node {
         }
         // openraft names the last leader until the next election begins; one that has been silent for longer
         // than a follower waits is no leader to send anybody to.
-        let patience = self.shared.settings.timers.follower_patience();
-        self.shared.contacts.age(&leader).is_some_and(|age| age <= patience).then_some(leader)
+        self.shared.contacts.age(&leader).is_some_and(|age| age <= self.silence()).then_some(leader)
     }
 
     fn silence(&self) -> Duration {

@@ -174,15 +174,11 @@ impl Timers {
         Window { min_ms, max_ms: min_ms + width }
     }
 
-    /// How long a leader that hears nothing from a quorum goes on calling itself leader. Counted from when it
-    /// sent what was acknowledged, so it ends before any voter votes for another.
+    /// How long a leader that hears nothing from a quorum goes on calling itself leader, and how long a
+    /// follower that hears nothing from a leader goes on naming it to others. A leader counts from when it sent
+    /// what was acknowledged, so it ends before any voter votes for another.
     pub fn leader_silence(&self) -> Duration {
         self.election_min
-    }
-
-    /// How long a follower that hears nothing from a leader goes on naming it to others.
-    pub fn follower_patience(&self) -> Duration {
-        self.election_max * 2
     }
 }
 
