@@ -47,13 +47,8 @@ impl PeerHandler for Peers {
                 RpcKind::PreVote => {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;
                     let question: PreVote = decode_json(&payload)?;
-                    let answer = prevote::answer(&running, &question, self.0.settings.timers).await?;
+                    let answer = prevote::answer(&running.raft, &question, self.0.settings.timers).await?;
                     encode_json(&answer)
-                }
-                RpcKind::Alive => {
-                    let running = self.0.running.load_full().ok_or_else(not_running)?;
-                    running.last_sign.note(&running.raft, &decode_json(&payload)?);
-                    encode_json(&())
                 }
                 RpcKind::AppliedIndex => {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;

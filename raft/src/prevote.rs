@@ -13,9 +13,9 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use openraft::ServerState;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::network::{CallError, Dialer, PeerClient, RpcFailure, RpcKind};
-use crate::running::Running;
 use crate::settings::Timers;
 use crate::types::{LogId, Raft};
 
@@ -105,12 +105,10 @@ impl PreVotes {
 /// Answers a peer that may stand for election: this node would vote for it if it does not lead a quorum itself,
 /// has not heard from a leader for the election minimum, and has no newer entries.
 pub(crate) async fn answer(
-    running: &Running,
+    raft: &Raft,
     question: &PreVote,
     timers: Timers,
 ) -> Result<PreVoteAnswer, RpcFailure> {
-    let raft = &running.raft;
-    let sign = running.last_sign.at();
     let leads = {
         let metrics = raft.metrics();
         let metrics = metrics.borrow();
@@ -120,8 +118,7 @@ pub(crate) async fn answer(
     let as_new = raft.data_metrics().borrow().last_log <= question.last_log_id;
     let asked = raft.with_raft_state(move |state| {
         let leading = state.server_state == ServerState::Leader;
-        let heard = state.vote_last_modified().max(sign);
-        let silent = heard.is_none_or(|at| at.elapsed() >= timers.election_min);
+        let silent = state.vote_last_modified().is_none_or(|at| Instant::now() - at >= timers.election_min);
         leading || silent
     });
     let willing = asked.await.map_err(|error| RpcFailure::Unavailable { detail: error.to_string() })?;

@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use super::messages::{Probe, PromiseAnswer, PromiseRequest};
 use super::rule::{Decision, decide};
-use crate::alive;
 use crate::compaction;
 use crate::election::{self, Elections};
 use crate::network::RpcKind;
@@ -178,11 +177,8 @@ async fn run_raft(node: &Node, place: Place) -> Result<Arc<Running>, String> {
     let (raft, timers) = (running.raft.clone(), shared.settings.timers);
     let window = timers.window(&shared.settings.name, &shared.settings.names());
     let prevotes = PreVotes::new(raft.clone(), Arc::clone(&shared.dialer), timers);
-    let elections = Elections::new(&running, timers, window, prevotes);
+    let elections = Elections::new(raft.clone(), timers, window, prevotes);
     node.tasks.spawn(elections.watch(stop.clone()));
-    let (dialer, pulse) = (Arc::clone(&shared.dialer), Arc::clone(&running.pulse));
-    let signs = alive::give_signs(raft.clone(), dialer, pulse, timers.heartbeat, stop.clone());
-    node.tasks.spawn(signs);
     node.tasks.spawn(election::send_heartbeats(raft, timers.heartbeat, stop.clone()));
     let (log, max_bytes) = (running.log.clone(), shared.settings.max_log_bytes);
     node.tasks.spawn(compaction::watch_size(running.raft.clone(), log, max_bytes, stop));
