@@ -87,7 +87,8 @@ impl Task {
             loop {
                 let began = Instant::now();
                 let Some(summary) = self.work(&mut worker, scan).await else { break };
-                agenda.rest = rest(began.elapsed());
+                let wrote = summary.report.written + summary.report.removed > 0;
+                agenda.rest = if wrote { rest(began.elapsed()) } else { REST };
                 agenda.failures = if self.shared.board.note(&summary) { 0 } else { agenda.failures + 1 };
                 scan = match self.wait(&agenda).await {
                     Wake::Stop => break,

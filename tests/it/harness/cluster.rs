@@ -80,6 +80,12 @@ impl Cluster {
         self.leader().await;
         for name in NAMES {
             self.ready(name).await;
+            // Commands of the host read the keys from the files.
+            self.until(name, "files", |answer| {
+                let body = answer.json();
+                body["cluster"]["fs"]["projected_index"].as_u64() >= body["raft"]["applied_index"].as_u64()
+            })
+            .await;
         }
     }
 

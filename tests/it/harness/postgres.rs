@@ -98,16 +98,6 @@ impl TestDb {
     pub(crate) async fn connection(&self) -> sqlx::PgConnection {
         <sqlx::PgConnection as sqlx::Connection>::connect(&self.dsn()).await.unwrap()
     }
-
-    /// Ends all connections and refuses new ones, as a database that is down.
-    pub(crate) async fn refuse_connections(&self) {
-        let mut connection = self.connection().await;
-        let refuse = format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", self.name);
-        sqlx::raw_sql(sqlx::AssertSqlSafe(refuse)).execute(&mut connection).await.unwrap();
-        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-             WHERE datname = current_database() AND pid <> pg_backend_pid()";
-        sqlx::raw_sql(end).execute(&mut connection).await.unwrap();
-    }
 }
 
 /// A directory that the server's user can reach and whose socket path is short, wherever the build is.
