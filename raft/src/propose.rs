@@ -19,7 +19,7 @@ use crate::types::{Member, Raft, TypeConfig};
 
 /// Commands that may wait. Beyond, the node says it is overloaded instead of growing without bound.
 const QUEUE: usize = 4096;
-/// Bytes of commands that share an entry. An entry travels to a follower within one heartbeat.
+/// Bytes of commands that share an entry. An entry must travel to a follower within the election minimum.
 const BATCH_BYTES: usize = 512 * 1024;
 /// Time that each further command of an entry adds until the next entry, see [`pause`].
 const PAUSE_PER_COMMAND: Duration = Duration::from_micros(150);

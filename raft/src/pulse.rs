@@ -1,7 +1,7 @@
 //! When Raft's core was last seen at work.
 //!
-//! openraft publishes its metrics at every turn of its core, on a leader at least once a heartbeat. A core that waits for a
-//! hung disk publishes nothing, and neither did a process that was stopped: the figures then stay as fresh as
+//! openraft publishes its metrics at every turn of its core, on a leader at least once a heartbeat. A core that
+//! waits for a hung disk publishes nothing, and neither did a process that was stopped: the figures then stay as fresh as
 //! they were. Whoever reads an age out of them must add the age of the figures themselves. Must never be
 //! written to from anything but the core's own signs of life.
 
