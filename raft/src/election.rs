@@ -6,6 +6,7 @@
 //! each election out of a slice of this node's own (see [`Timers::window`]), and grows while elections fail.
 //! Before it stands, a node asks whether it could win (see [`crate::prevote`]).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::ServerState;
@@ -13,7 +14,9 @@ use rand::RngExt as _;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::alive::LastSign;
 use crate::prevote::PreVotes;
+use crate::running::Running;
 use crate::settings::{Timers, Window};
 use crate::types::Raft;
 
@@ -44,6 +47,7 @@ pub(crate) struct Elections {
     timers: Timers,
     window: Window,
     prevotes: PreVotes,
+    last_sign: Arc<LastSign>,
     started: Instant,
     /// Elections in a row without a leader.
     failed: u32,
@@ -51,9 +55,10 @@ pub(crate) struct Elections {
 }
 
 impl Elections {
-    pub(crate) fn new(raft: Raft, timers: Timers, window: Window, prevotes: PreVotes) -> Self {
+    pub(crate) fn new(running: &Running, timers: Timers, window: Window, prevotes: PreVotes) -> Self {
+        let (raft, last_sign) = (running.raft.clone(), Arc::clone(&running.last_sign));
         let timeout = draw(window, 0);
-        Self { raft, timers, window, prevotes, started: Instant::now(), failed: 0, timeout }
+        Self { raft, timers, window, prevotes, last_sign, started: Instant::now(), failed: 0, timeout }
     }
 
     /// Watches until `stop`.
@@ -109,7 +114,7 @@ impl Elections {
     async fn standing(&self) -> Option<Standing> {
         let (id, started) = (self.raft.metrics().borrow().id, self.started);
         loop {
-            let asked = Instant::now();
+            let (asked, sign) = (Instant::now(), self.last_sign.at());
             let answer = self.raft.with_raft_state(move |state| {
                 let membership = state.membership_state.effective();
                 if state.server_state == ServerState::Leader || !membership.voter_ids().any(|v| v == id) {
@@ -120,7 +125,7 @@ impl Elections {
                     let stands = state.server_state == ServerState::Candidate;
                     return if stands { Standing::Idle } else { Standing::Alone };
                 }
-                let since = state.vote_last_modified().unwrap_or(started);
+                let since = state.vote_last_modified().max(sign).unwrap_or(started);
                 Standing::Silence { since, leader: state.vote_ref().is_committed() }
             });
             let answer = answer.await.ok()?;

@@ -4,6 +4,7 @@
 //! openraft's names stay in this crate, sled's in `log`, serde_yaml's in `project`. The product talks to
 //! [`Node`] and to nothing else here.
 
+mod alive;
 pub mod bootstrap;
 mod compaction;
 pub mod durable;

@@ -1,15 +1,22 @@
 //! What a node answers to its peers: Raft's messages, and the questions of nodes that want to form a cluster.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use tokio::time::{sleep, timeout};
 
 use crate::bootstrap::messages::{AppliedIndex, Probe, PromiseAnswer, PromiseRequest};
 use crate::network::raft_network::dispatch;
 use crate::network::{Hello, PeerHandler, Refusal, RpcFailure, RpcKind, decode_json, encode_json};
 use crate::prevote::{self, PreVote};
 use crate::shared::Shared;
+
+/// How long a promise waits for Raft to start. Well below what the former gives it for an answer.
+const START: Duration = Duration::from_millis(500);
+/// How often to look whether it has.
+const START_LOOK: Duration = Duration::from_millis(5);
 
 /// Answers peers on behalf of a node.
 pub(crate) struct Peers(pub(crate) Arc<Shared>);
@@ -47,8 +54,13 @@ impl PeerHandler for Peers {
                 RpcKind::PreVote => {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;
                     let question: PreVote = decode_json(&payload)?;
-                    let answer = prevote::answer(&running.raft, &question, self.0.settings.timers).await?;
+                    let answer = prevote::answer(&running, &question, self.0.settings.timers).await?;
                     encode_json(&answer)
+                }
+                RpcKind::Alive => {
+                    let running = self.0.running.load_full().ok_or_else(not_running)?;
+                    running.last_sign.note(&running.raft, &decode_json(&payload)?);
+                    encode_json(&())
                 }
                 RpcKind::AppliedIndex => {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;
@@ -77,8 +89,22 @@ impl Peers {
             return refused("the founders are not the nodes of CLUSTER_NODES".to_owned());
         }
         match self.0.promise(request).await {
-            Ok(()) => PromiseAnswer::Promised,
+            Ok(()) => {
+                self.raft_runs().await;
+                PromiseAnswer::Promised
+            }
             Err(reason) => refused(reason),
         }
+    }
+
+    /// Waits a moment for Raft to start: the former stands for election as soon as it has all promises, and would
+    /// lose its first one.
+    async fn raft_runs(&self) {
+        let running = async {
+            while self.0.running.load().is_none() {
+                sleep(START_LOOK).await;
+            }
+        };
+        let _in_time = timeout(START, running).await;
     }
 }

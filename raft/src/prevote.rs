@@ -6,17 +6,17 @@
 //! leader either. openraft 0.9 does not ask by itself.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use openraft::ServerState;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use crate::network::{CallError, Dialer, PeerClient, RpcFailure, RpcKind};
+use crate::running::Running;
 use crate::settings::Timers;
+use crate::status;
 use crate::types::{LogId, Raft};
 
 /// Asks whether the peer would vote for a candidate with this log.
@@ -41,22 +41,25 @@ pub(crate) struct PreVotes {
     dialer: Arc<Dialer>,
     timers: Timers,
     /// Kept for as long as elections follow each other; a connection without traffic ends by itself.
-    clients: Mutex<HashMap<String, Arc<PeerClient>>>,
+    clients: HashMap<String, PeerClient>,
 }
 
 impl PreVotes {
     pub(crate) fn new(raft: Raft, dialer: Arc<Dialer>, timers: Timers) -> Self {
-        Self { raft, dialer, timers, clients: Mutex::default() }
+        Self { raft, dialer, timers, clients: HashMap::new() }
     }
 
     /// Whether a majority, this node included, would vote for it. Takes at most the election minimum.
-    pub(crate) async fn could_win(&self) -> bool {
+    pub(crate) async fn could_win(&mut self) -> bool {
         let last_log_id = self.raft.data_metrics().borrow().last_log;
         let voters = self.voters();
         let majority = voters.len() / 2 + 1;
         let question = PreVote { last_log_id };
-        let mut answers: FuturesUnordered<_> =
-            voters.into_iter().flatten().map(|name| self.ask(self.client(&name), &question)).collect();
+        for name in voters.iter().flatten() {
+            self.clients.entry(name.clone()).or_insert_with(|| self.dialer.client(name));
+        }
+        let peers = voters.iter().flatten().filter_map(|name| self.clients.get(name));
+        let mut answers: FuturesUnordered<_> = peers.map(|peer| self.ask(peer, &question)).collect();
         // Its own.
         let mut granted = 1;
         while granted < majority {
@@ -82,13 +85,7 @@ impl PreVotes {
             .collect()
     }
 
-    fn client(&self, name: &str) -> Arc<PeerClient> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let client = clients.entry(name.to_owned()).or_insert_with(|| Arc::new(self.dialer.client(name)));
-        Arc::clone(client)
-    }
-
-    async fn ask(&self, peer: Arc<PeerClient>, question: &PreVote) -> bool {
+    async fn ask(&self, peer: &PeerClient, question: &PreVote) -> bool {
         let within = self.timers.election_min;
         match peer.call_json::<_, PreVoteAnswer>(RpcKind::PreVote, question, within).await {
             Ok(answer) => answer.granted,
@@ -105,21 +102,18 @@ impl PreVotes {
 /// Answers a peer that may stand for election: this node would vote for it if it does not lead a quorum itself,
 /// has not heard from a leader for the election minimum, and has no newer entries.
 pub(crate) async fn answer(
-    raft: &Raft,
+    running: &Running,
     question: &PreVote,
     timers: Timers,
 ) -> Result<PreVoteAnswer, RpcFailure> {
-    let leads = {
-        let metrics = raft.metrics();
-        let metrics = metrics.borrow();
-        let heard = metrics.millis_since_quorum_ack.map(Duration::from_millis);
-        metrics.state == ServerState::Leader && heard.is_some_and(|ago| ago < timers.election_min)
-    };
+    let raft = &running.raft;
+    let leads = status::leads(&raft.metrics().borrow(), running.pulse.age(), timers.election_min);
     let as_new = raft.data_metrics().borrow().last_log <= question.last_log_id;
+    let sign = running.last_sign.at();
     let asked = raft.with_raft_state(move |state| {
         let leading = state.server_state == ServerState::Leader;
-        let silent = state.vote_last_modified().is_none_or(|at| Instant::now() - at >= timers.election_min);
-        leading || silent
+        let heard = state.vote_last_modified().max(sign);
+        leading || heard.is_none_or(|at| at.elapsed() >= timers.election_min)
     });
     let willing = asked.await.map_err(|error| RpcFailure::Unavailable { detail: error.to_string() })?;
     Ok(PreVoteAnswer { granted: willing && as_new && !leads })

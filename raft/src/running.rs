@@ -12,6 +12,7 @@ use openraft::{Config, SnapshotPolicy};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alive::LastSign;
 use crate::flush_watchdog::{FlushWatchdog, end_process};
 use crate::log::{Durability, LogHandle, LogStore};
 use crate::machine::{SnapshotWriter, StateMachine, Views};
@@ -52,6 +53,8 @@ pub(crate) struct Running {
     caught_up: AtomicBool,
     /// Since when Raft's core shows no sign of life.
     pub(crate) pulse: Arc<Pulse>,
+    /// When the leader last said that it lives.
+    pub(crate) last_sign: Arc<LastSign>,
     flushes: Mutex<Option<FlushWatchdog>>,
     /// Ends the task that writes proposals.
     gathering: CancellationToken,
@@ -130,7 +133,18 @@ impl Running {
         let flushes = FlushWatchdog::start(log.clone(), settings.flush_patience, end_process)?;
         let flushes = Mutex::new(Some(flushes));
         let caught_up = AtomicBool::new(false);
-        Ok(Self { raft, proposals, views, log, committed_at_start, caught_up, pulse, flushes, gathering })
+        Ok(Self {
+            raft,
+            proposals,
+            views,
+            log,
+            committed_at_start,
+            caught_up,
+            pulse,
+            last_sign: Arc::default(),
+            flushes,
+            gathering,
+        })
     }
 
     /// What Raft says about itself now.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::messages::{Probe, PromiseAnswer, PromiseRequest};
 use super::rule::{Decision, decide};
+use crate::alive;
 use crate::compaction;
 use crate::election::{self, Elections};
 use crate::network::RpcKind;
@@ -177,8 +178,12 @@ async fn run_raft(node: &Node, place: Place) -> Result<Arc<Running>, String> {
     let (raft, timers) = (running.raft.clone(), shared.settings.timers);
     let window = timers.window(&shared.settings.name, &shared.settings.names());
     let prevotes = PreVotes::new(raft.clone(), Arc::clone(&shared.dialer), timers);
-    let elections = Elections::new(raft.clone(), timers, window, prevotes);
+    let elections = Elections::new(&running, timers, window, prevotes);
     node.tasks.spawn(elections.watch(stop.clone()));
+    for name in shared.settings.peers() {
+        let (peer, pulse) = (shared.dialer.client(&name), Arc::clone(&running.pulse));
+        node.tasks.spawn(alive::give_signs(raft.clone(), peer, pulse, timers.heartbeat, stop.clone()));
+    }
     node.tasks.spawn(election::send_heartbeats(raft, timers.heartbeat, stop.clone()));
     let (log, max_bytes) = (running.log.clone(), shared.settings.max_log_bytes);
     node.tasks.spawn(compaction::watch_size(running.raft.clone(), log, max_bytes, stop));

@@ -264,7 +264,7 @@ where
         RpcKind::Append => encode_json(&raft.append_entries(decode_json(&payload)?).await),
         RpcKind::Vote => encode_json(&raft.vote(decode_json(&payload)?).await),
         RpcKind::InstallSnapshot => encode_json(&raft.install_snapshot(decode_chunk(payload)?).await),
-        RpcKind::Probe | RpcKind::Promise | RpcKind::AppliedIndex | RpcKind::PreVote => {
+        RpcKind::Probe | RpcKind::Promise | RpcKind::AppliedIndex | RpcKind::PreVote | RpcKind::Alive => {
             Err(RpcFailure::UnknownKind { kind: kind.number() })
         }
     }

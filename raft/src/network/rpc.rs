@@ -26,11 +26,13 @@ pub enum RpcKind {
     AppliedIndex,
     /// Would you vote for me? Asked before an election, changes nothing.
     PreVote,
+    /// The leader's process lives, whatever its disk does.
+    Alive,
 }
 
 impl RpcKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Append,
         Self::Vote,
         Self::InstallSnapshot,
@@ -38,6 +40,7 @@ impl RpcKind {
         Self::Promise,
         Self::AppliedIndex,
         Self::PreVote,
+        Self::Alive,
     ];
 
     /// The number on the wire, 1 to 127.
@@ -50,6 +53,7 @@ impl RpcKind {
             Self::Promise => 5,
             Self::AppliedIndex => 6,
             Self::PreVote => 7,
+            Self::Alive => 8,
         }
     }
 
@@ -68,6 +72,7 @@ impl RpcKind {
             Self::Promise => "promise",
             Self::AppliedIndex => "applied_index",
             Self::PreVote => "pre_vote",
+            Self::Alive => "alive",
         }
     }
 
@@ -75,7 +80,12 @@ impl RpcKind {
     /// refused (spec §3.2: every RPC carries the cluster id).
     pub fn needs_cluster_id(self) -> bool {
         match self {
-            Self::Append | Self::Vote | Self::InstallSnapshot | Self::AppliedIndex | Self::PreVote => true,
+            Self::Append
+            | Self::Vote
+            | Self::InstallSnapshot
+            | Self::AppliedIndex
+            | Self::PreVote
+            | Self::Alive => true,
             Self::Probe | Self::Promise => false,
         }
     }
@@ -165,7 +175,8 @@ mod tests {
                 ("probe", 4),
                 ("promise", 5),
                 ("applied_index", 6),
-                ("pre_vote", 7)
+                ("pre_vote", 7),
+                ("alive", 8)
             ]
         );
         assert!(RpcKind::ALL.iter().all(|kind| RpcKind::from_number(kind.number()) == Some(*kind)));

@@ -69,9 +69,11 @@ impl PeerHandler for Core {
                     let answer = InstallSnapshotResponse { vote: Vote::new(3, 1) };
                     encode_json(&Ok::<_, RaftError<u64, InstallSnapshotError>>(answer))
                 }
-                RpcKind::Probe | RpcKind::Promise | RpcKind::AppliedIndex | RpcKind::PreVote => {
-                    Err(RpcFailure::UnknownKind { kind: kind.number() })
-                }
+                RpcKind::Probe
+                | RpcKind::Promise
+                | RpcKind::AppliedIndex
+                | RpcKind::PreVote
+                | RpcKind::Alive => Err(RpcFailure::UnknownKind { kind: kind.number() }),
             }
         }
         .boxed()
