@@ -45,6 +45,9 @@ pub enum Reason {
     /// The server is starting, stopping or was stopped.
     #[error("it is starting up or shutting down")]
     ShuttingDown,
+    /// The database takes no connections (`ALTER DATABASE ... ALLOW_CONNECTIONS false`).
+    #[error("it accepts no connections")]
+    Closed,
     /// The server refused the user or the password.
     #[error("it refused the user name or password")]
     LoginRefused,
@@ -147,6 +150,8 @@ impl Error {
             // query_canceled by statement_timeout, transaction and idle time-outs
             "57014" | "25P03" | "25P04" => Reason::TimedOut,
             "55P03" => Reason::Locked,
+            // object_not_in_prerequisite_state; no query of ours leads there, a closed database does
+            "55000" => Reason::Closed,
             "25006" | "53100" | "53200" => Reason::NoWrites,
             "28000" | "28P01" => Reason::LoginRefused,
             "3D000" => Reason::NoSuchDatabase,

@@ -27,8 +27,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A cluster of three processes.
 pub(crate) struct Cluster {
-    pub(crate) dir: tempfile::TempDir,
+    // Before the directory, so that a failed test still finds the logs.
     pub(crate) processes: BTreeMap<&'static str, Process>,
+    pub(crate) dir: tempfile::TempDir,
     http: BTreeMap<&'static str, u16>,
     raft: BTreeMap<&'static str, u16>,
     extra: BTreeMap<String, String>,
@@ -219,6 +220,8 @@ impl Cluster {
     pub(crate) async fn leader(&self) -> &'static str {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
+            let ended = self.processes.iter().find(|(_, process)| process.has_ended());
+            assert!(ended.is_none(), "{} ended while a leader was awaited", ended.unwrap().0);
             for name in NAMES {
                 if let Some(answer) = self.readyz(name).await
                     && answer.json()["cluster"]["role"] == "leader"

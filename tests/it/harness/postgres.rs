@@ -98,6 +98,19 @@ impl TestDb {
     pub(crate) async fn connection(&self) -> sqlx::PgConnection {
         <sqlx::PgConnection as sqlx::Connection>::connect(&self.dsn()).await.unwrap()
     }
+
+    /// Ends all connections and refuses new ones, as a database that is down.
+    pub(crate) async fn refuse_connections(&self) {
+        // Not over a connection to the database itself, which could not be closed to others.
+        let dsn = self.server.postgres.dsn("postgres");
+        let mut other = <sqlx::PgConnection as sqlx::Connection>::connect(&dsn).await.unwrap();
+        for command in [
+            format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", self.name),
+            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'", self.name),
+        ] {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(command)).execute(&mut other).await.unwrap();
+        }
+    }
 }
 
 /// A directory that the server's user can reach and whose socket path is short, wherever the build is.

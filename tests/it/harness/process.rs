@@ -11,6 +11,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 /// The binary under test.
@@ -84,6 +85,13 @@ impl Process {
             }
             pause();
         }
+    }
+
+    /// Whether it has ended by itself. Leaves the status to [`Self::wait`].
+    pub(crate) fn has_ended(&self) -> bool {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        // Whoever was waited for already is unknown.
+        waitid(Id::Pid(self.pid()), flags).map_or(true, |status| status != WaitStatus::StillAlive)
     }
 
     /// What it has written so far.
