@@ -91,7 +91,7 @@ impl Process {
     pub(crate) fn has_ended(&self) -> bool {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         // Whoever was waited for already is unknown.
-        waitid(Id::Pid(self.pid()), flags).map_or(true, |status| status != WaitStatus::StillAlive)
+        waitid(Id::Pid(self.pid()), flags) != Ok(WaitStatus::StillAlive)
     }
 
     /// What it has written so far.
