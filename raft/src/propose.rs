@@ -12,7 +12,7 @@ use hellojohn_control::{Batch, Envelope, Outcome, Reject, limits};
 use openraft::ServerState;
 use openraft::error::{ClientWriteError, RaftError};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::status;
 use crate::types::{Member, Raft, TypeConfig};
@@ -21,10 +21,10 @@ use crate::types::{Member, Raft, TypeConfig};
 const QUEUE: usize = 4096;
 /// Bytes of commands that share an entry. An entry must travel to a follower within the election minimum.
 const BATCH_BYTES: usize = 512 * 1024;
-/// Time that each further command of an entry adds until the next entry, see [`pause`].
-const PAUSE_PER_COMMAND: Duration = Duration::from_micros(150);
-/// Most time from the beginning of one entry to that of the next.
-const LONGEST_PAUSE: Duration = Duration::from_millis(5);
+/// Most time that an entry waits for more commands, see [`fill`].
+const LONGEST_WAIT: Duration = Duration::from_millis(5);
+/// An entry stops waiting when nothing has come for this long.
+const QUIET: Duration = Duration::from_millis(1);
 /// Bytes of one command, as it is written to the log. An entry beyond a frame between nodes would never reach a
 /// follower, and nothing after it either.
 const COMMAND_BYTES: usize = 4 * 1024 * 1024;
@@ -125,14 +125,10 @@ fn size(envelope: &Envelope) -> usize {
 
 async fn gather(raft: Raft, mut queue: mpsc::Receiver<Waiting>, patience: Duration) {
     let mut received = Vec::with_capacity(limits::BATCH);
-    let mut next_entry = Instant::now();
+    let mut callers = 1;
     while queue.recv_many(&mut received, limits::BATCH).await > 0 {
-        if next_entry > Instant::now() {
-            sleep_until(next_entry).await;
-            let room = limits::BATCH.saturating_sub(received.len());
-            received.extend(std::iter::from_fn(|| queue.try_recv().ok()).take(room));
-        }
-        next_entry = Instant::now() + pause(received.len());
+        fill(&mut queue, &mut received, callers).await;
+        let answered = received.len();
         let mut waiting: VecDeque<Waiting> = received
             .drain(..)
             // A caller that has given up has been told that the outcome is unknown; not writing it is one
@@ -154,15 +150,25 @@ async fn gather(raft: Raft, mut queue: mpsc::Receiver<Waiting>, patience: Durati
                 Err(_) => answer_all(answers, &ProposeError::OutcomeUnknown),
             }
         }
+        callers = answered.saturating_add(queue.len());
     }
 }
 
-/// How long after an entry of `commands` commands the next one begins, at least. Each entry costs every node two
-/// messages and a sync, however many commands share it, so where many callers write at once it pays to let more of
-/// them come together. One caller alone never waits.
-fn pause(commands: usize) -> Duration {
-    let others = u32::try_from(commands.saturating_sub(1)).unwrap_or(u32::MAX);
-    PAUSE_PER_COMMAND.saturating_mul(others).min(LONGEST_PAUSE)
+/// Waits until as many commands are there as there were callers a moment ago: those who were just answered tend to
+/// come back. Each entry costs every node two messages and a sync, however many commands share it; entries that
+/// are cut as soon as the one before is done would carry a third of the callers each. One caller alone never waits.
+async fn fill<T>(queue: &mut mpsc::Receiver<T>, received: &mut Vec<T>, callers: usize) {
+    let callers = callers.min(limits::BATCH);
+    let end = Instant::now() + LONGEST_WAIT;
+    while received.len() < callers {
+        let until = end.min(Instant::now() + QUIET);
+        let room = limits::BATCH - received.len();
+        match timeout_at(until, queue.recv_many(received, room)).await {
+            Ok(1..) => {}
+            // The last handle is gone, or it is quiet.
+            Ok(0) | Err(_) => return,
+        }
+    }
 }
 
 /// Takes the commands that share the next entry: at least one, and no more than its bytes.

@@ -44,11 +44,29 @@ fn a_write_that_was_handed_over_and_lost_its_leader_or_its_node_has_an_unknown_o
     assert_eq!(unresolved(&RaftError::Fatal(Fatal::Stopped)), ProposeError::OutcomeUnknown);
 }
 
-#[test]
-fn one_caller_never_waits_and_many_wait_no_longer_than_the_bound() {
-    assert_eq!(pause(0), Duration::ZERO);
-    assert_eq!(pause(1), Duration::ZERO);
-    assert_eq!(pause(11), PAUSE_PER_COMMAND * 10);
-    assert_eq!(pause(limits::BATCH), LONGEST_PAUSE);
-    assert_eq!(pause(usize::MAX), LONGEST_PAUSE);
+#[tokio::test]
+async fn an_entry_waits_for_as_many_as_there_were_and_no_longer_than_it_is_quiet() {
+    let (sender, mut queue) = mpsc::channel(QUEUE);
+    let mut received = vec![0];
+    fill(&mut queue, &mut received, 1).await;
+    assert_eq!(received, [0], "one caller never waits, not even for what is there already");
+    for number in 1..=3 {
+        sender.try_send(number).unwrap();
+    }
+    fill(&mut queue, &mut received, 4).await;
+    assert_eq!(received, [0, 1, 2, 3]);
+    let began = Instant::now();
+    fill(&mut queue, &mut received, 5).await;
+    assert!(began.elapsed() >= QUIET);
+    assert_eq!(received.len(), 4, "the fifth has gone away");
+    for number in 0..2 * limits::BATCH {
+        sender.try_send(number).unwrap();
+    }
+    fill(&mut queue, &mut received, usize::MAX).await;
+    assert_eq!(received.len(), limits::BATCH);
+    drop(sender);
+    received.clear();
+    fill(&mut queue, &mut received, usize::MAX).await;
+    fill(&mut queue, &mut received, usize::MAX).await;
+    assert_eq!(received.len(), limits::BATCH, "ends with the last handle");
 }
