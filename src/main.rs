@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// A request makes some hundred small allocations; glibc's allocator takes a tenth of the time of a write.
+/// A request makes some hundred small allocations, many of which another thread frees.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
