@@ -3,8 +3,9 @@
 //! openraft's core sends no heartbeat while it waits for its own disk, and a follower's core reads none. A disk that
 //! stalls for half a second under somebody else's load would so cost a leader its office, and the next leader has
 //! the same disks. With each heartbeat a leader therefore says besides, past the core, that its process lives.
-//! That only puts off elections (see [`crate::election`], [`crate::prevote`]): it acknowledges nothing, and it ends
-//! when no quorum has acknowledged the leader for [`PATIENCE`].
+//! That only puts off elections (see [`crate::election`], [`crate::prevote`]): it acknowledges nothing, and a leader
+//! has no more than [`CREDIT`] of it to spend on the time in which no quorum acknowledges it. A leader whose disk
+//! stands still is so replaced a second later than one that died, and one whose disk is always slow is replaced too.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,11 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::network::{PeerClient, RpcKind};
 use crate::pulse::Pulse;
+use crate::settings::Timers;
 use crate::types::{Metrics, Raft};
 
-/// How long a leader may go without a quorum, or its core stand still, before it counts as gone. A hung disk costs
-/// this much more than a process that died.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long in all a leader gives signs beyond the election minimum after the last acknowledgement of a quorum.
+const CREDIT: Duration = Duration::from_secs(1);
+
+/// What was spent comes back in this many times the time, while a quorum acknowledges the leader.
+const REPAY: u32 = 30;
 
 /// How long a peer has for its answer. Longer than a handshake on a busy machine.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -40,10 +44,12 @@ pub(crate) struct Alive {
 pub(crate) struct LastSign(Mutex<Option<Instant>>);
 
 impl LastSign {
-    /// Notes the sign if it is from the leader that this node follows.
-    pub(crate) fn note(&self, raft: &Raft, sign: &Alive) {
-        let vote = raft.metrics().borrow().vote;
-        if vote.is_committed() && (vote.leader_id.term, vote.leader_id.node_id) == (sign.term, sign.leader) {
+    /// Notes the sign of `peer` if it is the leader that this node follows.
+    pub(crate) fn note(&self, metrics: &Metrics, peer: &str, sign: &Alive) {
+        let (vote, members) = (metrics.vote, metrics.membership_config.membership());
+        let follows =
+            vote.is_committed() && (vote.leader_id.term, vote.leader_id.node_id) == (sign.term, sign.leader);
+        if follows && members.get_node(&sign.leader).is_some_and(|leader| leader.name == peer) {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
     }
@@ -59,19 +65,23 @@ pub(crate) async fn give_signs(
     raft: Raft,
     peer: PeerClient,
     pulse: Arc<Pulse>,
-    heartbeat: Duration,
+    timers: Timers,
     stop: CancellationToken,
 ) {
     let metrics = raft.metrics();
-    let mut office = Office::default();
-    let mut beats = interval(heartbeat);
+    let mut office = None;
+    let mut beats = interval(timers.heartbeat);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = beats.tick() => {}
         }
-        let sign = office.sign(&metrics.borrow(), peer.name(), pulse.age(), Instant::now());
+        let sign = {
+            let metrics = metrics.borrow();
+            let seen = Seen { metrics: &metrics, age: pulse.age(), now: Instant::now() };
+            sign(&mut office, &seen, peer.name(), timers.election_min)
+        };
         if let Some(sign) = sign {
             // A peer that is down, or too old to know the sign, is told again with the next heartbeat.
             drop(peer.call_json::<_, ()>(RpcKind::Alive, &sign, ANSWER).await);
@@ -79,28 +89,51 @@ pub(crate) async fn give_signs(
     }
 }
 
-/// Since when this node leads in which term.
-#[derive(Debug, Default)]
-struct Office(Option<(u64, Instant)>);
+/// What is known of the core.
+struct Seen<'a> {
+    metrics: &'a Metrics,
+    /// How old the metrics are.
+    age: Duration,
+    now: Instant,
+}
+
+/// A term in which this node leads.
+#[derive(Debug)]
+struct Office {
+    term: u64,
+    since: Instant,
+    seen: Instant,
+    credit: Duration,
+}
 
 impl Office {
-    /// What to tell the peer, if it is a member and this node leads it. `age` is how old the metrics are.
-    fn sign(&mut self, metrics: &Metrics, peer: &str, age: Duration, now: Instant) -> Option<Alive> {
-        if metrics.state != ServerState::Leader {
-            self.0 = None;
-            return None;
-        }
-        let term = metrics.vote.leader_id.term;
-        let since = match self.0 {
-            Some((led, since)) if led == term => since,
-            Some(_) | None => self.0.insert((term, now)).1,
-        };
-        let acknowledged =
-            metrics.millis_since_quorum_ack.map(|ago| Duration::from_millis(ago).saturating_add(age));
-        let fresh = acknowledged.unwrap_or_else(|| now - since) <= PATIENCE;
-        let member = metrics.membership_config.membership().nodes().any(|(_, node)| node.name == peer);
-        (fresh && member).then_some(Alive { leader: metrics.id, term })
+    fn new(term: u64, now: Instant) -> Self {
+        Self { term, since: now, seen: now, credit: CREDIT }
     }
+}
+
+/// What to tell the peer, if it is a member and this node leads it. Called with every heartbeat.
+fn sign(office: &mut Option<Office>, seen: &Seen<'_>, peer: &str, election_min: Duration) -> Option<Alive> {
+    let &Seen { metrics, age, now } = seen;
+    if metrics.state != ServerState::Leader {
+        *office = None;
+        return None;
+    }
+    let term = metrics.vote.leader_id.term;
+    let office = match office {
+        Some(office) if office.term == term => office,
+        other => other.insert(Office::new(term, now)),
+    };
+    let acknowledged = metrics.millis_since_quorum_ack.map(Duration::from_millis);
+    let silence = acknowledged.map_or_else(|| now - office.since, |ago| ago.saturating_add(age));
+    let passed = now - std::mem::replace(&mut office.seen, now);
+    office.credit = if silence <= election_min {
+        CREDIT.min(office.credit + passed / REPAY)
+    } else {
+        office.credit.saturating_sub(passed)
+    };
+    let member = metrics.membership_config.membership().nodes().any(|(_, node)| node.name == peer);
+    (member && !office.credit.is_zero()).then_some(Alive { leader: metrics.id, term })
 }
 
 #[cfg(test)]
@@ -111,6 +144,9 @@ mod tests {
 
     use super::*;
     use crate::types::Member;
+
+    const MIN: Duration = Duration::from_millis(300);
+    const BEAT: Duration = Duration::from_millis(50);
 
     fn leader() -> Metrics {
         let nodes: BTreeMap<u64, Member> =
@@ -123,33 +159,105 @@ mod tests {
         metrics
     }
 
+    /// Heartbeats of a leader, one after the other.
+    struct Beats {
+        office: Option<Office>,
+        metrics: Metrics,
+        now: Instant,
+    }
+
+    impl Beats {
+        fn new() -> Self {
+            Self { office: None, metrics: leader(), now: Instant::now() }
+        }
+
+        fn beat(&mut self, acknowledged: u64, age: Duration) -> Option<Alive> {
+            self.now += BEAT;
+            self.metrics.millis_since_quorum_ack = Some(acknowledged);
+            sign(&mut self.office, &Seen { metrics: &self.metrics, age, now: self.now }, "n2", MIN)
+        }
+
+        /// How long a stall lasts before the signs end, at most `longest`.
+        fn stall(&mut self, longest: Duration) -> Duration {
+            let mut age = Duration::ZERO;
+            while age < longest && self.beat(0, age).is_some() {
+                age += BEAT;
+            }
+            age
+        }
+    }
+
     #[test]
-    fn a_leader_gives_signs_to_members_while_a_quorum_acknowledged_it_a_second_ago() {
-        let mut metrics = leader();
-        let (mut office, now) = (Office::default(), Instant::now());
-        metrics.millis_since_quorum_ack = Some(600);
-        let sign = Some(Alive { leader: 1, term: 7 });
-        assert_eq!(office.sign(&metrics, "n2", Duration::from_millis(400), now), sign);
-        assert_eq!(
-            office.sign(&metrics, "n2", Duration::from_millis(401), now),
-            None,
-            "the core stands still"
-        );
-        assert_eq!(office.sign(&metrics, "n9", Duration::ZERO, now), None, "no member");
-        metrics.state = ServerState::Candidate;
-        assert_eq!(office.sign(&metrics, "n2", Duration::ZERO, now), None);
+    fn only_a_leader_gives_signs_and_only_to_members() {
+        let mut beats = Beats::new();
+        assert_eq!(beats.beat(10, BEAT), Some(Alive { leader: 1, term: 7 }));
+        let seen = Seen { metrics: &beats.metrics, age: BEAT, now: beats.now };
+        assert_eq!(sign(&mut beats.office, &seen, "n9", MIN), None);
+        beats.metrics.state = ServerState::Candidate;
+        assert_eq!(beats.beat(10, BEAT), None);
+    }
+
+    #[test]
+    fn a_core_that_stands_still_is_covered_for_a_second_beyond_the_election_minimum() {
+        let mut beats = Beats::new();
+        assert!(beats.beat(10, BEAT).is_some());
+        assert_eq!(beats.stall(Duration::from_secs(60)), MIN + CREDIT);
+    }
+
+    /// A disk that takes 700 ms for every write would otherwise stay in office for ever.
+    #[test]
+    fn stalls_add_up_and_are_forgiven_slowly() {
+        let mut beats = Beats::new();
+        let long = Duration::from_millis(700);
+        let mut stalls = 0;
+        while beats.stall(long) == long {
+            stalls += 1;
+            assert!(stalls < 10, "a leader that always stalls stays in office");
+        }
+        assert_eq!(stalls, 2);
+        for _ in 0..20 * 30 {
+            beats.beat(10, BEAT);
+        }
+        assert_eq!(beats.stall(long), long, "half a minute later the credit is back");
     }
 
     #[test]
     fn a_new_leader_has_as_long_to_find_its_quorum() {
-        let mut metrics = leader();
-        let (mut office, mut now) = (Office::default(), Instant::now());
-        assert!(office.sign(&metrics, "n2", Duration::ZERO, now).is_some());
-        now += PATIENCE;
-        assert!(office.sign(&metrics, "n2", Duration::ZERO, now).is_some());
-        now += Duration::from_millis(1);
-        assert!(office.sign(&metrics, "n2", Duration::ZERO, now).is_none());
-        metrics.vote = Vote::new_committed(9, 1);
-        assert!(office.sign(&metrics, "n2", Duration::ZERO, now).is_some(), "elected again");
+        let mut beats = Beats::new();
+        let mut signs = 0;
+        loop {
+            beats.now += BEAT;
+            let seen = Seen { metrics: &beats.metrics, age: Duration::ZERO, now: beats.now };
+            if sign(&mut beats.office, &seen, "n2", MIN).is_none() {
+                break;
+            }
+            signs += 1;
+            assert!(signs < 1000, "a leader without a quorum stays in office");
+        }
+        assert_eq!(BEAT * signs, MIN + CREDIT);
+        beats.metrics.vote = Vote::new_committed(9, 1);
+        assert!(beats.beat(10, BEAT).is_some(), "elected again");
+    }
+
+    #[test]
+    fn only_the_sign_of_the_leader_that_is_followed_counts() {
+        let mut follower = leader();
+        follower.state = ServerState::Follower;
+        let last = LastSign::default();
+        let good = Alive { leader: 1, term: 7 };
+        for (peer, sign) in
+            [("n1", Alive { term: 6, ..good.clone() }), ("n2", Alive { leader: 2, ..good.clone() })]
+        {
+            last.note(&follower, peer, &sign);
+            assert_eq!(last.at(), None);
+        }
+        last.note(&follower, "n2", &good);
+        assert_eq!(last.at(), None, "somebody else speaks for the leader");
+        let elected = std::mem::replace(&mut follower.vote, Vote::new(7, 1));
+        last.note(&follower, "n1", &good);
+        assert_eq!(last.at(), None, "it is not elected yet");
+        follower.vote = elected;
+        last.note(&follower, "n1", &good);
+        assert!(last.at().is_some());
     }
 }

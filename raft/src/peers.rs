@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::time::{sleep, timeout};
 
+use crate::alive::Alive;
 use crate::bootstrap::messages::{AppliedIndex, Probe, PromiseAnswer, PromiseRequest};
 use crate::network::raft_network::dispatch;
 use crate::network::{Hello, PeerHandler, Refusal, RpcFailure, RpcKind, decode_json, encode_json};
@@ -37,7 +38,10 @@ impl PeerHandler for Peers {
         payload: Bytes,
     ) -> BoxFuture<'a, Result<Bytes, RpcFailure>> {
         Box::pin(async move {
-            self.0.contacts.heard(&peer.from);
+            // A sign of life says that a process is there, not that its node works.
+            if kind != RpcKind::Alive {
+                self.0.contacts.heard(&peer.from);
+            }
             match kind {
                 RpcKind::Append | RpcKind::Vote | RpcKind::InstallSnapshot => {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;
@@ -59,7 +63,8 @@ impl PeerHandler for Peers {
                 }
                 RpcKind::Alive => {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;
-                    running.last_sign.note(&running.raft, &decode_json(&payload)?);
+                    let sign: Alive = decode_json(&payload)?;
+                    running.last_sign.note(&running.raft.metrics().borrow(), &peer.from, &sign);
                     encode_json(&())
                 }
                 RpcKind::AppliedIndex => {
@@ -98,7 +103,7 @@ impl Peers {
     }
 
     /// Waits a moment for Raft to start: the former stands for election as soon as it has all promises, and would
-    /// lose its first one.
+    /// lose its first election.
     async fn raft_runs(&self) {
         let running = async {
             while self.0.running.load().is_none() {

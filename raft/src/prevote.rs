@@ -107,14 +107,15 @@ pub(crate) async fn answer(
     timers: Timers,
 ) -> Result<PreVoteAnswer, RpcFailure> {
     let raft = &running.raft;
-    let leads = status::leads(&raft.metrics().borrow(), running.pulse.age(), timers.election_min);
-    let as_new = raft.data_metrics().borrow().last_log <= question.last_log_id;
-    let sign = running.last_sign.at();
+    let last_sign = Arc::clone(&running.last_sign);
+    // Asked of the core, which may be waiting for its disk; whatever else counts is looked at when it answers.
     let asked = raft.with_raft_state(move |state| {
         let leading = state.server_state == ServerState::Leader;
-        let heard = state.vote_last_modified().max(sign);
+        let heard = state.vote_last_modified().max(last_sign.at());
         leading || heard.is_none_or(|at| at.elapsed() >= timers.election_min)
     });
     let willing = asked.await.map_err(|error| RpcFailure::Unavailable { detail: error.to_string() })?;
+    let leads = status::leads(&raft.metrics().borrow(), running.pulse.age(), timers.election_min);
+    let as_new = raft.data_metrics().borrow().last_log <= question.last_log_id;
     Ok(PreVoteAnswer { granted: willing && as_new && !leads })
 }

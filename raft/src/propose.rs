@@ -128,13 +128,13 @@ async fn gather(raft: Raft, mut queue: mpsc::Receiver<Waiting>, patience: Durati
     let mut callers = 1;
     while queue.recv_many(&mut received, limits::BATCH).await > 0 {
         fill(&mut queue, &mut received, callers).await;
-        let answered = received.len();
         let mut waiting: VecDeque<Waiting> = received
             .drain(..)
             // A caller that has given up has been told that the outcome is unknown; not writing it is one
             // of the two outcomes it must expect.
             .filter(|w| !w.answer.is_closed())
             .collect();
+        let answered = waiting.len();
         while !waiting.is_empty() {
             let (items, answers) = portion(&mut waiting);
             if let Some(refusal) = refusal(&raft) {

@@ -19,6 +19,9 @@ use crate::types::Metrics;
 /// the figure is worth.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// A look that comes this late says nothing about when the core turned.
+const LATE: Duration = Duration::from_millis(100);
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Pulse {
@@ -55,10 +58,13 @@ pub(crate) async fn follow(
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = looks.tick() => match metrics.has_changed() {
+            due = looks.tick() => match metrics.has_changed() {
                 Ok(true) => {
                     metrics.mark_unchanged();
-                    pulse.beat();
+                    // After a stop of the process the change may be from before it.
+                    if due.elapsed() < LATE {
+                        pulse.beat();
+                    }
                 }
                 Ok(false) => {}
                 Err(_) => return,

@@ -15,6 +15,7 @@ use crate::http::bearer::bearer_of;
 use crate::http::edge::Edge;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::{Caller, ClientInfo, precondition_of};
+use crate::http::read::{APPLIED_INDEX, set_applied};
 use crate::http::request_id::RequestId;
 use crate::service::{Code, Error, WriteContext};
 
@@ -106,6 +107,11 @@ impl RouteSpec {
         }
     }
 
+    /// Whether every answer to an admitted caller says which log index it reflects (spec §3.3).
+    const fn tells_index(&self) -> bool {
+        matches!((self.plane, self.auth), (Plane::Control, Auth::Admin))
+    }
+
     /// What is wrong with the declaration by the rules of spec §3.3 and §13.9, if anything.
     ///
     /// The documents of the control plane live under `/v1/admin/{tenants,keys,cluster}`: every mutator
@@ -165,7 +171,13 @@ pub(super) async fn guard(
             return ApiError::from(error).into_response();
         }
         past_gate = spec.is_gated();
-        next.run(request).await
+        // Taken before the handler looks: whatever it answers, an error too, reflects at least this index.
+        let reflects = spec.tells_index().then(|| edge.gate().applied_index());
+        let mut response = next.run(request).await;
+        if let Some(index) = reflects.filter(|_| !response.headers().contains_key(APPLIED_INDEX)) {
+            set_applied(response.headers_mut(), index);
+        }
+        response
     };
     match tokio::time::timeout(limit, work).await {
         Ok(response) => response,

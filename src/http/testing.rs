@@ -34,6 +34,10 @@ impl LeaderGate for FakeGate {
     fn check_knows(&self) -> Result<(), Error> {
         if self.knows_nothing { Err(Code::ClusterNotFormed.into()) } else { Ok(()) }
     }
+
+    fn applied_index(&self) -> u64 {
+        7
+    }
 }
 
 /// Knows the tokens `admin` and `user`; everything else is invalid.

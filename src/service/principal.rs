@@ -68,4 +68,7 @@ pub trait LeaderGate: Send + Sync + Debug {
     /// # Errors
     /// `cluster_not_formed`.
     fn check_knows(&self) -> Result<()>;
+
+    /// The log index that this node has applied.
+    fn applied_index(&self) -> u64;
 }

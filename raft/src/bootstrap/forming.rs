@@ -182,7 +182,7 @@ async fn run_raft(node: &Node, place: Place) -> Result<Arc<Running>, String> {
     node.tasks.spawn(elections.watch(stop.clone()));
     for name in shared.settings.peers() {
         let (peer, pulse) = (shared.dialer.client(&name), Arc::clone(&running.pulse));
-        node.tasks.spawn(alive::give_signs(raft.clone(), peer, pulse, timers.heartbeat, stop.clone()));
+        node.tasks.spawn(alive::give_signs(raft.clone(), peer, pulse, timers, stop.clone()));
     }
     node.tasks.spawn(election::send_heartbeats(raft, timers.heartbeat, stop.clone()));
     let (log, max_bytes) = (running.log.clone(), shared.settings.max_log_bytes);

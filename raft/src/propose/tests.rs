@@ -48,11 +48,11 @@ fn a_write_that_was_handed_over_and_lost_its_leader_or_its_node_has_an_unknown_o
 async fn an_entry_waits_for_as_many_as_there_were_and_no_longer_than_it_is_quiet() {
     let (sender, mut queue) = mpsc::channel(QUEUE);
     let mut received = vec![0];
-    fill(&mut queue, &mut received, 1).await;
-    assert_eq!(received, [0], "one caller never waits, not even for what is there already");
     for number in 1..=3 {
         sender.try_send(number).unwrap();
     }
+    fill(&mut queue, &mut received, 1).await;
+    assert_eq!(received, [0], "one caller never waits, not even for what is there already");
     fill(&mut queue, &mut received, 4).await;
     assert_eq!(received, [0, 1, 2, 3]);
     let began = Instant::now();
@@ -64,9 +64,9 @@ async fn an_entry_waits_for_as_many_as_there_were_and_no_longer_than_it_is_quiet
     }
     fill(&mut queue, &mut received, usize::MAX).await;
     assert_eq!(received.len(), limits::BATCH);
-    drop(sender);
     received.clear();
+    while queue.try_recv().is_ok() {}
+    drop(sender);
     fill(&mut queue, &mut received, usize::MAX).await;
-    fill(&mut queue, &mut received, usize::MAX).await;
-    assert_eq!(received.len(), limits::BATCH, "ends with the last handle");
+    assert_eq!(received.len(), 0, "the last handle is gone");
 }

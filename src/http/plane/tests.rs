@@ -57,6 +57,22 @@ async fn the_order_is_401_403_gate_body() {
     }
 }
 
+/// spec §3.3: refusals too, so that a caller who must not read an older state knows how old a 404 is; strangers
+/// learn nothing.
+#[tokio::test]
+async fn every_answer_of_the_control_plane_to_an_administrator_says_its_index() {
+    let router = router(Arc::default());
+    for (method, headers, status, index) in [
+        ("GET", &[AS_ADMIN][..], 200, Some("7")),
+        ("PUT", &[AS_ADMIN], 400, Some("7")),
+        ("PUT", &[], 401, None),
+        ("PUT", &[("authorization", "Bearer user")], 403, None),
+    ] {
+        let answer = send(&router, request(method, "/v1/admin/tenants/acme", headers, "{not json")).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-applied-index")), (status, index));
+    }
+}
+
 /// A node that has just started must not call good tokens invalid: clients would throw them away.
 #[tokio::test]
 async fn a_node_that_knows_nothing_yet_is_503_and_not_401() {

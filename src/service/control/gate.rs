@@ -18,4 +18,8 @@ impl LeaderGate for ControlService {
         }
         Ok(())
     }
+
+    fn applied_index(&self) -> u64 {
+        self.plane.view().applied_index()
+    }
 }

@@ -87,6 +87,10 @@ impl LeaderGate for Open {
     fn check_knows(&self) -> hellojohn::service::error::Result<()> {
         Ok(())
     }
+
+    fn applied_index(&self) -> u64 {
+        0
+    }
 }
 
 impl World {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use super::{everywhere, login, person, with_acme};
+use super::{elections_started, everywhere, login, person, with_acme};
 use crate::harness::cluster::{Cluster, NAMES};
 
 /// T46: one leader, two followers; the leader is killed, another leads, writes work; the old one returns as
@@ -158,12 +158,4 @@ async fn a_follower_that_was_stopped_returns_without_an_election() {
             .await;
         assert_eq!(elections_started(&cluster, follower).await, before, "{follower}");
     }
-}
-
-/// How often the node stood for election since it started.
-async fn elections_started(cluster: &Cluster, name: &str) -> u64 {
-    let body = cluster.api(name).get("/metrics").await.expect(200).body;
-    let text = String::from_utf8(body).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("hellojohn_raft_elections_started_total "));
-    line.map_or(0, |count| count.trim().parse().unwrap())
 }

@@ -10,8 +10,11 @@ mod issuer;
 mod leadership;
 mod recovery;
 mod secrets;
+mod stalls;
 mod startup;
 mod syncs;
+
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -63,4 +66,17 @@ pub(crate) fn person(email: &str) -> Value {
 /// Logs in; gives the answer with its tokens.
 pub(crate) async fn login(api: &Api, email: &str) -> Answer {
     api.post("/v1/auth/login", person(email)).await.expect(200)
+}
+
+/// How often the node stood for election since it started.
+pub(crate) async fn elections_started(cluster: &Cluster, name: &str) -> u64 {
+    let body = cluster.api(name).get("/metrics").await.expect(200).body;
+    let text = String::from_utf8(body).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("hellojohn_raft_elections_started_total "));
+    line.map_or(0, |count| count.trim().parse().unwrap())
+}
+
+/// Whether processes may be traced here.
+pub(crate) fn strace_works() -> bool {
+    Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).status().is_ok_and(|s| s.success())
 }

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::json;
 
+use super::strace_works;
 use crate::harness::cluster::{Cluster, NAMES};
 
 /// What one line of a trace says that matters here.
@@ -16,10 +16,6 @@ enum Seen {
     Synced,
     /// The answer to the write began to leave.
     Answered,
-}
-
-fn strace_works() -> bool {
-    Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).status().is_ok_and(|s| s.success())
 }
 
 fn read_trace(path: &Path) -> Vec<(f64, Seen)> {

@@ -114,6 +114,10 @@ impl LeaderGate for Follower {
     fn check_knows(&self) -> hellojohn::service::error::Result<()> {
         Ok(())
     }
+
+    fn applied_index(&self) -> u64 {
+        0
+    }
 }
 
 /// The configuration of a single node below `root`.

@@ -55,7 +55,8 @@ impl Process {
         Self { child, log: log.to_owned(), group: false }
     }
 
-    fn pid(&self) -> Pid {
+    /// Its process id.
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
