@@ -206,8 +206,7 @@ async fn refuse_amnesia(store: &mut LogStore<TypeConfig>, raft_dir: &Path) -> Re
     let dir = raft_dir.display();
     Err(StartError::NeedsOperator(format!(
         "{dir}/identity.json says that this node is a member of a cluster, but {dir}/log is empty: the log was lost. \
-         Move {dir} away as a whole and start the node again: it then asks its peers to be let back in. A single \
-         node is restored with `hellojohn cluster snapshot restore`."
+         Keep the node stopped and see docs/ha.md, \"A node comes back\"."
     )))
 }
 
@@ -221,8 +220,8 @@ async fn check_continuity(
     let applied = machine.last_applied().map(|id| id.index);
     if purged > applied {
         return Err(StartError::Storage(format!(
-            "raft/log was purged up to entry {} but the newest usable snapshot ends at {}; restore this node from \
-             a snapshot or let it rejoin with an empty raft/",
+            "raft/log was purged up to entry {} but the newest usable snapshot ends at {}; keep this node \
+             stopped and see docs/ha.md, \"A node comes back\"",
             purged.unwrap_or(0),
             applied.map_or_else(|| "nothing".to_owned(), |index| format!("entry {index}")),
         )));

@@ -9,6 +9,7 @@ use super::api::{AllowedHosts, Api, Login, Patience};
 use super::failure::{Exit, Failure};
 use super::session::{Session, Variables};
 use crate::config::value::Invalid;
+use crate::config::value::net::ListenAddr;
 use crate::config::value::url::{BaseUrl, HostPattern, parse_host_patterns};
 use crate::crypto::secret::SecretString;
 
@@ -26,7 +27,8 @@ const HOSTS: &str = "LEADER_REDIRECT_ALLOWED_HOSTS";
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct Address {
-    /// Address of a node or of the load balancer [env: HELLOJOHN_ADMIN_URL] [default: http://localhost:8080]
+    /// Address of a node or of the load balancer [env: HELLOJOHN_ADMIN_URL] [default: SERVER_ADDR of these
+    /// settings, else http://localhost:8080]
     #[arg(long, value_name = "URL", value_parser = url)]
     pub url: Option<BaseUrl>,
 }
@@ -59,8 +61,14 @@ impl Address {
         if let Some(url) = &self.url {
             return Ok(url.clone());
         }
-        let text = variables.get(URL).unwrap_or(DEFAULT_URL);
-        url(text).map_err(|reason| Failure::usage(format!("{URL} {reason}")))
+        match variables.get(URL) {
+            Some(text) => url(text).map_err(|reason| Failure::usage(format!("{URL} {reason}"))),
+            None => {
+                let own = own_address(variables);
+                url(own.as_deref().unwrap_or(DEFAULT_URL))
+                    .map_err(|reason| Failure::usage(format!("SERVER_ADDR {reason}")))
+            }
+        }
     }
 
     /// A client without credentials.
@@ -112,6 +120,14 @@ impl Connection {
     }
 }
 
+/// Where the node listens whose settings these are: the command runs beside it. With TLS the name in the
+/// certificate would have to be guessed.
+fn own_address(variables: &Variables) -> Option<String> {
+    let listens = ListenAddr::parse(variables.get("SERVER_ADDR")?)?;
+    let plain = variables.get("SERVER_TLS_CERT_FILE").is_none() && listens.port != 0;
+    plain.then(|| format!("http://{}", listens.local_authority()))
+}
+
 fn open(base: BaseUrl, hosts: Vec<HostPattern>, session: &Session<'_>) -> Result<Api, Failure> {
     let hosts = AllowedHosts::new(base.clone(), hosts);
     Ok(Api::new(base, hosts, Patience::default(), Arc::clone(&session.rng))?)
@@ -138,11 +154,15 @@ fn without_credentials(variables: &Variables) -> Failure {
     let on_a_node = variables.get("SIGNING_MASTER_KEY").is_some();
     failure.remedy(if on_a_node {
         format!(
-            "this host holds SIGNING_MASTER_KEY, so: export {BEARER}=$(hellojohn admin mint-token), with the \
-             options that this command was given"
+            "this host holds SIGNING_MASTER_KEY, so for 'hellojohn admin': export {BEARER}=$(hellojohn admin mint-token), \
+             with the options that this command was given; other commands speak for a person: export {EMAIL} and \
+             {PASSWORD}"
         )
     } else {
-        format!("export {EMAIL} and {PASSWORD}, or on the host of a node: export {BEARER}=$(hellojohn admin mint-token)")
+        format!(
+            "export {EMAIL} and {PASSWORD}; for 'hellojohn admin', on the host of a node: \
+             export {BEARER}=$(hellojohn admin mint-token)"
+        )
     })
 }
 
@@ -198,6 +218,23 @@ mod tests {
         }
         let wrong = [(EMAIL, "a"), (PASSWORD, "b"), (TENANT, "../x")];
         assert_eq!(login(&variables(&wrong)).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn without_an_address_a_command_asks_the_node_whose_settings_it_reads() {
+        for (set, wanted) in [
+            (&[][..], "http://localhost:8080"),
+            (&[("SERVER_ADDR", ":8081")], "http://localhost:8081"),
+            (&[("SERVER_ADDR", "0.0.0.0:8081")], "http://localhost:8081"),
+            (&[("SERVER_ADDR", "[::]:8081")], "http://localhost:8081"),
+            (&[("SERVER_ADDR", "127.0.0.1:8081")], "http://127.0.0.1:8081"),
+            (&[("SERVER_ADDR", "[::1]:8081")], "http://[::1]:8081"),
+            (&[("SERVER_ADDR", ":8081"), ("SERVER_TLS_CERT_FILE", "cert.pem")], "http://localhost:8080"),
+            (&[("SERVER_ADDR", ":8081"), (URL, "https://id.example.com")], "https://id.example.com"),
+        ] {
+            let address = Address::default().resolve(&variables(set)).unwrap();
+            assert_eq!(address.as_str(), wanted, "{set:?}");
+        }
     }
 
     #[test]

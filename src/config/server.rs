@@ -59,7 +59,7 @@ impl Server {
 }
 
 fn default_public_url(resolved: &Resolved) -> Option<String> {
-    let addr = net::parse_listen_addr(&resolved.text("server.addr")?)?;
+    let addr = net::ListenAddr::parse(&resolved.text("server.addr")?)?;
     let scheme = if resolved.given("server.tls_cert_file").is_some() { "https" } else { "http" };
     // Written in its normal form, like every base URL.
     match (scheme, addr.port) {

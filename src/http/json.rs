@@ -1,6 +1,6 @@
 //! Strict JSON into types: 400 for what is not JSON, 422 naming the field for what is not acceptable.
 //!
-//! Stricter than serde alone: a repeated key is refused at every depth (two readers may see two
+//! Stricter than serde alone: an array is no object, a repeated key is refused at every depth (two readers may see two
 //! documents, S38), nesting is bounded, and error texts never echo the caller's values.
 
 use std::collections::HashSet;
@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
+use super::json_objects::Objects;
 use crate::service::{Code, Error, FieldError};
 
 /// Deepest nesting that is read. The deepest document of the API has five levels.
@@ -21,7 +22,7 @@ const MAX_DEPTH: u8 = 32;
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     check_shape(bytes)?;
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    serde_path_to_error::deserialize(Objects(&mut json)).map_err(|error| {
         let path = error.path().to_string();
         Error::invalid(vec![field_error(&path, &error.into_inner())])
     })
@@ -32,7 +33,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 /// # Errors
 /// `validation_failed`, as [`parse`].
 pub fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Error> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    serde_path_to_error::deserialize(Objects(value)).map_err(|error| {
         let path = error.path().to_string();
         Error::invalid(vec![field_error(&path, &error.into_inner())])
     })
@@ -53,7 +54,7 @@ fn field_error(path: &str, error: &serde_json::Error) -> FieldError {
     // serde_json appends a position; the field's path says more.
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(head, _)| head);
     let expected = || match text.rsplit_once(", expected ") {
-        Some((_, expected)) => format!("expected {expected}"),
+        Some((_, expected)) => format!("expected {}", json_kind(expected)),
         None => "not acceptable here".to_owned(),
     };
     let named = |prefix: &str| {
@@ -82,6 +83,15 @@ fn field_error(path: &str, error: &serde_json::Error) -> FieldError {
     } else {
         // The text of one of our own types, such as an identifier's grammar.
         FieldError::new(here, "invalid", text.to_owned())
+    }
+}
+
+/// What a caller has to write, where serde names a type of ours.
+fn json_kind(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" => "a whole number",
+        _ if expected.starts_with("struct ") => "an object",
+        _ => expected,
     }
 }
 

@@ -105,7 +105,7 @@ fn a_field_name_made_to_confuse_the_message_is_only_a_name() {
 #[test]
 fn messages_say_what_is_expected_and_never_echo_the_value() {
     let (_, _, message) = field(r#"{"count":"hunter2"}"#);
-    assert_eq!(message, "expected u8");
+    assert_eq!(message, "expected a whole number");
     let (_, _, message) = field(r#"{"count":1,"mode":"hunter2"}"#);
     assert!(message.contains("`global`") && !message.contains("hunter2"), "{message}");
 }
@@ -124,4 +124,24 @@ fn both_spellings_are_read() {
     ] {
         assert_eq!(parse::<Outer>(json.as_bytes()).unwrap(), expected);
     }
+}
+
+/// Fields by their order: a body that names none of them must not mean anything.
+#[test]
+fn an_array_is_no_object_at_any_depth() {
+    for (json, at) in [
+        (r#"["acme",1]"#, ""),
+        ("[]", ""),
+        ("null", ""),
+        (r#"{"count":1,"inner":[["x"]]}"#, "inner[0]"),
+        (r#"{"count":1,"inner":[{"name":"x"},[]]}"#, "inner[1]"),
+    ] {
+        let (field, code, message) = field(json);
+        assert_eq!((field.as_str(), code.as_str()), (at, "wrong_type"), "{json}");
+        assert_eq!(message, "expected an object", "{json}");
+    }
+    assert!(from_value::<Outer>(serde_json::json!([null, 1, [], null])).is_err());
+    let good = r#"{"count":1,"inner":[{"name":"x"}],"mode":"path"}"#;
+    assert_eq!(parse::<Outer>(good.as_bytes()).unwrap().mode, Some(Mode::Path));
+    assert_eq!(field(r#"{"count":"x"}"#).2, "expected a whole number");
 }

@@ -13,6 +13,7 @@ pub mod error;
 pub mod extract;
 pub mod health;
 pub mod json;
+mod json_objects;
 pub mod me;
 pub mod middleware;
 pub mod plane;

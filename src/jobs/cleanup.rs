@@ -1,4 +1,4 @@
-//! Revokes the tokens of clients and tenants that were deleted while the database was away (spec §13.12). Every
+//! Revokes the tokens of clients and tenants that were deleted or switched off while the database was away (spec §13.12). Every
 //! node runs it; it acts where the node leads.
 
 use std::time::Duration;

@@ -242,7 +242,7 @@ async fn settle(
     if let Some(founding) = founding {
         shared.wait_for(Some(format!(
             "promised to found cluster {cluster_id} with {former}, and not all founders have met yet; should {former} \
-             be lost for good, `hellojohn cluster reset-promise` clears the promise",
+             be lost for good, see docs/ha.md, \"Forming\"",
             former = founding.former
         )));
     }

@@ -38,8 +38,8 @@ pub enum IdentityError {
     InUse { dir: PathBuf },
     /// The marker does not parse or contradicts itself.
     #[error(
-        "identity: {} is not a valid marker: {reason}; restore it from a backup, or wipe the Raft directory \
-         and let the node rejoin",
+        "identity: {} is not a valid marker: {reason}; keep the node stopped and see \
+         docs/ha.md, \"A node comes back\"",
         path.display()
     )]
     Invalid { path: PathBuf, reason: String },
@@ -51,8 +51,8 @@ pub enum IdentityError {
     UnknownVersion { path: PathBuf, version: u64, known: u64 },
     /// There is Raft data but no marker.
     #[error(
-        "identity: {} is missing although {} holds Raft data; restore the marker, or wipe the Raft directory \
-         and let the node rejoin",
+        "identity: {} is missing although {} holds Raft data; put the marker back if it was \
+         moved; else keep the node stopped and see docs/ha.md, \"A node comes back\"",
         path.display(), beside.display()
     )]
     Missing { path: PathBuf, beside: PathBuf },
@@ -65,15 +65,14 @@ pub enum IdentityError {
     WrongNode { path: PathBuf, found: String, configured: String },
     /// The disk belongs to another cluster (spec §3.2).
     #[error(
-        "identity: {} belongs to cluster {found:?}, but the peers form {expected:?}; attach the right disk, or \
-         wipe the Raft directory and let the node join as new",
+        "identity: {} belongs to cluster {found:?}, but the peers form {expected:?}; attach the right disk",
         path.display()
     )]
     WrongCluster { path: PathBuf, found: String, expected: String },
     /// The node has promised itself to another cluster that is being formed (spec §13.2).
     #[error(
         "identity: {} promised to join cluster {promised:?}, refusing {offered:?}; if that cluster will never \
-         form, stop the node and run `hellojohn cluster reset-promise`",
+         form, see docs/ha.md, \"Forming\"",
         path.display()
     )]
     Promised { path: PathBuf, promised: String, offered: String },

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -31,6 +32,9 @@ impl IdentityStore {
     /// Raft data.
     pub fn load_or_create(raft_dir: &Path, node_name: &str) -> Result<Self, IdentityError> {
         durable::create_dir_all_durably(raft_dir).map_err(IdentityError::io("create", raft_dir))?;
+        // The log holds the sealed secrets of every tenant.
+        let private = fs::Permissions::from_mode(0o700);
+        fs::set_permissions(raft_dir, private).map_err(IdentityError::io("protect", raft_dir))?;
         let lock = DirLock::take(raft_dir)?;
         durable::remove_leftover_temps(raft_dir).map_err(IdentityError::io("sweep", raft_dir))?;
         let path = raft_dir.join(MARKER_FILE);

@@ -14,6 +14,17 @@ fn promise(cluster: &str) -> Promise {
 }
 
 #[test]
+fn the_directory_is_its_owners_alone_even_if_it_was_open_before() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let raft = dir.path().join("raft");
+    std::fs::create_dir(&raft).unwrap();
+    std::fs::set_permissions(&raft, std::fs::Permissions::from_mode(0o755)).unwrap();
+    drop(open(&raft, "n1"));
+    assert_eq!(std::fs::metadata(&raft).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
 fn a_fresh_directory_is_pristine_and_stays_so() {
     let dir = tempfile::tempdir().unwrap();
     let raft = dir.path().join("deep/raft");
@@ -91,10 +102,7 @@ fn a_promise_binds_to_exactly_one_cluster() {
     let mut store = open(dir.path(), "n2").unwrap();
     assert_eq!(store.identity().promise.as_ref().unwrap(), &promise("c1"));
     let error = store.promise(promise("c2")).unwrap_err().to_string();
-    assert!(
-        error.contains("\"c1\"") && error.contains("\"c2\"") && error.contains("reset-promise"),
-        "{error}"
-    );
+    assert!(error.contains("\"c1\"") && error.contains("\"c2\"") && error.contains("docs/ha.md"), "{error}");
     assert!(matches!(store.become_member("c2", 2, 1), Err(IdentityError::Promised { .. })));
     assert!(matches!(store.become_member("c1", 7, 1), Err(IdentityError::Refused { .. })), "another id");
     store.become_member("c1", 2, 1).unwrap();

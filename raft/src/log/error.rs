@@ -13,7 +13,11 @@ pub enum LogError {
     #[error("raft log: cannot {doing} {}: {reason}", path.display())]
     Io { doing: &'static str, path: PathBuf, reason: String },
     /// The embedded database refused or failed.
-    #[error("raft log: database in {}: cannot {doing}: {reason}", path.display())]
+    #[error(
+        "raft log: database in {}: cannot {doing}: {reason}; if the disk is well, the files are damaged: keep the node \
+         stopped and see docs/ha.md, \"A node comes back\"",
+        path.display()
+    )]
     Database { doing: &'static str, path: PathBuf, reason: String },
     /// Another process has the log open.
     #[error(
@@ -25,13 +29,13 @@ pub enum LogError {
     /// A record was written in a format that this release does not know.
     #[error(
         "raft log: {record} has format version {version}, this release knows {known}; start the release that \
-         wrote it, or wipe raft/ and let the node rejoin"
+         wrote it"
     )]
     UnknownVersion { record: String, version: u8, known: u8 },
     /// The bytes of a record do not match its checksum.
     #[error(
-        "raft log: {record} is damaged (checksum does not match); the disk may be failing. Wipe raft/ and \
-         let the node rejoin, or restore it from a snapshot"
+        "raft log: {record} is damaged (checksum does not match); the disk may be failing. Keep \
+         the node stopped and see docs/ha.md, \"A node comes back\""
     )]
     Damaged { record: String },
     /// A record passes its checksum and still does not decode.
@@ -39,21 +43,25 @@ pub enum LogError {
     Undecodable { record: String, reason: String },
     /// An entry in the middle of the log is missing.
     #[error(
-        "raft log: entry {index} is missing although later ones exist; the disk lost data. Wipe raft/ and let \
-         the node rejoin, or restore it from a snapshot"
+        "raft log: entry {index} is missing although later ones exist; the disk lost data. Keep the node \
+         stopped and see docs/ha.md, \"A node comes back\""
     )]
     Hole { index: u64 },
     /// The disk came back with less than was acknowledged.
     #[error(
         "raft log: {what} was acknowledged up to {expected}, the disk has {found}; it lost synced data. This \
-         node must not vote with it: wipe raft/ and let the node rejoin"
+         node must not vote with it: keep it stopped and see docs/ha.md, \"A node comes back\""
     )]
     Lost { what: &'static str, expected: String, found: String },
     /// An entry was offered at an index that does not follow the last one.
     #[error("raft log: entry {offered} offered after {last}; entries must follow each other")]
     NotConsecutive { offered: u64, last: u64 },
     /// The database panicked while it opened or read damaged files.
-    #[error("raft log: the database in {} failed unexpectedly: {reason}", path.display())]
+    #[error(
+        "raft log: the database in {} failed unexpectedly: {reason}; keep the node stopped and see docs/ha.md, \
+         \"A node comes back\"",
+        path.display()
+    )]
     Panicked { path: PathBuf, reason: String },
     /// The thread that owns all writes is gone.
     #[error("raft log: the writer thread has ended; the node must restart")]

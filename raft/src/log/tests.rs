@@ -54,7 +54,7 @@ async fn a_flipped_bit_in_an_entry_is_refused_by_name() {
     });
     let error = open(dir.path()).unwrap_err();
     assert!(matches!(&error, LogError::Damaged { record } if record == "entry 3"), "{error}");
-    assert!(error.to_string().contains("let the node rejoin"), "{error}");
+    assert!(error.to_string().contains("Keep the node stopped"), "{error}");
 }
 
 #[tokio::test]

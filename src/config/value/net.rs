@@ -61,6 +61,22 @@ pub struct ListenAddr {
 }
 
 impl ListenAddr {
+    /// `host:port` or `:port`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (host, port) = split_port(text)?;
+        let host = if host.is_empty() { None } else { Some(Host::parse(host)?) };
+        Some(Self { host, port })
+    }
+
+    /// `host:port` under which this machine reaches it.
+    pub fn local_authority(&self) -> String {
+        match &self.host {
+            Some(Host::Ip(ip)) if ip.is_unspecified() => format!("localhost:{}", self.port),
+            Some(host) => format!("{host}:{}", self.port),
+            None => format!("localhost:{}", self.port),
+        }
+    }
+
     /// Loopback only, IPv4.
     pub fn loopback(port: u16) -> Self {
         Self { host: Some(Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST))), port }
@@ -126,19 +142,12 @@ fn split_port(text: &str) -> Option<(&str, u16)> {
 /// `:port` or `host:port`.
 pub(in crate::config) fn listen_addr(raw: &Raw) -> Result<ListenAddr, Invalid> {
     let text = raw.text()?;
-    parse_listen_addr(text).ok_or_else(|| {
+    ListenAddr::parse(text).ok_or_else(|| {
         Invalid::new(
             format!("{} is not an address to listen on", quoted(text)),
             "write host:port or :port, for example :8080",
         )
     })
-}
-
-/// [`listen_addr`] for a text.
-pub(in crate::config) fn parse_listen_addr(text: &str) -> Option<ListenAddr> {
-    let (host, port) = split_port(text)?;
-    let host = if host.is_empty() { None } else { Some(Host::parse(host)?) };
-    Some(ListenAddr { host, port })
 }
 
 /// A network in CIDR form.

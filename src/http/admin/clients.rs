@@ -70,13 +70,14 @@ pub(super) async fn get(
 
 pub(super) async fn put(
     State(control): State<ControlService>,
+    State(stores): State<UserStores>,
     Segment(slug): Segment<Slug>,
     Segment(client_id): Segment<ClientId>,
     context: WriteContext,
     JsonBody(body): JsonBody<Object>,
 ) -> ApiResult<Document<ShownClient>> {
     let patch = body::client(body, &client_id)?;
-    Ok(shown(control.put_client(&context, &slug, &client_id, patch).await?))
+    Ok(shown(control.put_client(&context, &slug, &client_id, patch, &stores).await?))
 }
 
 #[derive(Debug, Deserialize)]

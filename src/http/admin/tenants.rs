@@ -31,12 +31,13 @@ pub(super) async fn get(
 
 pub(super) async fn put(
     State(control): State<ControlService>,
+    State(stores): State<UserStores>,
     Segment(slug): Segment<Slug>,
     context: WriteContext,
     JsonBody(body): JsonBody<Object>,
 ) -> ApiResult<Document<ShownTenant>> {
     let input = body::tenant(body, &slug)?;
-    let (tenant, created, index) = control.put_tenant(&context, &slug, input).await?;
+    let (tenant, created, index) = control.put_tenant(&context, &slug, input, &stores).await?;
     Ok(Document::at(index, tenant.revision, tenant.as_ref().into()).created(created))
 }
 

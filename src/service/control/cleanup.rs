@@ -1,4 +1,5 @@
-//! What a deleted client or tenant leaves behind in the user database: live refresh tokens (spec §13.12).
+//! What a client or tenant that was deleted or switched off leaves behind in the user database: live refresh tokens
+//! (spec §4, §13.12).
 //!
 //! They are dead at once on every node, because liveness is checked against the view; here their rows are
 //! revoked as well, so that a node which lags refuses them too. What a deletion could not do, because the
@@ -8,7 +9,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use hellojohn_control::documents::Tenant;
+use hellojohn_control::documents::{Tenant, TenantStatus};
 use hellojohn_control::{Slug, Timestamp, View};
 use uuid::Uuid;
 
@@ -70,11 +71,11 @@ pub(super) async fn attempt(revocation: BoxFuture<'_, Result<()>>) -> Cleanup {
     match tokio::time::timeout(PATIENCE, revocation).await {
         Ok(Ok(())) => Cleanup::Done,
         Ok(Err(error)) => {
-            tracing::warn!(?error, "refresh tokens of a deleted document are not revoked yet");
+            tracing::warn!(?error, "refresh tokens of a document are not revoked yet");
             Cleanup::Pending
         }
         Err(_) => {
-            tracing::warn!("refresh tokens of a deleted document are not revoked in time");
+            tracing::warn!("refresh tokens of a document are not revoked in time");
             Cleanup::Pending
         }
     }
@@ -131,7 +132,7 @@ async fn revoke_tenant(database: &Database, slug: &Slug, now: Timestamp) -> Resu
 }
 
 impl ControlService {
-    /// Revokes the tokens of clients and tenants that exist no more, in the global database and in those of
+    /// Revokes the tokens of clients and tenants that exist no more or are switched off, in the global database and in those of
     /// tenants. The leader's duty; does nothing elsewhere. Idempotent.
     ///
     /// # Errors
@@ -187,11 +188,14 @@ impl ControlService {
     }
 }
 
-/// Whether the pair names a client that the view does not have.
+/// Whether the pair names a client that the view does not have, or that is switched off, itself or by its tenant.
 fn is_orphan(view: &View, pair: &LiveClient, only: Option<&Slug>) -> bool {
     if only.is_some_and(|slug| slug.as_str() != pair.tenant) {
         return false;
     }
     let Ok(slug) = Slug::parse(&pair.tenant) else { return false };
-    view.tenant(&slug).is_none_or(|entry| !entry.clients.values().any(|client| client.id == pair.client))
+    view.tenant(&slug).is_none_or(|entry| {
+        entry.tenant.status == TenantStatus::Suspended
+            || !entry.clients.values().any(|client| client.id == pair.client && client.enabled)
+    })
 }

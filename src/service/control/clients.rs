@@ -36,6 +36,7 @@ impl ControlService {
         slug: &Slug,
         client_id: &ClientId,
         patch: ClientPatch,
+        tokens: &dyn TokenRevoker,
     ) -> Result<PutClient> {
         let (secret, new_secret) = self.sealing.new_client_secret();
         let command = Command::PutClient {
@@ -46,7 +47,14 @@ impl ControlService {
             new_secret,
         };
         let written = self.propose(&origin(context), command).await.map_err(|e| self.refused(e))?;
-        answer(written, secret)
+        let put = answer(written, secret)?;
+        if !put.client.enabled
+            && let Ok(entry) = self.tenant(slug)
+        {
+            // What cannot be done now is done by the job.
+            attempt(tokens.revoke_client(&entry.tenant, put.client.id, self.plane.now())).await;
+        }
+        Ok(put)
     }
 
     /// Gives a confidential client a new secret; the old ones work on for `overlap_seconds`.

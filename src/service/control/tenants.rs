@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hellojohn_control::documents::{Alg, IssuerMode, NewKey, Patch, Tenant, TenantPatch};
+use hellojohn_control::documents::{Alg, IssuerMode, NewKey, Patch, Tenant, TenantPatch, TenantStatus};
 use hellojohn_control::{Command, Outcome, Reject, Slug};
 
 use super::cleanup::{Deleted, TokenRevoker, attempt};
@@ -19,11 +19,27 @@ pub type TenantInput = TenantPatch<SecretString>;
 const KEY_ATTEMPTS: usize = 3;
 
 impl ControlService {
-    /// Creates or changes a tenant; answers with the document, whether it is new, and the log index.
+    /// Creates or changes a tenant; answers with the document, whether it is new, and the log index. The sessions of
+    /// one that is suspended end, and do not come back with it.
     ///
     /// # Errors
     /// `validation_failed`, `precondition_failed`, and the cluster's refusals.
     pub async fn put_tenant(
+        &self,
+        context: &WriteContext,
+        slug: &Slug,
+        input: TenantInput,
+        tokens: &dyn TokenRevoker,
+    ) -> Result<(Arc<Tenant>, bool, u64)> {
+        let (tenant, created, index) = self.write_tenant(context, slug, input).await?;
+        if tenant.status == TenantStatus::Suspended {
+            // What cannot be done now is done by the job.
+            attempt(tokens.revoke_tenant(&tenant, self.plane.now())).await;
+        }
+        Ok((tenant, created, index))
+    }
+
+    async fn write_tenant(
         &self,
         context: &WriteContext,
         slug: &Slug,

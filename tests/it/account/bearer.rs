@@ -133,14 +133,17 @@ async fn forged_foreign_and_expired_tokens_are_refused() {
 #[tokio::test]
 async fn an_access_token_dies_with_what_it_depends_on() {
     let world = World::new().await;
+    let tokens = world.session("acme", "bea@example.com").await;
+    world.put_tenant("acme", json!({"status": "suspended"})).await;
+    assert_eq!(world.get("/v1/me", &tokens.access).await.status, 401);
+    world.put_tenant("acme", json!({"status": "active"})).await;
+    assert_eq!(world.get("/v1/me", &tokens.access).await.status, 401, "the session has ended");
+    let tokens = world.session("acme", "cyd@example.com").await;
+    world.put_client("acme", "web", json!({"enabled": false})).await;
+    assert_eq!(world.get("/v1/me", &tokens.access).await.status, 401);
+    world.put_client("acme", "web", json!({"enabled": true})).await;
     let tokens = world.session("acme", "ann@example.com").await;
     let status = async || world.get("/v1/me", &tokens.access).await.status.as_u16();
-    world.put_tenant("acme", json!({"status": "suspended"})).await;
-    assert_eq!(status().await, 401);
-    world.put_tenant("acme", json!({"status": "active"})).await;
-    world.put_client("acme", "web", json!({"enabled": false})).await;
-    assert_eq!(status().await, 401);
-    world.put_client("acme", "web", json!({"enabled": true})).await;
     world.sql("UPDATE users SET status = 'disabled'").await;
     assert_eq!(status().await, 401);
     world.sql("UPDATE users SET status = 'active'").await;

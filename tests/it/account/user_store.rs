@@ -88,10 +88,15 @@ async fn an_admin_tenant_may_not_have_its_own_database() {
     let world = World::new().await;
     let patch = json!({"settings": {"userStore": {"dsn": "postgres://app:x@db.example/app"}}});
     let patch = serde_json::from_value(patch).unwrap();
-    let error = world.state.control.put_tenant(&context(), &slug("local"), patch).await.unwrap_err();
+    let error = world
+        .state
+        .control
+        .put_tenant(&context(), &slug("local"), patch, &world.state.stores)
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Code::ValidationFailed);
     assert!(format!("{error:?}").contains("ADMIN_TENANTS"), "{error:?}");
     let patch = serde_json::from_value(json!({"settings": {"userStore": null}})).unwrap();
-    world.state.control.put_tenant(&context(), &slug("local"), patch).await.unwrap();
+    world.state.control.put_tenant(&context(), &slug("local"), patch, &world.state.stores).await.unwrap();
     world.end().await;
 }

@@ -141,13 +141,15 @@ impl World {
 
     pub(super) async fn put_tenant(&self, tenant: &str, patch: Value) {
         let input: TenantInput = serde_json::from_value(patch).unwrap();
-        self.state.control.put_tenant(&context(), &slug(tenant), input).await.unwrap();
+        let (control, stores) = (&self.state.control, &self.state.stores);
+        control.put_tenant(&context(), &slug(tenant), input, stores).await.unwrap();
     }
 
     pub(super) async fn put_client(&self, tenant: &str, client: &str, patch: Value) {
         let patch: ClientPatch = serde_json::from_value(patch).unwrap();
         let client = ClientId::parse(client).unwrap();
-        self.state.control.put_client(&context(), &slug(tenant), &client, patch).await.unwrap();
+        let (control, stores) = (&self.state.control, &self.state.stores);
+        control.put_client(&context(), &slug(tenant), &client, patch, stores).await.unwrap();
     }
 
     pub(super) async fn propose(&self, command: Command) -> Written {

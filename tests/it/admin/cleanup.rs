@@ -3,7 +3,7 @@
 use futures::future::{BoxFuture, FutureExt as _};
 use hellojohn::service::control::{Cleanup, TokenRevoker};
 use hellojohn::service::{Error, Result};
-use hellojohn_control::documents::Tenant;
+use hellojohn_control::documents::{ClientPatch, Tenant};
 use hellojohn_control::{ClientId, Slug, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -80,6 +80,21 @@ async fn the_job_revokes_what_a_deletion_had_to_leave_and_nothing_else() {
         control.revoke_orphans(stores).await.unwrap();
         assert_eq!(live(&db).await, 1, "the other client is left alone");
     }
+    let off: ClientPatch = serde_json::from_value(json!({"enabled": false})).unwrap();
+    let app = ClientId::parse("app").unwrap();
+    control.put_client(&write_context(), &acme, &app, off, &Away).await.unwrap();
+    assert_eq!(live(&db).await, 1);
+    control.revoke_orphans(stores).await.unwrap();
+    assert_eq!(live(&db).await, 0, "a client that is switched off has no sessions");
+    session(&node, "api").await;
+    let off = serde_json::from_value(json!({"status": "suspended"})).unwrap();
+    control.put_tenant(&write_context(), &acme, off, &Away).await.unwrap();
+    assert_eq!(live(&db).await, 1);
+    control.revoke_orphans(stores).await.unwrap();
+    assert_eq!(live(&db).await, 0, "a tenant that is suspended has no sessions");
+    let on = serde_json::from_value(json!({"status": "active"})).unwrap();
+    control.put_tenant(&write_context(), &acme, on, &Away).await.unwrap();
+    session(&node, "new").await;
     let deleted = control.delete_tenant(&write_context(), &acme, &Away).await.unwrap();
     assert_eq!(deleted.cleanup, Cleanup::Pending);
     control.revoke_orphans(stores).await.unwrap();

@@ -77,7 +77,7 @@ async fn a_founder_whose_former_is_lost_names_it_and_the_way_out() {
     let said = async {
         loop {
             let waiting = node.status().await.waiting.unwrap_or_default();
-            if waiting.contains("n2") && waiting.contains("reset-promise") {
+            if waiting.contains("n2") && waiting.contains("docs/ha.md") {
                 return;
             }
             tokio::task::yield_now().await;
