@@ -255,7 +255,7 @@ async fn a_member_that_lost_its_log_but_kept_its_marker_is_refused() {
     std::fs::remove_dir_all(cluster.root("n2").join("raft/log")).unwrap();
     cluster.start("n2").await;
     let why = tokio::time::timeout(Duration::from_secs(10), cluster.running["n2"].failed()).await.unwrap();
-    assert!(why.contains("identity.json") && why.contains("let back in"), "{why}");
+    assert!(why.contains("identity.json") && why.contains("the log was lost"), "{why}");
     assert!(cluster.running["n2"].view().tenants().is_empty());
     cluster.end().await;
 }
