@@ -58,8 +58,9 @@ pub(super) async fn sow(
 ) -> Result<(), Failure> {
     let name = format!("{tenant}/{}", user.email.as_str());
     let failed = |failure: Failure| failure.while_doing(format!("cannot seed the user {name}"));
-    if exists(database, tenant, user).await.map_err(|error| failed(unavailable(&error)))? {
+    if let Some(found) = find(database, tenant, user).await.map_err(|error| failed(unavailable(&error)))? {
         report.add("user", &name, Made::Kept);
+        report.notes.extend(unlike(&name, user, &found));
         return Ok(());
     }
     let (password, generated) = password_of(user, means);
@@ -91,7 +92,7 @@ pub(super) async fn sow(
     Ok(())
 }
 
-async fn exists(database: &Database, tenant: &Slug, user: &SeedUser) -> Result<bool, store::Error> {
+async fn find(database: &Database, tenant: &Slug, user: &SeedUser) -> Result<Option<User>, store::Error> {
     let mut work = database.begin(tenant).await?;
     let by_id = match user.id {
         Some(id) => work.users().find_by_id(id).await?,
@@ -102,7 +103,19 @@ async fn exists(database: &Database, tenant: &Slug, user: &SeedUser) -> Result<b
         None => work.users().find_by_email(&user.email).await?,
     };
     work.rollback();
-    Ok(found.is_some())
+    Ok(found)
+}
+
+/// What the file says and the account does not: an account that registered itself first is not made an
+/// administrator behind its owner's back, and the operator must not believe that it was.
+fn unlike(name: &str, user: &SeedUser, found: &User) -> Option<String> {
+    (user.sys_admin && !found.sys_admin).then(|| {
+        format!(
+            "{name} was there already and is no administrator, with the password that it has; list its id {} in \
+             ADMIN_SUBS if it is whom you mean",
+            found.id
+        )
+    })
 }
 
 async fn insert(database: &Database, tenant: &Slug, account: &User) -> Result<(), store::Error> {
@@ -161,7 +174,23 @@ fn unavailable(error: &store::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::email::Email;
     use crate::domain::rng::OsRng;
+
+    #[test]
+    fn an_account_that_is_no_administrator_and_should_be_is_told_of() {
+        let email = Email::parse("a@example.com").unwrap();
+        let now = hellojohn_control::Timestamp::from_millis(0);
+        let mut found = User::new(UserId(uuid::Uuid::nil()), email, None, now);
+        let mut wanted: SeedUser =
+            serde_json::from_str(r#"{"email":"a@example.com","sys_admin":true}"#).unwrap();
+        let note = unlike("local/a@example.com", &wanted, &found).unwrap();
+        assert!(note.contains("is no administrator") && note.contains(&found.id.to_string()), "{note}");
+        found.sys_admin = true;
+        assert_eq!(unlike("local/a@example.com", &wanted, &found), None);
+        wanted.sys_admin = false;
+        assert_eq!(unlike("local/a@example.com", &wanted, &found), None);
+    }
 
     #[test]
     fn a_generated_password_fulfils_every_policy_and_is_new_each_time() {
