@@ -130,7 +130,8 @@ fn sign(office: &mut Option<Office>, seen: &Seen<'_>, peer: &str, election_min: 
     office.credit = if silence <= election_min {
         CREDIT.min(office.credit + passed / REPAY)
     } else {
-        office.credit.saturating_sub(passed)
+        // No more than the silence itself: this may come late, because the peer was slow to answer the sign before.
+        office.credit.saturating_sub(passed.min(silence - election_min))
     };
     let member = metrics.membership_config.membership().nodes().any(|(_, node)| node.name == peer);
     (member && !office.credit.is_zero()).then_some(Alive { leader: metrics.id, term })
@@ -219,6 +220,18 @@ mod tests {
             beats.beat(10, BEAT);
         }
         assert_eq!(beats.stall(long), long, "half a minute later the credit is back");
+    }
+
+    #[test]
+    fn a_peer_that_answers_late_costs_no_more_than_the_silence() {
+        let mut beats = Beats::new();
+        assert!(beats.beat(10, BEAT).is_some());
+        beats.now += ANSWER;
+        assert!(
+            beats.beat(0, MIN + BEAT).is_some(),
+            "a second passed, 50 ms of it silent beyond the minimum"
+        );
+        assert_eq!(beats.office.unwrap().credit, CREDIT - BEAT);
     }
 
     #[test]
