@@ -55,15 +55,18 @@ async fn write(api: &Api, slug: &str) {
     drop(api.try_send(reqwest::Method::PUT, &format!("/v1/admin/tenants/{slug}"), &[], body).await);
 }
 
-/// Whether a stall of the leader's disk that is longer than the longest election timeout ends no term.
+/// Longer than the longest election timeout, and short enough for two syncs in a row: the credit ends after 1.3 s.
+const STALL: Duration = Duration::from_millis(500);
+
+/// Whether the leader stays in office although its disk stalls.
 async fn stays_through_a_stall(cluster: &Cluster, token: &str) -> bool {
     let leader = cluster.leader().await;
     let (pid, before) = (cluster.processes[leader].pid(), term(cluster, leader).await);
-    let slow = SlowDisk::under(pid, Duration::from_millis(600));
+    let slow = SlowDisk::under(pid, STALL);
     let began = Instant::now();
     write(&cluster.api(leader).bearer(token), "stalled").await;
     // Answered sooner, the write met no stall: the leader had changed before it came.
-    let mut same = began.elapsed() >= Duration::from_millis(600);
+    let mut same = began.elapsed() >= STALL;
     drop(slow);
     for name in NAMES {
         same = same && term(cluster, name).await == before;
