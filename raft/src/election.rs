@@ -5,16 +5,21 @@
 //! the timeout counts from the last sign of a leader or candidate, as in the Raft paper; it is drawn anew for
 //! each election out of a slice of this node's own (see [`Timers::window`]), and grows while elections fail.
 //! Before it stands, a node asks whether it could win (see [`crate::prevote`]).
+//!
+//! A leader that is merely slow is given the whole timeout. Half of it is enough where there is nobody to wait for:
+//! the term has no leader yet, or the leader's host refuses connections, which the kernel of a busy machine never
+//! does for a process that lives. A leader that was killed is so replaced without short timeouts for all others.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use openraft::ServerState;
+use openraft::{ServerState, Vote};
 use rand::RngExt as _;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::alive::LastSign;
+use crate::network::Dialer;
 use crate::prevote::PreVotes;
 use crate::running::Running;
 use crate::settings::{Timers, Window};
@@ -22,6 +27,9 @@ use crate::types::Raft;
 
 /// Failed elections in a row after which the timeout grows no more.
 const MAX_DOUBLINGS: u32 = 4;
+
+/// Late answers of the core after which the next one counts.
+const LATE_ANSWERS: u32 = 3;
 
 /// Says every heartbeat that this node leads, while it does, until `stop`.
 pub(crate) async fn send_heartbeats(raft: Raft, heartbeat: Duration, stop: CancellationToken) {
@@ -47,6 +55,7 @@ pub(crate) struct Elections {
     timers: Timers,
     window: Window,
     prevotes: PreVotes,
+    dialer: Arc<Dialer>,
     last_sign: Arc<LastSign>,
     started: Instant,
     /// Elections in a row without a leader.
@@ -55,10 +64,11 @@ pub(crate) struct Elections {
 }
 
 impl Elections {
-    pub(crate) fn new(running: &Running, timers: Timers, window: Window, prevotes: PreVotes) -> Self {
+    pub(crate) fn new(running: &Running, timers: Timers, window: Window, dialer: Arc<Dialer>) -> Self {
         let (raft, last_sign) = (running.raft.clone(), Arc::clone(&running.last_sign));
-        let timeout = draw(window, 0);
-        Self { raft, timers, window, prevotes, last_sign, started: Instant::now(), failed: 0, timeout }
+        let prevotes = PreVotes::new(raft.clone(), Arc::clone(&dialer), timers);
+        let (started, timeout) = (Instant::now(), draw(window, 0));
+        Self { raft, timers, window, prevotes, dialer, last_sign, started, failed: 0, timeout }
     }
 
     /// Watches until `stop`.
@@ -82,12 +92,15 @@ impl Elections {
                     }
                 }
                 Standing::Silence { since, leader } => {
-                    if leader {
+                    if leader.is_some() {
                         self.settle();
                     }
-                    let due = since + self.timeout;
-                    if due > Instant::now() {
-                        self.sleep_until(due).await;
+                    let (early, due) = (since + self.timeout / 2, since + self.timeout);
+                    let now = Instant::now();
+                    if now < early {
+                        self.sleep_until(early).await;
+                    } else if now < due && !vacant(&self.raft, &self.dialer, leader).await {
+                        self.sleep_until(due.min(now + self.timers.heartbeat * 2)).await;
                     } else if self.prevotes.could_win().await {
                         if !self.stand().await {
                             return;
@@ -110,29 +123,35 @@ impl Elections {
 
     /// Where this node stands now, asked of Raft's core. An answer that took long is that of a core which
     /// waited for its disk; it does not count the heartbeats that came in meanwhile, so the question is put
-    /// again.
+    /// again. Not for ever: on a machine without time to spare every answer is late.
     async fn standing(&self) -> Option<Standing> {
-        let (id, started) = (self.raft.metrics().borrow().id, self.started);
+        let mut late = 0;
         loop {
-            let (asked, sign) = (Instant::now(), self.last_sign.at());
-            let answer = self.raft.with_raft_state(move |state| {
-                let membership = state.membership_state.effective();
-                if state.server_state == ServerState::Leader || !membership.voter_ids().any(|v| v == id) {
-                    return Standing::Idle;
-                }
-                if membership.voter_ids().count() == 1 {
-                    // Once is enough: nobody else can win or refuse.
-                    let stands = state.server_state == ServerState::Candidate;
-                    return if stands { Standing::Idle } else { Standing::Alone };
-                }
-                let since = state.vote_last_modified().max(sign).unwrap_or(started);
-                Standing::Silence { since, leader: state.vote_ref().is_committed() }
-            });
-            let answer = answer.await.ok()?;
-            if asked.elapsed() <= self.timers.heartbeat {
+            let asked = Instant::now();
+            let answer = self.ask().await?;
+            if late == LATE_ANSWERS || asked.elapsed() <= self.timers.heartbeat {
                 return Some(answer);
             }
+            late += 1;
         }
+    }
+
+    async fn ask(&self) -> Option<Standing> {
+        let (id, started, sign) = (self.raft.metrics().borrow().id, self.started, self.last_sign.at());
+        let answer = self.raft.with_raft_state(move |state| {
+            let membership = state.membership_state.effective();
+            if state.server_state == ServerState::Leader || !membership.voter_ids().any(|v| v == id) {
+                return Standing::Idle;
+            }
+            if membership.voter_ids().count() == 1 {
+                // Once is enough: nobody else can win or refuse.
+                let stands = state.server_state == ServerState::Candidate;
+                return if stands { Standing::Idle } else { Standing::Alone };
+            }
+            let since = state.vote_last_modified().max(sign).unwrap_or(started);
+            Standing::Silence { since, leader: leader(state.vote_ref()) }
+        });
+        answer.await.ok()
     }
 
     /// Sleeps until the timeout is over. A process that was not scheduled for a while wakes up late, with the
@@ -147,8 +166,8 @@ impl Elections {
     /// Asks for an election; `false` when Raft has ended.
     async fn stand(&mut self) -> bool {
         metrics::counter!("hellojohn_raft_elections_started_total").increment(1);
-        let silent_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(silent_ms, failed = self.failed, "no leader was heard from; standing for election");
+        let timeout_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(timeout_ms, failed = self.failed, "no leader was heard from; standing for election");
         let asked = self.raft.trigger().elect().await;
         self.failed = self.failed.saturating_add(1);
         self.timeout = draw(self.window, self.failed);
@@ -167,9 +186,28 @@ enum Standing {
     Silence {
         /// When the last one came.
         since: Instant,
-        /// Whether the last one was a leader's.
-        leader: bool,
+        /// Raft id of the leader that it came from; none where it was a candidate's.
+        leader: Option<u64>,
     },
+}
+
+/// Raft id of the leader that a node with this vote follows; none while an election has not ended.
+pub(crate) fn leader(vote: &Vote<u64>) -> Option<u64> {
+    vote.is_committed().then_some(vote.leader_id.node_id)
+}
+
+/// Whether there is nobody to wait for: no leader, or one whose process has ended.
+pub(crate) async fn vacant(raft: &Raft, dialer: &Dialer, leader: Option<u64>) -> bool {
+    let Some(leader) = leader else { return true };
+    let name = {
+        let metrics = raft.metrics();
+        let metrics = metrics.borrow();
+        metrics.membership_config.membership().get_node(&leader).map(|node| node.name.clone())
+    };
+    match name {
+        Some(name) => dialer.refuses(&name).await,
+        None => false,
+    }
 }
 
 /// A timeout out of the window, which grows with the failed elections: with delays above the width of a window

@@ -58,7 +58,8 @@ impl PeerHandler for Peers {
                 RpcKind::PreVote => {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;
                     let question: PreVote = decode_json(&payload)?;
-                    let answer = prevote::answer(&running, &question, self.0.settings.timers).await?;
+                    let answer =
+                        prevote::answer(&running, &question, self.0.settings.timers, &self.0.dialer).await?;
                     encode_json(&answer)
                 }
                 RpcKind::Alive => {

@@ -7,12 +7,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use openraft::ServerState;
 use serde::{Deserialize, Serialize};
 
+use crate::election::{leader, vacant};
 use crate::network::{CallError, Dialer, PeerClient, RpcFailure, RpcKind};
 use crate::running::Running;
 use crate::settings::Timers;
@@ -100,11 +102,13 @@ impl PreVotes {
 }
 
 /// Answers a peer that may stand for election: this node would vote for it if it does not lead a quorum itself,
-/// has not heard from a leader for the election minimum, and has no newer entries.
+/// has not heard from a leader for the election minimum, or for half of it where that one's process has ended, and has
+/// no newer entries.
 pub(crate) async fn answer(
     running: &Running,
     question: &PreVote,
     timers: Timers,
+    dialer: &Dialer,
 ) -> Result<PreVoteAnswer, RpcFailure> {
     let raft = &running.raft;
     let last_sign = Arc::clone(&running.last_sign);
@@ -112,9 +116,13 @@ pub(crate) async fn answer(
     let asked = raft.with_raft_state(move |state| {
         let leading = state.server_state == ServerState::Leader;
         let heard = state.vote_last_modified().max(last_sign.at());
-        leading || heard.is_none_or(|at| at.elapsed() >= timers.election_min)
+        let silence = heard.map_or(Duration::MAX, |at| at.elapsed());
+        if leading { (Duration::MAX, None) } else { (silence, leader(state.vote_ref())) }
     });
-    let willing = asked.await.map_err(|error| RpcFailure::Unavailable { detail: error.to_string() })?;
+    let (silence, leader) =
+        asked.await.map_err(|error| RpcFailure::Unavailable { detail: error.to_string() })?;
+    let willing =
+        silence >= timers.election_min || silence >= timers.lease() && vacant(raft, dialer, leader).await;
     let leads = status::leads(&raft.metrics().borrow(), running.pulse.age(), timers.election_min);
     let as_new = raft.data_metrics().borrow().last_log <= question.last_log_id;
     Ok(PreVoteAnswer { granted: willing && as_new && !leads })

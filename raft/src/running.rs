@@ -19,7 +19,7 @@ use crate::machine::{SnapshotWriter, StateMachine, Views};
 use crate::network::raft_network::PeerNetwork;
 use crate::propose::Proposals;
 use crate::pulse::{self, Pulse};
-use crate::settings::{Settings, Timers};
+use crate::settings::Settings;
 use crate::snapshot::SnapshotStore;
 use crate::types::{LogId, Metrics, Raft, TypeConfig};
 
@@ -231,15 +231,14 @@ async fn check_continuity(
 
 fn config(settings: &Settings) -> Result<Config, StartError> {
     let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
-    let Timers { election_min, .. } = settings.timers;
-    let election_min = millis(election_min);
+    let lease = millis(settings.timers.lease());
     let config = Config {
         cluster_name: "hellojohn".to_owned(),
         // Heartbeats and elections are asked for by `election`; what is left of these three are the time limit
         // of an append, the time limit of a vote, and how long a voter that heard from a leader refuses to vote.
-        heartbeat_interval: election_min.saturating_sub(2).max(1),
-        election_timeout_min: election_min.saturating_sub(1),
-        election_timeout_max: election_min,
+        heartbeat_interval: lease.saturating_sub(2).max(1),
+        election_timeout_min: lease.saturating_sub(1),
+        election_timeout_max: lease,
         enable_heartbeat: false,
         enable_elect: false,
         install_snapshot_timeout: 10_000,

@@ -146,7 +146,7 @@ impl Settings {
 pub struct Timers {
     /// How often a leader says that it is there.
     pub heartbeat: Duration,
-    /// Shortest election timeout of any node, and how long a voter that heard from a leader refuses to vote.
+    /// Shortest election timeout of any node.
     pub election_min: Duration,
     /// Longest election timeout of any node, as long as elections succeed.
     pub election_max: Duration,
@@ -174,9 +174,16 @@ impl Timers {
         Window { min_ms, max_ms: min_ms + width }
     }
 
+    /// How long a voter that heard from a leader votes for nobody else, whatever became of that leader. Half of
+    /// what a silent leader is given, because one whose process has ended need not be waited for (see
+    /// [`crate::election`]).
+    pub fn lease(&self) -> Duration {
+        self.election_min / 2
+    }
+
     /// How long a leader that hears nothing from a quorum goes on calling itself leader, and how long a
     /// follower that hears nothing from a leader goes on naming it to others. A leader counts from when it sent
-    /// what was acknowledged, so it ends before any voter votes for another.
+    /// what was acknowledged, so it ends before any voter that takes it for alive votes for another.
     pub fn leader_silence(&self) -> Duration {
         self.election_min
     }

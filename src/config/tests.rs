@@ -61,7 +61,7 @@ fn defaults_are_those_of_the_specification() {
     assert!(config.admin.enforce && config.admin.subs.is_empty());
     assert_eq!(config.admin.tenants[0].as_str(), "local");
     assert!(!config.cluster.is_embedded() && !config.register.auto_login && !config.flags.migrate);
-    assert_eq!(config.cluster.write_timeout, Duration::from_secs(1));
+    assert_eq!(config.cluster.write_timeout, Duration::from_millis(1_800));
     assert_eq!(config.observability.log_format, LogFormat::Json);
     assert_eq!(config.http.max_body_bytes, 1 << 20);
     // Spec §13.3: the default grace is shorter than the default access token.

@@ -16,7 +16,6 @@ use crate::election::{self, Elections};
 use crate::network::RpcKind;
 use crate::network::raft_network::PeerNetwork;
 use crate::node::Node;
-use crate::prevote::PreVotes;
 use crate::running::{Place, Running};
 use crate::settings::Mode;
 use crate::shared::Shared;
@@ -177,8 +176,7 @@ async fn run_raft(node: &Node, place: Place) -> Result<Arc<Running>, String> {
     let stop = shared.stop.clone();
     let (raft, timers) = (running.raft.clone(), shared.settings.timers);
     let window = timers.window(&shared.settings.name, &shared.settings.names());
-    let prevotes = PreVotes::new(raft.clone(), Arc::clone(&shared.dialer), timers);
-    let elections = Elections::new(&running, timers, window, prevotes);
+    let elections = Elections::new(&running, timers, window, Arc::clone(&shared.dialer));
     node.tasks.spawn(elections.watch(stop.clone()));
     for name in shared.settings.peers() {
         let (peer, pulse) = (shared.dialer.client(&name), Arc::clone(&running.pulse));

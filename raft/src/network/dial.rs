@@ -4,6 +4,7 @@
 //! away a connection that is half up: the next call finds it ready.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ use super::frame::{Frame, HELLO_LIMIT, ReadTimes, Tag, read_frame, write_frame};
 use super::hello::{Hello, LocalNode, Refusal};
 use super::stream::{self, Security};
 use super::tls::TlsMaterial;
+
+/// How long a host has to refuse a connection. Longer than a round trip; whoever asks goes on without an answer.
+const REFUSAL: Duration = Duration::from_millis(100);
 
 /// Bounds of the dialling side.
 #[derive(Debug, Clone, Copy)]
@@ -143,6 +147,14 @@ impl Dialer {
             Some(failed) if Instant::now() < failed.not_before => Err(failed.last.clone()),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Whether the host of `name` answers and says that nothing listens there: that process has ended. Silence is no
+    /// such answer, nor is a connection that comes up.
+    pub async fn refuses(&self, name: &str) -> bool {
+        let Some(address) = self.addresses.get(name) else { return false };
+        let answer = timeout(REFUSAL, TcpStream::connect(address)).await;
+        matches!(answer, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused)
     }
 
     /// Spawns `task`, ended and joined by [`Self::shutdown`].

@@ -42,8 +42,8 @@ pub(super) fn settings(name: &str, root: &Path, nodes: &BTreeMap<String, String>
         fingerprints: KeyFingerprints { signing: "s".to_owned(), secretbox: "b".to_owned() },
         timers: Timers {
             heartbeat: Duration::from_millis(50),
-            election_min: Duration::from_millis(300),
-            election_max: Duration::from_millis(450),
+            election_min: Duration::from_millis(600),
+            election_max: Duration::from_millis(900),
         },
         snapshot_every: 50,
         max_log_bytes: 1 << 20,

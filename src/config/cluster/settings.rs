@@ -44,12 +44,12 @@ section! {
         /// Milliseconds between two heartbeats of the leader.
         raft_heartbeat_ms: Duration = Literal("50"), env ["RAFT_HEARTBEAT_MS"], Public,
             duration::millis(10, 10_000);
-        /// Least milliseconds without a leader before a node stands for election; for as long, one that heard
-        /// from a leader votes for nobody else.
-        raft_election_min_ms: Duration = Literal("300"), env ["RAFT_ELECTION_MIN_MS"], Public,
+        /// Least milliseconds without a leader before a node stands for election; half where the leader's host says
+        /// that its process has ended. For half as long, a node that heard from a leader votes for nobody else.
+        raft_election_min_ms: Duration = Literal("600"), env ["RAFT_ELECTION_MIN_MS"], Public,
             duration::millis(20, 60_000);
         /// Most milliseconds without a leader before a node stands for election.
-        raft_election_max_ms: Duration = Literal("450"), env ["RAFT_ELECTION_MAX_MS"], Public,
+        raft_election_max_ms: Duration = Literal("900"), env ["RAFT_ELECTION_MAX_MS"], Public,
             duration::millis(30, 120_000);
         /// Mutual TLS between the nodes.
         raft_tls_enable: bool = Literal("0"), env ["RAFT_TLS_ENABLE"], Public, switch;

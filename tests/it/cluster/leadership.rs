@@ -1,6 +1,6 @@
 //! Who leads, and that losing the leader costs nobody a login.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -118,6 +118,36 @@ async fn a_session_walks_across_nodes_and_outlives_the_leader() {
         .await
         .expect(401);
     assert_eq!(reused.code(), "invalid_refresh_token");
+}
+
+/// Decision 0008: a leader whose process has ended need not be waited for as long as one that is silent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_leader_is_replaced_sooner_than_a_silent_one() {
+    let mut cluster = Cluster::prepare_without_database();
+    cluster.set("RAFT_ELECTION_MIN_MS", "10000");
+    cluster.set("RAFT_ELECTION_MAX_MS", "11000");
+    cluster.start_all().await;
+    let killed = cluster.leader().await;
+    let since = Instant::now();
+    cluster.kill9(killed);
+    let silent = cluster.leader().await;
+    let gap = since.elapsed();
+    assert!(gap >= Duration::from_millis(4_500) && gap < Duration::from_secs(10), "{gap:?}");
+
+    cluster.start_node(killed);
+    cluster.ready(killed).await;
+    let since = Instant::now();
+    cluster.processes[silent].signal(Signal::SIGSTOP);
+    let other = NAMES.into_iter().find(|name| *name != silent && *name != killed).unwrap();
+    cluster
+        .until(other, "another leader", |answer| {
+            let leader = &answer.json()["cluster"]["leader_id"];
+            !leader.is_null() && leader != silent
+        })
+        .await;
+    // The last heartbeat came at most a heartbeat before, on its way when the leader was stopped.
+    let gap = since.elapsed();
+    assert!(gap >= Duration::from_millis(9_500), "{gap:?}");
 }
 
 /// SIGTERM ends a node in order and with success.

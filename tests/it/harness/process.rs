@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
@@ -129,7 +130,22 @@ pub(crate) fn pause() {
     std::thread::sleep(Duration::from_millis(10));
 }
 
-/// A port that was free a moment ago.
+/// Ports that this process has given away. A UDP socket holds the number against other tests, and nobody here
+/// speaks UDP.
+static GIVEN: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
+
+/// A port for a listener of this test. Below those that the kernel gives to outgoing connections.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    const PORTS: std::ops::Range<u32> = 12_000..32_000;
+    let start = std::process::id().wrapping_mul(97) % (PORTS.end - PORTS.start);
+    let mut ports = (PORTS.start + start..PORTS.end).chain(PORTS.start..PORTS.start + start);
+    let (held, port) = ports
+        .find_map(|port| {
+            let port = u16::try_from(port).unwrap();
+            let held = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok().map(|_free| (held, port))
+        })
+        .unwrap();
+    GIVEN.lock().unwrap().push(held);
+    port
 }

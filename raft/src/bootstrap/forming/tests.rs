@@ -34,8 +34,8 @@ async fn promised(root: &Path) -> Node {
         fingerprints: KeyFingerprints { signing: "s".to_owned(), secretbox: "b".to_owned() },
         timers: Timers {
             heartbeat: Duration::from_millis(50),
-            election_min: Duration::from_millis(150),
-            election_max: Duration::from_millis(300),
+            election_min: Duration::from_millis(300),
+            election_max: Duration::from_millis(600),
         },
         snapshot_every: 50,
         max_log_bytes: 1 << 20,

@@ -150,6 +150,22 @@ async fn a_dead_peer_is_not_hammered() {
     dead.abort();
 }
 
+/// Only the host's own word counts: a process that does not answer may still live.
+#[tokio::test]
+async fn a_peer_that_has_ended_is_told_from_one_that_is_silent() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ended = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let book = [("n2", &silent), ("n3", &ended)]
+        .map(|(name, listener)| (name.to_owned(), listener.local_addr().unwrap().to_string()));
+    let addresses = AddressBook::new(BTreeMap::from(book));
+    let dialer = dialer_with(&addresses, ClientLimits::default());
+    assert!(!dialer.refuses("n3").await, "it listens");
+    drop(ended);
+    eventually("the host says that nothing listens", async || dialer.refuses("n3").await).await;
+    assert!(!dialer.refuses("n2").await, "it listens and says nothing");
+    assert!(!dialer.refuses("n4").await, "nobody knows where it is");
+}
+
 /// F8: a link whose round trips are longer than a call's deadline still comes up.
 #[tokio::test]
 async fn a_connection_outlives_the_call_that_asked_for_it() {
