@@ -5,7 +5,7 @@
 //! the same disks. With each heartbeat a leader therefore says besides, past the core, that its process lives.
 //! That only puts off elections (see [`crate::election`], [`crate::prevote`]): it acknowledges nothing, and a leader
 //! has no more than [`CREDIT`] of it to spend on the time in which no quorum acknowledges it. A leader whose disk
-//! stands still is so replaced a second later than one that died, and one whose disk is always slow is replaced too.
+//! stands still is so replaced seconds later than one that died, and one whose disk is always slow is replaced too.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

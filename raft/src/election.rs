@@ -6,16 +6,16 @@
 //! each election out of a slice of this node's own (see [`Timers::window`]), and grows while elections fail.
 //! Before it stands, a node asks whether it could win (see [`crate::prevote`]).
 //!
-//! A leader that is merely slow is given the whole timeout. Half of it is enough where there is nobody to wait for:
-//! the term has no leader yet, or the leader's host refuses connections, which the kernel of a busy machine never
-//! does for a process that lives. A leader that was killed is so replaced without short timeouts for all others.
+//! A leader or candidate that is merely slow is given the whole timeout. Half of it is enough where there is nobody to
+//! wait for: its host refuses connections, which the kernel of a busy machine never does for a process that listens, or
+//! this node itself was the candidate. A leader that was killed is so replaced without short timeouts for all others.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::{ServerState, Vote};
 use rand::RngExt as _;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::alive::LastSign;
@@ -84,25 +84,25 @@ impl Elections {
             match standing {
                 Standing::Idle => {
                     self.settle();
-                    sleep(self.timers.election_min).await;
+                    sleep(self.timers.lease()).await;
                 }
                 Standing::Alone => {
-                    if !self.stand().await {
+                    if !self.stand(self.started.elapsed()).await {
                         return;
                     }
                 }
-                Standing::Silence { since, leader } => {
-                    if leader.is_some() {
+                Standing::Silence { since, last } => {
+                    if last.is_some_and(|last| last.leads) {
                         self.settle();
                     }
                     let (early, due) = (since + self.timeout / 2, since + self.timeout);
                     let now = Instant::now();
                     if now < early {
                         self.sleep_until(early).await;
-                    } else if now < due && !vacant(&self.raft, &self.dialer, leader).await {
-                        self.sleep_until(due.min(now + self.timers.heartbeat * 2)).await;
+                    } else if now < due && !self.nobody_to_wait_for(last, due).await {
+                        self.sleep_until(due.min(now + self.timers.probe())).await;
                     } else if self.prevotes.could_win().await {
-                        if !self.stand().await {
+                        if !self.stand(since.elapsed()).await {
                             return;
                         }
                     } else {
@@ -111,6 +111,13 @@ impl Elections {
                 }
             }
         }
+    }
+
+    /// Whether half the timeout is enough. Found out before the whole is over.
+    async fn nobody_to_wait_for(&self, last: Option<LastHeard>, due: Instant) -> bool {
+        let id = self.raft.metrics().borrow().id;
+        let Some(last) = last.filter(|last| last.id != id) else { return true };
+        timeout_at(due, host_refuses(&self.raft, &self.dialer, last.id, self.timers)).await.unwrap_or(true)
     }
 
     /// There is a leader: the next election begins anew, in this node's own window.
@@ -137,7 +144,8 @@ impl Elections {
     }
 
     async fn ask(&self) -> Option<Standing> {
-        let (id, started, sign) = (self.raft.metrics().borrow().id, self.started, self.last_sign.at());
+        let (id, started) = (self.raft.metrics().borrow().id, self.started);
+        let last_sign = Arc::clone(&self.last_sign);
         let answer = self.raft.with_raft_state(move |state| {
             let membership = state.membership_state.effective();
             if state.server_state == ServerState::Leader || !membership.voter_ids().any(|v| v == id) {
@@ -148,8 +156,9 @@ impl Elections {
                 let stands = state.server_state == ServerState::Candidate;
                 return if stands { Standing::Idle } else { Standing::Alone };
             }
-            let since = state.vote_last_modified().max(sign).unwrap_or(started);
-            Standing::Silence { since, leader: leader(state.vote_ref()) }
+            // Read when the core answers: the signs that came while it waited are what they are for.
+            let since = state.vote_last_modified().max(last_sign.at()).unwrap_or(started);
+            Standing::Silence { since, last: last_heard(state.vote_ref()) }
         });
         answer.await.ok()
     }
@@ -164,10 +173,19 @@ impl Elections {
     }
 
     /// Asks for an election; `false` when Raft has ended.
-    async fn stand(&mut self) -> bool {
+    async fn stand(&mut self, silent: Duration) -> bool {
         metrics::counter!("hellojohn_raft_elections_started_total").increment(1);
-        let timeout_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(timeout_ms, failed = self.failed, "no leader was heard from; standing for election");
+        let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+        let (silent_ms, timeout_ms) = (millis(silent), millis(self.timeout));
+        // Before the timeout was over: the process of whoever was heard from last has ended.
+        let ended = silent < self.timeout;
+        tracing::info!(
+            silent_ms,
+            timeout_ms,
+            ended,
+            failed = self.failed,
+            "no leader is heard; standing for election"
+        );
         let asked = self.raft.trigger().elect().await;
         self.failed = self.failed.saturating_add(1);
         self.timeout = draw(self.window, self.failed);
@@ -186,26 +204,36 @@ enum Standing {
     Silence {
         /// When the last one came.
         since: Instant,
-        /// Raft id of the leader that it came from; none where it was a candidate's.
-        leader: Option<u64>,
+        /// From whom; none on a node that never heard of anybody.
+        last: Option<LastHeard>,
     },
 }
 
-/// Raft id of the leader that a node with this vote follows; none while an election has not ended.
-pub(crate) fn leader(vote: &Vote<u64>) -> Option<u64> {
-    vote.is_committed().then_some(vote.leader_id.node_id)
+/// A leader or candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LastHeard {
+    /// Its Raft id.
+    pub(crate) id: u64,
+    /// Whether it won its election, as far as this node knows.
+    leads: bool,
 }
 
-/// Whether there is nobody to wait for: no leader, or one whose process has ended.
-pub(crate) async fn vacant(raft: &Raft, dialer: &Dialer, leader: Option<u64>) -> bool {
-    let Some(leader) = leader else { return true };
-    let name = {
-        let metrics = raft.metrics();
-        let metrics = metrics.borrow();
-        metrics.membership_config.membership().get_node(&leader).map(|node| node.name.clone())
-    };
-    match name {
-        Some(name) => dialer.refuses(&name).await,
+/// Whom a node with this vote heard from last.
+pub(crate) fn last_heard(vote: &Vote<u64>) -> Option<LastHeard> {
+    (*vote != Vote::default()).then_some(LastHeard { id: vote.leader_id.node_id, leads: vote.is_committed() })
+}
+
+/// Name of the member with this Raft id.
+pub(crate) fn name_of(raft: &Raft, id: u64) -> Option<String> {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow();
+    metrics.membership_config.membership().get_node(&id).map(|node| node.name.clone())
+}
+
+/// Whether the process of this member has ended, as its host says.
+pub(crate) async fn host_refuses(raft: &Raft, dialer: &Dialer, id: u64, timers: Timers) -> bool {
+    match name_of(raft, id) {
+        Some(name) => dialer.host_refuses(&name, timers.probe()).await,
         None => false,
     }
 }

@@ -83,7 +83,7 @@ impl Node {
     /// See [`ProposeError`]. A leader that no quorum has answered recently refuses before it proposes.
     pub async fn propose(&self, envelope: Envelope) -> Result<Proposed, ProposeError> {
         let running = self.shared.running.load_full().ok_or(ProposeError::Unavailable)?;
-        self.check_leader(&running)?;
+        self.shared.check_leader(&running)?;
         running.proposals.propose(envelope).await
     }
 
@@ -99,37 +99,7 @@ impl Node {
     /// none is.
     pub fn may_lead(&self) -> Result<(), ProposeError> {
         let running = self.shared.running.load_full().ok_or(ProposeError::Unavailable)?;
-        self.check_leader(&running)
-    }
-
-    fn check_leader(&self, running: &Running) -> Result<(), ProposeError> {
-        let metrics = running.raft.metrics();
-        let metrics = metrics.borrow();
-        if let Err(fatal) = &metrics.running_state {
-            return Err(ProposeError::Fatal(fatal.to_string()));
-        }
-        if status::leads(&metrics, running.pulse.age(), self.silence()) {
-            return Ok(());
-        }
-        match self.current_leader(&metrics, running.pulse.age()) {
-            Some(leader) => Err(ProposeError::NotLeader { leader: Some(leader) }),
-            None => Err(ProposeError::Unavailable),
-        }
-    }
-
-    /// Name of another node that leads and was heard from recently.
-    fn current_leader(&self, metrics: &crate::types::Metrics, age: Duration) -> Option<String> {
-        let leader = status::leader_name(metrics)?;
-        if leader == self.shared.settings.name {
-            return status::leads(metrics, age, self.silence()).then_some(leader);
-        }
-        // openraft names the last leader until the next election begins; one that has been silent for longer
-        // than a follower waits is no leader to send anybody to.
-        self.shared.contacts.age(&leader).is_some_and(|age| age <= self.silence()).then_some(leader)
-    }
-
-    fn silence(&self) -> Duration {
-        self.shared.settings.timers.leader_silence()
+        self.shared.check_leader(&running)
     }
 
     /// Waits until this node has applied `index`, at most `within`. `false` when it has not by then.
@@ -244,7 +214,7 @@ impl Node {
     async fn fill(&self, status: &mut Status, running: &Running, member: bool) {
         let metrics = running.metrics();
         let age = running.pulse.age();
-        let leads = status::leads(&metrics, age, self.silence());
+        let leads = status::leads(&metrics, age, self.shared.silence());
         let membership = metrics.membership_config.membership();
         let learner =
             membership.get_node(&metrics.id).is_some() && !membership.voter_ids().any(|id| id == metrics.id);
@@ -254,7 +224,7 @@ impl Node {
             (Mode::Embedded(_), false, true) => Role::Learner,
             (Mode::Embedded(_), false, false) => Role::Follower,
         };
-        status.leader_id = self.current_leader(&metrics, age);
+        status.leader_id = self.shared.current_leader(&metrics, age);
         status.term = metrics.current_term;
         let applied = metrics.last_applied.map_or(0, |id| id.index);
         let asked = running.raft.with_raft_state(|state| state.committed.map_or(0, |id| id.index));

@@ -8,7 +8,8 @@ use futures::future::BoxFuture;
 use tokio::time::{sleep, timeout};
 
 use crate::alive::Alive;
-use crate::bootstrap::messages::{AppliedIndex, Probe, PromiseAnswer, PromiseRequest};
+use crate::bootstrap::messages::{AppliedIndex, JoinRequest, Probe, PromiseAnswer, PromiseRequest};
+use crate::membership;
 use crate::network::raft_network::dispatch;
 use crate::network::{Hello, PeerHandler, Refusal, RpcFailure, RpcKind, decode_json, encode_json};
 use crate::prevote::{self, PreVote};
@@ -58,8 +59,14 @@ impl PeerHandler for Peers {
                 RpcKind::PreVote => {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;
                     let question: PreVote = decode_json(&payload)?;
-                    let answer =
-                        prevote::answer(&running, &question, self.0.settings.timers, &self.0.dialer).await?;
+                    let answer = prevote::answer(
+                        &running,
+                        &peer.from,
+                        &question,
+                        self.0.settings.timers,
+                        &self.0.dialer,
+                    )
+                    .await?;
                     encode_json(&answer)
                 }
                 RpcKind::Alive => {
@@ -67,6 +74,10 @@ impl PeerHandler for Peers {
                     let sign: Alive = decode_json(&payload)?;
                     running.last_sign.note(&running.raft.metrics().borrow(), &peer.from, &sign);
                     encode_json(&())
+                }
+                RpcKind::Join => {
+                    let request: JoinRequest = decode_json(&payload)?;
+                    encode_json(&membership::welcome(&self.0, &peer.from, request).await)
                 }
                 RpcKind::AppliedIndex => {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;

@@ -14,7 +14,7 @@ use futures::stream::FuturesUnordered;
 use openraft::ServerState;
 use serde::{Deserialize, Serialize};
 
-use crate::election::{leader, vacant};
+use crate::election::{host_refuses, last_heard, name_of};
 use crate::network::{CallError, Dialer, PeerClient, RpcFailure, RpcKind};
 use crate::running::Running;
 use crate::settings::Timers;
@@ -43,7 +43,7 @@ pub(crate) struct PreVotes {
     dialer: Arc<Dialer>,
     timers: Timers,
     /// Kept for as long as elections follow each other; a connection without traffic ends by itself.
-    clients: HashMap<String, PeerClient>,
+    clients: HashMap<(String, u64), PeerClient>,
 }
 
 impl PreVotes {
@@ -57,10 +57,11 @@ impl PreVotes {
         let voters = self.voters();
         let majority = voters.len() / 2 + 1;
         let question = PreVote { last_log_id };
-        for name in voters.iter().flatten() {
-            self.clients.entry(name.clone()).or_insert_with(|| self.dialer.client(name));
+        for (name, id) in voters.iter().flatten() {
+            let key = (name.clone(), *id);
+            self.clients.entry(key).or_insert_with(|| self.dialer.member(name, *id));
         }
-        let peers = voters.iter().flatten().filter_map(|name| self.clients.get(name));
+        let peers = voters.iter().flatten().filter_map(|peer| self.clients.get(peer));
         let mut answers: FuturesUnordered<_> = peers.map(|peer| self.ask(peer, &question)).collect();
         // Its own.
         let mut granted = 1;
@@ -73,8 +74,8 @@ impl PreVotes {
         true
     }
 
-    /// The voters' names; `None` for this node.
-    fn voters(&self) -> Vec<Option<String>> {
+    /// The voters' names and Raft ids; `None` for this node.
+    fn voters(&self) -> Vec<Option<(String, u64)>> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow();
         let membership = metrics.membership_config.membership();
@@ -82,7 +83,7 @@ impl PreVotes {
             .voter_ids()
             .map(|id| {
                 let node = membership.get_node(&id).filter(|_| id != metrics.id);
-                node.map(|node| node.name.clone())
+                node.map(|node| (node.name.clone(), id))
             })
             .collect()
     }
@@ -102,10 +103,11 @@ impl PreVotes {
 }
 
 /// Answers a peer that may stand for election: this node would vote for it if it does not lead a quorum itself,
-/// has not heard from a leader for the election minimum, or for half of it where that one's process has ended, and has
-/// no newer entries.
+/// has not heard from a leader or candidate for the election minimum, and has no newer entries. Half of it is enough where
+/// that one's process has ended, or where it is who asks.
 pub(crate) async fn answer(
     running: &Running,
+    peer: &str,
     question: &PreVote,
     timers: Timers,
     dialer: &Dialer,
@@ -117,13 +119,22 @@ pub(crate) async fn answer(
         let leading = state.server_state == ServerState::Leader;
         let heard = state.vote_last_modified().max(last_sign.at());
         let silence = heard.map_or(Duration::MAX, |at| at.elapsed());
-        if leading { (Duration::MAX, None) } else { (silence, leader(state.vote_ref())) }
+        if leading { (Duration::MAX, None) } else { (silence, last_heard(state.vote_ref())) }
     });
-    let (silence, leader) =
+    let (silence, last) =
         asked.await.map_err(|error| RpcFailure::Unavailable { detail: error.to_string() })?;
-    let willing =
-        silence >= timers.election_min || silence >= timers.lease() && vacant(raft, dialer, leader).await;
-    let leads = status::leads(&raft.metrics().borrow(), running.pulse.age(), timers.election_min);
+    let willing = if silence >= timers.election_min {
+        true
+    } else if silence >= timers.lease() {
+        match last {
+            Some(last) if name_of(raft, last.id).as_deref() == Some(peer) => true,
+            Some(last) => host_refuses(raft, dialer, last.id, timers).await,
+            None => true,
+        }
+    } else {
+        false
+    };
+    let leads = status::leads(&raft.metrics().borrow(), running.pulse.age(), timers.leader_silence());
     let as_new = raft.data_metrics().borrow().last_log <= question.last_log_id;
     Ok(PreVoteAnswer { granted: willing && as_new && !leads })
 }

@@ -19,7 +19,7 @@ use crate::types::{Member, Raft, TypeConfig};
 
 /// Commands that may wait. Beyond, the node says it is overloaded instead of growing without bound.
 const QUEUE: usize = 4096;
-/// Bytes of commands that share an entry. An entry must travel to a follower within the election minimum.
+/// Bytes of commands that share an entry. An entry must travel to a follower within half the election minimum.
 const BATCH_BYTES: usize = 512 * 1024;
 /// Most time that an entry waits for more commands, see [`fill`].
 const LONGEST_WAIT: Duration = Duration::from_millis(5);

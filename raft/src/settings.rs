@@ -176,16 +176,21 @@ impl Timers {
 
     /// How long a voter that heard from a leader votes for nobody else, whatever became of that leader. Half of
     /// what a silent leader is given, because one whose process has ended need not be waited for (see
-    /// [`crate::election`]).
+    /// [`crate::election`]). openraft keeps the time limits of votes and appends below it.
     pub fn lease(&self) -> Duration {
         self.election_min / 2
     }
 
     /// How long a leader that hears nothing from a quorum goes on calling itself leader, and how long a
     /// follower that hears nothing from a leader goes on naming it to others. A leader counts from when it sent
-    /// what was acknowledged, so it ends before any voter that takes it for alive votes for another.
+    /// what was acknowledged, so it ends before any voter votes for another.
     pub fn leader_silence(&self) -> Duration {
-        self.election_min
+        self.lease()
+    }
+
+    /// How long a host has to refuse a connection, and how often it is asked for one.
+    pub fn probe(&self) -> Duration {
+        self.election_min / 6
     }
 }
 

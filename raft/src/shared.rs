@@ -88,6 +88,7 @@ impl Shared {
             // A marker that makes no sense founds nothing either.
             Ok(Stage::Pristine) | Err(_) => Standing::Orphaned,
             Ok(Stage::Promised(founding)) => Standing::Promised { cluster_id: founding.cluster_id },
+            Ok(Stage::Joining { cluster_id, .. }) => Standing::Joining { cluster_id },
             Ok(Stage::Member { cluster_id, .. }) => Standing::Member { cluster_id },
         };
         let bootstrap = match &self.settings.mode {
@@ -111,7 +112,6 @@ impl Shared {
             raft_ids: request.members,
         };
         let shared = Arc::clone(self);
-        let cluster_id = promise.cluster_id.clone();
         tokio::task::spawn_blocking(move || {
             if shared.orphaned {
                 return Err("raft/ is empty but tenants/ or keys/ are not".to_owned());
@@ -120,8 +120,25 @@ impl Shared {
         })
         .await
         .map_err(|e| e.to_string())??;
-        self.local.set_cluster_id(Some(cluster_id));
+        self.local.take_seat(self.stage()?.seat(&self.settings.name));
         self.promised.notify_one();
+        Ok(())
+    }
+
+    /// Writes down the Raft id that the leader gave this node. On disk when this returns `Ok`.
+    pub(crate) async fn join(
+        self: &Arc<Self>,
+        cluster_id: Uuid,
+        raft_id: u64,
+        incarnation: u64,
+    ) -> Result<(), String> {
+        let shared = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            shared.identity().join(&cluster_id.to_string(), raft_id, incarnation).map_err(|e| e.to_string())
+        })
+        .await
+        .map_err(|e| e.to_string())??;
+        self.local.take_seat(self.stage()?.seat(&self.settings.name));
         Ok(())
     }
 

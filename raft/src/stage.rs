@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::identity::{Identity, Standing};
+use crate::network::Seat;
 
 /// How far this disk is bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,13 @@ pub(crate) enum Stage {
     Pristine,
     /// It has promised to join a cluster that is being formed.
     Promised(Founding),
+    /// It has been given a Raft id and has not caught up yet.
+    Joining {
+        /// In which cluster.
+        cluster_id: Uuid,
+        /// Under which Raft id.
+        raft_id: u64,
+    },
     /// It is a member.
     Member {
         /// Of which cluster.
@@ -48,8 +56,11 @@ impl Stage {
             (Standing::Member, _, Some(cluster_id), Some(raft_id)) => {
                 Ok(Stage::Member { cluster_id: uuid(cluster_id)?, raft_id })
             }
+            (Standing::Joining, _, Some(cluster_id), Some(raft_id)) => {
+                Ok(Stage::Joining { cluster_id: uuid(cluster_id)?, raft_id })
+            }
             (Standing::Pristine, _, _, _) => Ok(Stage::Pristine),
-            (Standing::Promised | Standing::Member, _, _, _) => {
+            (Standing::Promised | Standing::Joining | Standing::Member, _, _, _) => {
                 Err("raft/identity.json: the members do not fit together".to_owned())
             }
         }
@@ -60,7 +71,17 @@ impl Stage {
         match self {
             Stage::Pristine => None,
             Stage::Promised(founding) => Some(founding.cluster_id),
-            Stage::Member { cluster_id, .. } => Some(*cluster_id),
+            Stage::Joining { cluster_id, .. } | Stage::Member { cluster_id, .. } => Some(*cluster_id),
         }
+    }
+
+    /// Where the node of this name belongs, for its peers.
+    pub(crate) fn seat(&self, name: &str) -> Option<Seat> {
+        let raft_id = match self {
+            Stage::Pristine => None,
+            Stage::Promised(founding) => founding.members.get(name).copied(),
+            Stage::Joining { raft_id, .. } | Stage::Member { raft_id, .. } => Some(*raft_id),
+        };
+        Some(Seat { cluster_id: self.cluster_id()?.to_string(), raft_id: raft_id? })
     }
 }

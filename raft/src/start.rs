@@ -27,7 +27,7 @@ pub(crate) async fn start(settings: Settings) -> Result<Node, StartError> {
     let (identity, stage, orphaned) = open_disk(&settings, &raft_dir).await?;
     let formats = BTreeMap::from([("log".to_owned(), 1), ("snapshot".to_owned(), 1)]);
     let local = Arc::new(LocalNode::new(&settings.name, env!("CARGO_PKG_VERSION"), formats));
-    local.set_cluster_id(stage.cluster_id().map(|id| id.to_string()));
+    local.take_seat(stage.seat(&settings.name));
     let security = security(&settings)?;
     let addresses = match &settings.mode {
         Mode::Single => BTreeMap::new(),

@@ -20,6 +20,11 @@ pub enum Command {
         /// Raft id of each founder by node name.
         members: BTreeMap<String, u64>,
     },
+    /// Gives a member that lost its disk a new Raft id (spec §13.4).
+    AdmitNode {
+        /// Its node name.
+        name: String,
+    },
     /// Creates or changes a tenant.
     PutTenant {
         /// Which tenant.
@@ -133,6 +138,7 @@ impl Command {
     pub fn action(&self) -> &'static str {
         match self {
             Command::FormCluster { .. } => "cluster.form",
+            Command::AdmitNode { .. } => "cluster.admit_node",
             Command::PutTenant { .. } => "tenant.put",
             Command::DeleteTenant { .. } => "tenant.delete",
             Command::PutClient { .. } => "client.put",
@@ -159,18 +165,20 @@ impl Command {
                 KeySet::Tenant(slug) => Some(slug),
                 KeySet::Global => None,
             },
-            Command::FormCluster { .. } | Command::EnsureGlobalKeys { .. } | Command::RetireKeys { .. } => {
-                None
-            }
+            Command::FormCluster { .. }
+            | Command::AdmitNode { .. }
+            | Command::EnsureGlobalKeys { .. }
+            | Command::RetireKeys { .. } => None,
         }
     }
 
-    /// The client or key in it that it is about, by its name.
+    /// The client, key or node that it is about, by its name.
     pub fn object(&self) -> Option<&str> {
         match self {
             Command::PutClient { client_id, .. }
             | Command::DeleteClient { client_id, .. }
             | Command::RotateClientSecret { client_id, .. } => Some(client_id.as_str()),
+            Command::AdmitNode { name } => Some(name),
             Command::RotateKeys { key, .. } => Some(key.kid.as_str()),
             Command::ActivateKey { kid, .. } => Some(kid.as_str()),
             Command::FormCluster { .. }

@@ -14,6 +14,13 @@ use crate::{ClientId, Kid, ScopeName, Timestamp};
 pub enum Outcome {
     /// The cluster exists.
     ClusterFormed,
+    /// The node may join under this Raft id.
+    NodeAdmitted {
+        /// Its new Raft id; never given to anybody before.
+        raft_id: u64,
+        /// How often the name has been admitted.
+        incarnation: u64,
+    },
     /// The tenant is as asked.
     Tenant {
         /// Whether it is new.
@@ -116,6 +123,9 @@ pub enum Reject {
         /// When it may.
         until: Timestamp,
     },
+    /// No such member.
+    #[error("the node is no member of the cluster")]
+    NodeNotFound,
     /// The cluster was formed already.
     #[error("the cluster was formed already")]
     AlreadyFormed,

@@ -8,11 +8,13 @@ use hellojohn_control::{Command, Envelope};
 use tokio::time::sleep;
 use uuid::Uuid;
 
+use super::joining;
 use super::messages::{Probe, PromiseAnswer, PromiseRequest};
 use super::rule::{Decision, decide};
 use crate::alive;
 use crate::compaction;
 use crate::election::{self, Elections};
+use crate::membership;
 use crate::network::RpcKind;
 use crate::network::raft_network::PeerNetwork;
 use crate::node::Node;
@@ -44,33 +46,52 @@ pub(crate) async fn run(node: Node) {
 
 async fn live(node: &Node) -> Result<(), String> {
     let shared = &node.shared;
-    let (cluster_id, raft_id, founding) = agree(shared).await?;
-    let running = run_raft(node, Place { raft_id, member: founding.is_none() }).await?;
+    let seat = agree(shared).await?;
+    let member = matches!(seat.how, How::Member);
+    let running = run_raft(node, Place { raft_id: seat.raft_id, member }).await?;
     // From the first moment: a node whose log fails while it waits for the others must say so too.
     tokio::select! {
         failed = watch_storage(&running) => return failed,
-        joined = join(node, &running, cluster_id, raft_id, founding.as_ref()) => joined?,
+        joined = join(node, &running, &seat) => joined?,
     }
     watch_storage(&running).await
 }
 
-/// From a Raft that runs to a member that shows its files.
-async fn join(
-    node: &Node,
-    running: &Running,
+/// The cluster that this node is to live in.
+struct Seat {
     cluster_id: Uuid,
     raft_id: u64,
-    founding: Option<&Founding>,
-) -> Result<(), String> {
+    how: How,
+}
+
+/// How a node comes to its seat.
+enum How {
+    /// As one of those who form the cluster.
+    Founder(Founding),
+    /// Let in by the leader.
+    Joiner,
+    /// It had it before.
+    Member,
+}
+
+/// From a Raft that runs to a member that shows its files.
+async fn join(node: &Node, running: &Running, seat: &Seat) -> Result<(), String> {
     let shared = &node.shared;
+    let founding = match &seat.how {
+        How::Founder(founding) => Some(founding),
+        How::Joiner | How::Member => None,
+    };
     refuse_alone(shared, running, founding).await?;
     if let Some(founding) = founding
         && founding.former == shared.settings.name
     {
         found(shared, running, founding).await?;
     }
-    settle(shared, running, cluster_id, founding).await?;
-    shared.become_member(cluster_id, raft_id).await?;
+    match &seat.how {
+        How::Founder(_) | How::Member => settle(shared, running, seat, 0).await?,
+        How::Joiner => catch_up(shared, running, seat).await?,
+    }
+    shared.become_member(seat.cluster_id, seat.raft_id).await?;
     shared.wait_for(None);
     // After a power cut the disk may know fewer entries to be committed than the files already show; shown
     // too early, the state would take newer files for strangers.
@@ -81,17 +102,38 @@ async fn join(
     Ok(())
 }
 
-/// Waits until this node has a cluster to belong to: its id, this node's Raft id in it, and while it is being
-/// formed who its founders are.
-async fn agree(shared: &Arc<Shared>) -> Result<(Uuid, u64, Option<Founding>), String> {
+/// As a node that was let in: receives the log up to where the leader was when it was asked.
+async fn catch_up(shared: &Arc<Shared>, running: &Running, seat: &Seat) -> Result<(), String> {
+    let raft_id = seat.raft_id;
+    let admission = loop {
+        match joining::ask(shared, Some(raft_id)).await {
+            Ok(admission) => break admission,
+            Err(why) => shared.wait_for(Some(format!("joining as member {raft_id}: {why}"))),
+        }
+        sleep(AGAIN).await;
+    };
+    shared.wait_for(Some(format!("joining as member {raft_id}: receiving the log from the leader")));
+    tokio::select! {
+        settled = settle(shared, running, seat, admission.index) => settled,
+        () = joining::keep_asking(shared, raft_id) => Ok(()),
+    }
+}
+
+/// Waits until this node has a cluster to belong to.
+async fn agree(shared: &Arc<Shared>) -> Result<Seat, String> {
     loop {
         match shared.stage()? {
             Stage::Promised(founding) => {
                 let name = &shared.settings.name;
                 let raft_id = *founding.members.get(name).ok_or_else(|| format!("{name} is no founder"))?;
-                return Ok((founding.cluster_id, raft_id, Some(founding)));
+                return Ok(Seat { cluster_id: founding.cluster_id, raft_id, how: How::Founder(founding) });
             }
-            Stage::Member { cluster_id, raft_id } => return Ok((cluster_id, raft_id, None)),
+            Stage::Joining { cluster_id, raft_id } => {
+                return Ok(Seat { cluster_id, raft_id, how: How::Joiner });
+            }
+            Stage::Member { cluster_id, raft_id } => {
+                return Ok(Seat { cluster_id, raft_id, how: How::Member });
+            }
             Stage::Pristine => {}
         }
         let peers = ask_peers(shared).await;
@@ -102,9 +144,15 @@ async fn agree(shared: &Arc<Shared>) -> Result<(Uuid, u64, Option<Founding>), St
                 continue;
             }
             Decision::Wait(why) => shared.wait_for(Some(why)),
-            Decision::ClusterExists { cluster_id } => shared.wait_for(Some(format!(
-                "raft/ is empty, but the peers are members of cluster {cluster_id}; this node must be let back in"
-            ))),
+            Decision::ClusterExists { cluster_id } => match joining::ask(shared, None).await {
+                Ok(admitted) => {
+                    shared.join(admitted.cluster_id, admitted.raft_id, admitted.incarnation).await?;
+                    continue;
+                }
+                Err(why) => shared.wait_for(Some(format!(
+                    "raft/ is empty, but the peers are members of cluster {cluster_id}; not let back in yet: {why}"
+                ))),
+            },
             Decision::Stop(why) => return Err(why),
         }
         tokio::select! {
@@ -183,6 +231,7 @@ async fn run_raft(node: &Node, place: Place) -> Result<Arc<Running>, String> {
         node.tasks.spawn(alive::give_signs(raft.clone(), peer, pulse, timers, stop.clone()));
     }
     node.tasks.spawn(election::send_heartbeats(raft, timers.heartbeat, stop.clone()));
+    node.tasks.spawn(membership::keep(Arc::clone(shared), Arc::clone(&running), stop.clone()));
     let (log, max_bytes) = (running.log.clone(), shared.settings.max_log_bytes);
     node.tasks.spawn(compaction::watch_size(running.raft.clone(), log, max_bytes, stop));
     Ok(running)
@@ -228,14 +277,14 @@ async fn collect(shared: &Arc<Shared>, request: &PromiseRequest) -> Option<Strin
     if refusals.is_empty() { None } else { Some(refusals.join("; ")) }
 }
 
-/// Waits until the state says which cluster this is and holds all that this disk knew to be committed, and
-/// checks that it is the right cluster. A leader says it first.
-async fn settle(
-    shared: &Arc<Shared>,
-    running: &Running,
-    cluster_id: Uuid,
-    founding: Option<&Founding>,
-) -> Result<(), String> {
+/// Waits until the state says which cluster this is and holds all that this disk knew to be committed, and all up
+/// to the entry `index`; and checks that it is the right cluster. A leader says it first.
+async fn settle(shared: &Arc<Shared>, running: &Running, seat: &Seat, index: u64) -> Result<(), String> {
+    let cluster_id = seat.cluster_id;
+    let founding = match &seat.how {
+        How::Founder(founding) => Some(founding),
+        How::Joiner | How::Member => None,
+    };
     let mut views = shared.views.subscribe();
     if let Some(founding) = founding {
         shared.wait_for(Some(format!(
@@ -245,7 +294,10 @@ async fn settle(
         )));
     }
     loop {
-        let formation = views.borrow_and_update().formation().cloned();
+        let (formation, applied) = {
+            let view = views.borrow_and_update();
+            (view.formation().cloned(), view.applied_index())
+        };
         match (formation, founding) {
             (Some(formation), _) if formation.cluster_id != cluster_id => {
                 return Err(format!(
@@ -253,7 +305,7 @@ async fn settle(
                     formation.cluster_id
                 ));
             }
-            (Some(_), _) if running.caught_up() => return Ok(()),
+            (Some(_), _) if running.caught_up() && applied >= index => return Ok(()),
             (Some(_), _) | (None, None) => {}
             (None, Some(founding)) => declare(shared, running, founding).await,
         }

@@ -21,6 +21,11 @@ pub enum Standing {
         /// Which one.
         cluster_id: Uuid,
     },
+    /// It has been given a Raft id in a cluster and has not caught up yet.
+    Joining {
+        /// In which one.
+        cluster_id: Uuid,
+    },
     /// It is a member.
     Member {
         /// Of which cluster.
@@ -65,6 +70,43 @@ pub enum PromiseAnswer {
     /// The node will join this cluster and no other.
     Promised,
     /// It will not.
+    Refused {
+        /// Why, for a person.
+        reason: String,
+    },
+}
+
+/// Asks the leader to let this node in (spec §13.4): without an id to be given one, with it to be sent the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinRequest {
+    /// What the joiner says about itself.
+    pub probe: Probe,
+    /// The Raft id that it was given and has on disk.
+    pub raft_id: Option<u64>,
+}
+
+/// The answer to a join request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case", deny_unknown_fields)]
+pub enum JoinAnswer {
+    /// The node may join under this id, and is a learner if it has said that it has the id on disk.
+    Admitted {
+        /// The cluster.
+        cluster_id: Uuid,
+        /// The node's Raft id.
+        raft_id: u64,
+        /// Which use of its name this is.
+        incarnation: u64,
+        /// The entry up to which it must have applied the log to serve.
+        index: u64,
+    },
+    /// Somebody else must be asked.
+    NotLeader {
+        /// Who leads, where that is known.
+        leader: Option<String>,
+    },
+    /// Not, or not now.
     Refused {
         /// Why, for a person.
         reason: String,

@@ -2,5 +2,6 @@
 //! (spec §3.2, §13.1, §13.2). Silence of a peer means "wait", never "I am alone".
 
 pub(crate) mod forming;
+mod joining;
 pub mod messages;
 pub mod rule;

@@ -58,7 +58,9 @@ pub fn decide(own: &Probe, peers: &BTreeMap<String, Option<Probe>>) -> Decision 
                     other.name
                 )
             }
-            Standing::Pristine | Standing::Member { .. } => format!("waiting for {}", other.name),
+            Standing::Pristine | Standing::Joining { .. } | Standing::Member { .. } => {
+                format!("waiting for {}", other.name)
+            }
         });
     }
     let everybody = || answers.iter().copied().chain([own]);
@@ -90,7 +92,7 @@ fn form_or_wait(own: &Probe, former: &str) -> Decision {
 
 fn existing_cluster(answers: &[&Probe]) -> Option<Uuid> {
     answers.iter().find_map(|answer| match answer.standing {
-        Standing::Member { cluster_id } => Some(cluster_id),
+        Standing::Joining { cluster_id } | Standing::Member { cluster_id } => Some(cluster_id),
         Standing::Pristine | Standing::Orphaned | Standing::Promised { .. } => None,
     })
 }
@@ -104,8 +106,15 @@ fn disagreement(own: &Probe, answers: &[&Probe]) -> Option<String> {
 pub fn differs(own: &Probe, other: &Probe) -> Option<String> {
     let name = &other.name;
     if own.nodes_hash != other.nodes_hash {
-        Some(format!("CLUSTER_NODES of {name} differs from this node's; make them the same"))
-    } else if own.fingerprints.signing != other.fingerprints.signing {
+        return Some(format!("CLUSTER_NODES of {name} differs from this node's; make them the same"));
+    }
+    keys_differ(own, other)
+}
+
+/// Which master key of `other` is not this node's.
+pub fn keys_differ(own: &Probe, other: &Probe) -> Option<String> {
+    let name = &other.name;
+    if own.fingerprints.signing != other.fingerprints.signing {
         Some(format!(
             "SIGNING_MASTER_KEY of {name} differs from this node's; it must be the same on all nodes"
         ))

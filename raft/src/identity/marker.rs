@@ -18,6 +18,8 @@ pub enum Standing {
     Pristine,
     /// Has promised to join exactly one cluster that is being formed (spec §13.2).
     Promised,
+    /// Has been given a Raft id in a cluster and has not caught up with it yet (spec §13.4).
+    Joining,
     /// Is or was a member; it never forms a cluster again.
     Member,
 }
@@ -68,6 +70,10 @@ impl Identity {
         Self { state: Standing::Promised, promise: Some(promise), ..Self::pristine(&self.node_name) }
     }
 
+    pub(super) fn joining(&self, cluster_id: &str, raft_id: u64, incarnation: u64) -> Self {
+        Self { state: Standing::Joining, ..self.member(cluster_id, raft_id, incarnation) }
+    }
+
     pub(super) fn member(&self, cluster_id: &str, raft_id: u64, incarnation: u64) -> Self {
         Self {
             state: Standing::Member,
@@ -85,7 +91,8 @@ impl Identity {
             check_name("cluster_id", cluster_id)?;
         }
         match (self.state, self.raft_id, &self.cluster_id, &self.promise) {
-            (Standing::Pristine, None, None, None) | (Standing::Member, Some(_), Some(_), None) => Ok(()),
+            (Standing::Pristine, None, None, None)
+            | (Standing::Joining | Standing::Member, Some(_), Some(_), None) => Ok(()),
             (Standing::Promised, None, None, Some(promise)) => promise.check(&self.node_name),
             (Standing::Pristine, ..) => {
                 Err("state pristine excludes raft_id, cluster_id and promise".to_owned())
@@ -93,8 +100,8 @@ impl Identity {
             (Standing::Promised, ..) => {
                 Err("state promised needs a promise and excludes raft_id and cluster_id".to_owned())
             }
-            (Standing::Member, ..) => {
-                Err("state member needs raft_id and cluster_id and no promise".to_owned())
+            (Standing::Joining | Standing::Member, ..) => {
+                Err("states joining and member need raft_id and cluster_id and no promise".to_owned())
             }
         }
     }

@@ -93,7 +93,7 @@ impl IdentityStore {
     /// [`IdentityError::Refused`] for a promise that makes no sense, [`IdentityError::Io`].
     pub fn promise(&mut self, promise: Promise) -> Result<(), IdentityError> {
         match (self.current.state, &self.current.promise) {
-            (Standing::Member, _) => return Err(self.member("promise anything")),
+            (Standing::Joining | Standing::Member, _) => return Err(self.member("promise anything")),
             (Standing::Promised, Some(made)) if *made == promise => return Ok(()),
             (Standing::Promised, Some(made)) => {
                 return Err(self.promised_elsewhere(made, &promise.cluster_id));
@@ -111,12 +111,30 @@ impl IdentityStore {
         match self.current.state {
             Standing::Pristine => Ok(()),
             Standing::Promised => self.replace(Identity::pristine(&self.current.node_name)),
-            Standing::Member => Err(self.member("take back a promise")),
+            Standing::Joining | Standing::Member => Err(self.member("take back a promise")),
         }
     }
 
-    /// Makes this disk a member: after the promised cluster has formed, or before a join with the id that the
-    /// leader allocated (spec §13.4). Durable when it returns `Ok`. The same again is fine.
+    /// Notes the Raft id that the leader gave this disk, before it is used (spec §13.4). Durable when it returns
+    /// `Ok`. The same again is fine.
+    ///
+    /// # Errors
+    /// [`IdentityError::Promised`], [`IdentityError::WrongCluster`], [`IdentityError::Member`] for another id,
+    /// [`IdentityError::Io`].
+    pub fn join(&mut self, cluster_id: &str, raft_id: u64, incarnation: u64) -> Result<(), IdentityError> {
+        self.check_cluster(cluster_id)?;
+        let next = self.current.joining(cluster_id, raft_id, incarnation);
+        match self.current.state {
+            Standing::Pristine => self.replace(next),
+            Standing::Joining if self.current == next => Ok(()),
+            Standing::Promised | Standing::Joining | Standing::Member => {
+                Err(self.member("take another raft id"))
+            }
+        }
+    }
+
+    /// Makes this disk a member: after the promised cluster has formed, or when it has caught up under the id that
+    /// the leader gave it (spec §13.4). Durable when it returns `Ok`. The same again is fine.
     ///
     /// # Errors
     /// [`IdentityError::Promised`] or [`IdentityError::Refused`] when a promise says otherwise,
@@ -132,7 +150,10 @@ impl IdentityStore {
         match self.current.state {
             Standing::Member if self.current == next => return Ok(()),
             Standing::Member => return Err(self.member("take another raft id or incarnation")),
-            Standing::Promised | Standing::Pristine => {}
+            Standing::Joining if self.current.joining(cluster_id, raft_id, incarnation) != self.current => {
+                return Err(self.member("take another raft id or incarnation"));
+            }
+            Standing::Promised | Standing::Joining | Standing::Pristine => {}
         }
         if let Some(promise) = &self.current.promise
             && promise.raft_ids.get(&self.current.node_name) != Some(&raft_id)

@@ -144,6 +144,26 @@ fn open_after(store: IdentityStore, dir: &Path) -> IdentityStore {
     open(dir, &name).unwrap()
 }
 
+/// Spec §13.4: the id is on disk before it is used, and is never changed for another.
+#[test]
+fn a_joiner_keeps_the_id_that_it_was_given() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let mut store = open(dir.path(), "n2").unwrap();
+        store.join("c1", 4, 2).unwrap();
+        store.join("c1", 4, 2).unwrap();
+    }
+    let mut store = open(dir.path(), "n2").unwrap();
+    assert_eq!((store.identity().state, store.identity().raft_id), (Standing::Joining, Some(4)));
+    assert!(matches!(store.join("c1", 5, 3), Err(IdentityError::Member { .. })));
+    assert!(matches!(store.join("c2", 4, 2), Err(IdentityError::WrongCluster { .. })));
+    assert!(matches!(store.promise(promise("c1")), Err(IdentityError::Member { .. })));
+    assert!(matches!(store.become_member("c1", 5, 2), Err(IdentityError::Member { .. })));
+    store.become_member("c1", 4, 2).unwrap();
+    assert_eq!(store.identity().state, Standing::Member);
+    assert!(matches!(store.join("c1", 4, 2), Err(IdentityError::Member { .. })));
+}
+
 #[test]
 fn two_holders_of_one_directory_are_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -175,7 +195,7 @@ fn anything_but_a_valid_marker_is_refused_with_file_and_reason() {
         ("", "EOF"),
         ("{}", "format_version is missing"),
         (&good.replace("\"format_version\":1", "\"format_version\":2"), "format version 2"),
-        (&good.replace("\"raft_id\":1", "\"raft_id\":null"), "needs raft_id"),
+        (&good.replace("\"raft_id\":1", "\"raft_id\":null"), "need raft_id"),
         (&good.replace("\"raft_id\":1", "\"raft_id\":-1"), "invalid value"),
         (&good.replace("\"member\"", "\"king\""), "unknown variant"),
         (&good.replace("\"member\"", "\"pristine\""), "excludes"),

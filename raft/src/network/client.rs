@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
-use super::dial::{Binding, Dialer};
+use super::dial::{Binding, Dialer, Peer};
 use super::hello::Refusal;
 use super::metrics::CallTimer;
 use super::rpc::{RpcFailure, RpcKind};
@@ -94,18 +94,18 @@ impl Attempt {
 #[derive(Debug)]
 pub struct PeerClient {
     dialer: Arc<Dialer>,
-    name: String,
+    peer: Peer,
     attempt: Mutex<Option<Attempt>>,
 }
 
 impl PeerClient {
-    pub(super) fn new(dialer: Arc<Dialer>, name: &str) -> Self {
-        Self { dialer, name: name.to_owned(), attempt: Mutex::new(None) }
+    pub(super) fn new(dialer: Arc<Dialer>, peer: Peer) -> Self {
+        Self { dialer, peer, attempt: Mutex::new(None) }
     }
 
     /// Name of the peer.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.peer.name
     }
 
     /// Sends one request and waits at most `within` for the answer, dialling included. Dropping the
@@ -149,18 +149,18 @@ impl PeerClient {
 
     /// The attempt under way or the connection that is up; else a new attempt, if the peer may be tried.
     fn current(&self) -> Result<watch::Receiver<Outcome>, CallError> {
-        let binding = self.dialer.binding(&self.name)?;
+        let binding = self.dialer.binding(&self.peer.name)?;
         let mut attempt = self.attempt.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(current) = attempt.as_ref().filter(|current| current.is_usable(&binding)) {
             return Ok(current.outcome.clone());
         }
-        self.dialer.may_dial(&self.name)?;
+        self.dialer.may_dial(&self.peer)?;
         let (sender, outcome) = watch::channel(None);
-        let (dialer, name, under) = (Arc::clone(&self.dialer), self.name.clone(), binding.clone());
+        let (dialer, peer, under) = (Arc::clone(&self.dialer), self.peer.clone(), binding.clone());
         self.dialer.spawn(async move {
             // Without anybody left who wants it, the attempt stops.
             tokio::select! {
-                result = dialer.dial(&name, &under) => {
+                result = dialer.dial(&peer, &under) => {
                     sender.send_replace(Some(result.map(Arc::new)));
                 }
                 () = sender.closed() => {}

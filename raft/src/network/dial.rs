@@ -19,12 +19,9 @@ use super::backoff::BackoffPolicy;
 use super::client::{CallError, PeerClient};
 use super::connection::{self, Connection, ConnectionLimits};
 use super::frame::{Frame, HELLO_LIMIT, ReadTimes, Tag, read_frame, write_frame};
-use super::hello::{Hello, LocalNode, Refusal};
+use super::hello::{Hello, LocalNode, Refusal, Seat};
 use super::stream::{self, Security};
 use super::tls::TlsMaterial;
-
-/// How long a host has to refuse a connection. Longer than a round trip; whoever asks goes on without an answer.
-const REFUSAL: Duration = Duration::from_millis(100);
 
 /// Bounds of the dialling side.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +54,7 @@ impl Default for ClientLimits {
 #[derive(Debug, Clone)]
 pub(super) struct Binding {
     address: String,
-    cluster_id: Option<Arc<String>>,
+    seat: Option<Arc<Seat>>,
     material: Option<Arc<TlsMaterial>>,
 }
 
@@ -68,8 +65,17 @@ impl PartialEq for Binding {
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        same_material && self.address == other.address && self.cluster_id == other.cluster_id
+        same_material && self.address == other.address && self.seat == other.seat
     }
+}
+
+/// Whom to call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Peer {
+    /// Name of the node.
+    pub(super) name: String,
+    /// The member that must answer; without it, whoever has the name.
+    pub(super) raft_id: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -86,7 +92,7 @@ pub struct Dialer {
     security: Security,
     addresses: AddressBook,
     limits: ClientLimits,
-    failures: Mutex<HashMap<String, Failures>>,
+    failures: Mutex<HashMap<Peer, Failures>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -112,7 +118,12 @@ impl Dialer {
 
     /// A client with its own connection to the node `name`. Does not connect.
     pub fn client(self: &Arc<Self>, name: &str) -> PeerClient {
-        PeerClient::new(Arc::clone(self), name)
+        PeerClient::new(Arc::clone(self), Peer { name: name.to_owned(), raft_id: None })
+    }
+
+    /// A client that speaks to the node `name` only while that is the member `raft_id`. Does not connect.
+    pub fn member(self: &Arc<Self>, name: &str, raft_id: u64) -> PeerClient {
+        PeerClient::new(Arc::clone(self), Peer { name: name.to_owned(), raft_id: Some(raft_id) })
     }
 
     /// The bounds in use.
@@ -134,26 +145,26 @@ impl Dialer {
             reason: format!("no address for node {name}; add it to CLUSTER_NODES"),
         })?;
         let material = self.security.tls().map(|tls| tls.material());
-        Ok(Binding { address, cluster_id: self.local.cluster_id(), material })
+        Ok(Binding { address, seat: self.local.seat(), material })
     }
 
-    /// Whether `name` may be dialled now; else the last failure.
-    pub(super) fn may_dial(&self, name: &str) -> Result<(), CallError> {
+    /// Whether `peer` may be dialled now; else the last failure.
+    pub(super) fn may_dial(&self, peer: &Peer) -> Result<(), CallError> {
         if self.stop.is_cancelled() {
             return Err(CallError::Unreachable { reason: "this node is shutting down".to_owned() });
         }
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        match failures.get(name) {
+        match failures.get(peer) {
             Some(failed) if Instant::now() < failed.not_before => Err(failed.last.clone()),
             Some(_) | None => Ok(()),
         }
     }
 
-    /// Whether the host of `name` answers and says that nothing listens there: that process has ended. Silence is no
-    /// such answer, nor is a connection that comes up.
-    pub async fn refuses(&self, name: &str) -> bool {
+    /// Asks the host of `name` for a connection. Whether it says `within` that nothing listens there, name lookup included:
+    /// then that process has ended or is about to. Silence is no such answer, nor is a connection that comes up.
+    pub async fn host_refuses(&self, name: &str, within: Duration) -> bool {
         let Some(address) = self.addresses.get(name) else { return false };
-        let answer = timeout(REFUSAL, TcpStream::connect(address)).await;
+        let answer = timeout(within, TcpStream::connect(address)).await;
         matches!(answer, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused)
     }
 
@@ -168,13 +179,13 @@ impl Dialer {
         });
     }
 
-    /// Brings up one connection to `name` and remembers how that went.
+    /// Brings up one connection to `peer` and remembers how that went.
     pub(super) async fn dial(
         self: &Arc<Self>,
-        name: &str,
+        peer: &Peer,
         binding: &Binding,
     ) -> Result<Connection, CallError> {
-        let result = match timeout(self.limits.connect, self.connect(name, binding)).await {
+        let result = match timeout(self.limits.connect, self.connect(peer, binding)).await {
             Ok(result) => result,
             Err(_elapsed) => Err(CallError::Unreachable {
                 reason: format!("no connection to {} within {:?}", binding.address, self.limits.connect),
@@ -183,20 +194,21 @@ impl Dialer {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         match &result {
             Ok(_) => {
-                failures.remove(name);
+                failures.remove(peer);
             }
             Err(error) => {
-                let count = failures.get(name).map_or(1, |failed| failed.count.saturating_add(1));
-                let seed = format!("{}>{name}", self.local.name());
+                let count = failures.get(peer).map_or(1, |failed| failed.count.saturating_add(1));
+                let seed = format!("{}>{}", self.local.name(), peer.name);
                 let not_before = Instant::now() + self.limits.backoff.delay(count, &seed);
-                tracing::debug!(peer = name, address = binding.address, count, %error, "peer not reached");
-                failures.insert(name.to_owned(), Failures { count, not_before, last: error.clone() });
+                tracing::debug!(peer = peer.name, address = binding.address, count, %error, "peer not reached");
+                failures.insert(peer.clone(), Failures { count, not_before, last: error.clone() });
             }
         }
         result
     }
 
-    async fn connect(self: &Arc<Self>, name: &str, binding: &Binding) -> Result<Connection, CallError> {
+    async fn connect(self: &Arc<Self>, meant: &Peer, binding: &Binding) -> Result<Connection, CallError> {
+        let name = &meant.name;
         let failed = |step: &str, error: &dyn std::fmt::Display| CallError::Unreachable {
             reason: format!("{step} {name} at {}: {error}", binding.address),
         };
@@ -218,7 +230,7 @@ impl Dialer {
             .map_err(|e| failed("hello to", &e))?;
         let answer =
             read_frame(&mut stream.io, HELLO_LIMIT, times).await.map_err(|e| failed("hello from", &e))?;
-        let peer = self.checked(name, &answer)?;
+        let peer = self.checked(meant, &answer)?;
         if let Some(tls) = self.security.tls() {
             tls.check_peer(stream.certificates.as_deref(), &peer.from).map_err(CallError::Refused)?;
         }
@@ -232,7 +244,7 @@ impl Dialer {
     }
 
     /// The server's hello, if it admits us, is the node we meant and is of our cluster.
-    fn checked(&self, name: &str, answer: &Frame) -> Result<Hello, CallError> {
+    fn checked(&self, meant: &Peer, answer: &Frame) -> Result<Hello, CallError> {
         let malformed = |detail: String| CallError::Refused(Refusal::Malformed { detail });
         match answer.tag {
             Tag::Hello => {}
@@ -246,11 +258,15 @@ impl Dialer {
         }
         let peer: Hello =
             serde_json::from_slice(&answer.payload).map_err(|error| malformed(error.to_string()))?;
-        if peer.from != name {
-            let refusal = Refusal::WrongRecipient { node: peer.from, meant: name.to_owned() };
+        if peer.from != meant.name {
+            let refusal = Refusal::WrongRecipient { node: peer.from, meant: meant.name.clone() };
             return Err(CallError::Refused(refusal));
         }
         self.local.check(&peer).map_err(CallError::Refused)?;
+        if let Some(raft_id) = meant.raft_id.filter(|id| peer.raft_id != Some(*id)) {
+            let refusal = Refusal::WrongMember { node: peer.from, raft_id: peer.raft_id, meant: raft_id };
+            return Err(CallError::Refused(refusal));
+        }
         Ok(peer)
     }
 }

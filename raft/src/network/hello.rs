@@ -28,6 +28,9 @@ pub struct Hello {
     pub to: String,
     /// The cluster the sender belongs to; none while it has not formed or joined one.
     pub cluster_id: Option<String>,
+    /// Its Raft id there. A name that lost its disk comes back under another one.
+    #[serde(default)]
+    pub raft_id: Option<u64>,
     /// Release of the sender, for people.
     pub software: String,
     /// Versions of the formats the sender writes, by name (`log`, `snapshot`, …).
@@ -55,6 +58,16 @@ pub enum Refusal {
         node: String,
         /// Who was meant.
         meant: String,
+    },
+    /// The node has lost its disk and come back, or is about to: it is not the member that was meant.
+    #[error("{node} is {}, not member {meant}", .raft_id.map_or_else(|| "no member".to_owned(), |id| format!("member {id}")))]
+    WrongMember {
+        /// Who answers.
+        node: String,
+        /// Its Raft id.
+        raft_id: Option<u64>,
+        /// The Raft id that was meant.
+        meant: u64,
     },
     /// No protocol version in common.
     #[error("{node} speaks peer protocol {min} to {max}, the other side {other_min} to {other_max}")]
@@ -102,24 +115,28 @@ pub enum Refusal {
     Unrecognised,
 }
 
-/// This node as its peers see it. The cluster id is set once the node has formed, promised or joined.
+/// Where a node belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    /// The cluster's id.
+    pub cluster_id: String,
+    /// The node's Raft id in it.
+    pub raft_id: u64,
+}
+
+/// This node as its peers see it. Its seat is set once the node has formed, promised or joined.
 #[derive(Debug)]
 pub struct LocalNode {
     name: String,
     software: String,
     formats: BTreeMap<String, u32>,
-    cluster_id: ArcSwapOption<String>,
+    seat: ArcSwapOption<Seat>,
 }
 
 impl LocalNode {
     /// The node `name` (`NODE_ID`), still without a cluster.
     pub fn new(name: &str, software: &str, formats: BTreeMap<String, u32>) -> Self {
-        Self {
-            name: name.to_owned(),
-            software: software.to_owned(),
-            formats,
-            cluster_id: ArcSwapOption::empty(),
-        }
+        Self { name: name.to_owned(), software: software.to_owned(), formats, seat: ArcSwapOption::empty() }
     }
 
     /// `NODE_ID`.
@@ -127,15 +144,15 @@ impl LocalNode {
         &self.name
     }
 
-    /// The cluster this node belongs to.
-    pub fn cluster_id(&self) -> Option<Arc<String>> {
-        self.cluster_id.load_full()
+    /// Where this node belongs.
+    pub fn seat(&self) -> Option<Arc<Seat>> {
+        self.seat.load_full()
     }
 
-    /// Says from now on that this node belongs to `cluster_id`. Connections made under another identity
-    /// are replaced before their next request.
-    pub fn set_cluster_id(&self, cluster_id: Option<String>) {
-        self.cluster_id.store(cluster_id.map(Arc::new));
+    /// Says from now on where this node belongs. Connections made under another identity are replaced before
+    /// their next request.
+    pub fn take_seat(&self, seat: Option<Seat>) {
+        self.seat.store(seat.map(Arc::new));
     }
 
     /// What this node says first to the node `to`.
@@ -145,7 +162,8 @@ impl LocalNode {
             min_v: PROTOCOL_MIN,
             from: self.name.clone(),
             to: to.to_owned(),
-            cluster_id: self.cluster_id().map(|id| id.as_ref().clone()),
+            cluster_id: self.seat().map(|seat| seat.cluster_id.clone()),
+            raft_id: self.seat().map(|seat| seat.raft_id),
             software: self.software.clone(),
             formats: self.formats.clone(),
         }
@@ -171,10 +189,10 @@ impl LocalNode {
 
     /// Checks that the peer's cluster is not another than this node's, as it is now.
     pub(super) fn check_cluster(&self, peer: &Hello) -> Result<(), Refusal> {
-        match (self.cluster_id(), &peer.cluster_id) {
-            (Some(ours), Some(theirs)) if ours.as_ref() != theirs => Err(Refusal::WrongCluster {
+        match (self.seat(), &peer.cluster_id) {
+            (Some(ours), Some(theirs)) if ours.cluster_id != *theirs => Err(Refusal::WrongCluster {
                 node: self.name.clone(),
-                its_cluster: ours.as_ref().clone(),
+                its_cluster: ours.cluster_id.clone(),
                 other_cluster: theirs.clone(),
             }),
             (Some(_) | None, Some(_) | None) => Ok(()),
@@ -193,7 +211,7 @@ mod tests {
 
     fn node(name: &str, cluster: Option<&str>) -> LocalNode {
         let node = LocalNode::new(name, "0.1.0", BTreeMap::from([("log".to_owned(), 1)]));
-        node.set_cluster_id(cluster.map(str::to_owned));
+        node.take_seat(cluster.map(|id| Seat { cluster_id: id.to_owned(), raft_id: 7 }));
         node
     }
 
@@ -204,8 +222,8 @@ mod tests {
         let mut bytes = Vec::new();
         let frame = Frame::control(Tag::Hello, Bytes::from(payload));
         write_frame(&mut bytes, frame, HELLO_LIMIT, Duration::from_secs(1)).await.unwrap();
-        let golden = b"\0\0\0\x66\x01\0\0\0\0\
-            {\"v\":1,\"min_v\":1,\"from\":\"n1\",\"to\":\"n2\",\"cluster_id\":\"c-1\",\
+        let golden = b"\0\0\0\x72\x01\0\0\0\0\
+            {\"v\":1,\"min_v\":1,\"from\":\"n1\",\"to\":\"n2\",\"cluster_id\":\"c-1\",\"raft_id\":7,\
             \"software\":\"0.1.0\",\"formats\":{\"log\":1}}";
         assert_eq!(String::from_utf8_lossy(&bytes), String::from_utf8_lossy(golden));
     }

@@ -38,7 +38,7 @@ pub use client::{CallError, PeerClient};
 pub use contacts::Contacts;
 pub use dial::{ClientLimits, Dialer};
 pub use frame::{FrameError, HELLO_LIMIT, MAX_FRAME};
-pub use hello::{Hello, LocalNode, PROTOCOL_MIN, PROTOCOL_VERSION, Refusal};
+pub use hello::{Hello, LocalNode, PROTOCOL_MIN, PROTOCOL_VERSION, Refusal, Seat};
 pub use rpc::{PeerHandler, RpcFailure, RpcKind, decode_json, encode_json};
 pub use server::{BindError, PeerServer, ServerLimits};
 pub use stream::Security;

@@ -51,7 +51,7 @@ pub struct PeerNetwork {
     own_id: u64,
     dialer: Arc<Dialer>,
     contacts: Arc<Contacts>,
-    lanes: HashMap<String, Arc<Lanes>>,
+    lanes: HashMap<(String, u64), Arc<Lanes>>,
 }
 
 impl PeerNetwork {
@@ -72,11 +72,11 @@ where
     async fn new_client(&mut self, target: u64, node: &C::Node) -> PeerLink {
         let name = node.peer_name();
         let dialer = &self.dialer;
-        let lanes = self.lanes.entry(name.to_owned()).or_insert_with(|| {
+        let lanes = self.lanes.entry((name.to_owned(), target)).or_insert_with(|| {
             Arc::new(Lanes {
-                append: dialer.client(name),
-                vote: dialer.client(name),
-                snapshot: dialer.client(name),
+                append: dialer.member(name, target),
+                vote: dialer.member(name, target),
+                snapshot: dialer.member(name, target),
             })
         });
         PeerLink {
@@ -264,9 +264,12 @@ where
         RpcKind::Append => encode_json(&raft.append_entries(decode_json(&payload)?).await),
         RpcKind::Vote => encode_json(&raft.vote(decode_json(&payload)?).await),
         RpcKind::InstallSnapshot => encode_json(&raft.install_snapshot(decode_chunk(payload)?).await),
-        RpcKind::Probe | RpcKind::Promise | RpcKind::AppliedIndex | RpcKind::PreVote | RpcKind::Alive => {
-            Err(RpcFailure::UnknownKind { kind: kind.number() })
-        }
+        RpcKind::Probe
+        | RpcKind::Promise
+        | RpcKind::AppliedIndex
+        | RpcKind::PreVote
+        | RpcKind::Alive
+        | RpcKind::Join => Err(RpcFailure::UnknownKind { kind: kind.number() }),
     }
 }
 

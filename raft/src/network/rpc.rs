@@ -28,11 +28,13 @@ pub enum RpcKind {
     PreVote,
     /// The leader's process lives, whatever its disk does.
     Alive,
+    /// Let this node in (spec §13.4).
+    Join,
 }
 
 impl RpcKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Append,
         Self::Vote,
         Self::InstallSnapshot,
@@ -41,6 +43,7 @@ impl RpcKind {
         Self::AppliedIndex,
         Self::PreVote,
         Self::Alive,
+        Self::Join,
     ];
 
     /// The number on the wire, 1 to 127.
@@ -54,6 +57,7 @@ impl RpcKind {
             Self::AppliedIndex => 6,
             Self::PreVote => 7,
             Self::Alive => 8,
+            Self::Join => 9,
         }
     }
 
@@ -73,6 +77,7 @@ impl RpcKind {
             Self::AppliedIndex => "applied_index",
             Self::PreVote => "pre_vote",
             Self::Alive => "alive",
+            Self::Join => "join",
         }
     }
 
@@ -86,7 +91,7 @@ impl RpcKind {
             | Self::AppliedIndex
             | Self::PreVote
             | Self::Alive => true,
-            Self::Probe | Self::Promise => false,
+            Self::Probe | Self::Promise | Self::Join => false,
         }
     }
 }
@@ -176,7 +181,8 @@ mod tests {
                 ("promise", 5),
                 ("applied_index", 6),
                 ("pre_vote", 7),
-                ("alive", 8)
+                ("alive", 8),
+                ("join", 9)
             ]
         );
         assert!(RpcKind::ALL.iter().all(|kind| RpcKind::from_number(kind.number()) == Some(*kind)));

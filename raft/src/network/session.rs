@@ -46,7 +46,11 @@ pub(super) async fn serve(host: Arc<Host>, tcp: TcpStream, handshaking: OwnedSem
     };
     drop(handshaking);
     let admitted = match admitted {
-        Ok(Ok(admitted)) => admitted,
+        Ok(Ok(Some(admitted))) => admitted,
+        Ok(Ok(None)) => {
+            tracing::debug!(from, "a connection ended before its first byte");
+            return;
+        }
         Ok(Err(reason)) => {
             count_refused_connection("handshake");
             tracing::warn!(from, reason, "peer connection refused");
@@ -66,7 +70,12 @@ pub(super) async fn serve(host: Arc<Host>, tcp: TcpStream, handshaking: OwnedSem
     }
 }
 
-async fn admit(host: &Host, tcp: TcpStream) -> Result<Admitted, String> {
+/// The peer, if it said who it is; `None` where somebody only looked whether anybody listens here, as peers do that
+/// miss their leader.
+async fn admit(host: &Host, tcp: TcpStream) -> Result<Option<Admitted>, String> {
+    if tcp.peek(&mut [0]).await.is_ok_and(|bytes| bytes == 0) {
+        return Ok(None);
+    }
     tcp.set_nodelay(true).map_err(|error| error.to_string())?;
     let material = host.security.tls().map(|tls| tls.material());
     let mut stream = stream::accept(&host.security, tcp).await.map_err(|error| format!("TLS: {error}"))?;
@@ -78,7 +87,7 @@ async fn admit(host: &Host, tcp: TcpStream) -> Result<Admitted, String> {
             let hello = host.local.hello(&peer.from);
             reply(host, &mut stream, Tag::Hello, &hello).await?;
             tracing::debug!(peer = peer.from, software = peer.software, "peer admitted");
-            Ok(Admitted { stream, peer, material, _room: room })
+            Ok(Some(Admitted { stream, peer, material, _room: room }))
         }
         Err(refusal) => {
             reply(host, &mut stream, Tag::Refusal, &refusal).await?;

@@ -187,7 +187,7 @@ async fn a_leader_cut_off_in_the_middle_of_a_write_steps_aside_and_can_lead_agai
         async move { node.propose(put_tenant("pending")).await }
     });
     wait_until("the old leader steps aside", || node.may_lead().is_err()).await;
-    assert!(cut.elapsed() < Duration::from_secs(1), "{:?}", cut.elapsed());
+    assert!(cut.elapsed() < Duration::from_secs(3), "{:?}", cut.elapsed());
     let status = node.status().await;
     assert_eq!((status.role, status.raft.quorum_ok), (Role::Follower, false), "{status:?}");
     assert_eq!(pending.await.unwrap().unwrap_err(), ProposeError::OutcomeUnknown);

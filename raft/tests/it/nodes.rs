@@ -3,17 +3,33 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hellojohn_control::documents::TenantPatch;
 use hellojohn_control::{Command, Envelope, Issuer, Slug, Timestamp};
 use hellojohn_raft::{EmbeddedSettings, KeyFingerprints, Mode, NowFn, Settings, Timers};
 
+/// Ports that this process has given away. A UDP socket holds the number against other tests, and nobody here
+/// speaks UDP.
+static GIVEN: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
+
+/// An address for a listener of this test, with a port below those that the kernel gives to outgoing connections.
 pub(super) fn free_addr() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+    const PORTS: std::ops::Range<u32> = 12_000..32_000;
+    let start = std::process::id().wrapping_mul(97) % (PORTS.end - PORTS.start);
+    let mut ports = (PORTS.start + start..PORTS.end).chain(PORTS.start..PORTS.start + start);
+    let (held, addr) = ports
+        .find_map(|port| {
+            let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(port).unwrap()));
+            let held = UdpSocket::bind(addr).ok()?;
+            TcpListener::bind(addr).ok().map(|_free| (held, addr))
+        })
+        .unwrap();
+    GIVEN.lock().unwrap().push(held);
+    addr
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test gives its nodes the real time")]

@@ -142,12 +142,12 @@ fn names_that_no_certificate_can_carry_need_a_server_name() {
 
 #[test]
 fn timers_must_fit_together() {
-    for (heartbeat, min, max) in [("76", "150", "450"), ("50", "450", "450"), ("50", "500", "450")] {
+    for (heartbeat, min, max) in [("38", "150", "450"), ("50", "450", "450"), ("50", "500", "450")] {
         let report = refused(
             LOCAL,
             &[("RAFT_HEARTBEAT_MS", heartbeat), ("RAFT_ELECTION_MIN_MS", min), ("RAFT_ELECTION_MAX_MS", max)],
         );
-        assert!(report.contains("keep 2 × raft_heartbeat_ms <= raft_election_min_ms < raft_election_max_ms"));
+        assert!(report.contains("keep 4 × raft_heartbeat_ms <= raft_election_min_ms < raft_election_max_ms"));
     }
     let calm = loaded(&[("RAFT_HEARTBEAT_MS", "75"), ("RAFT_ELECTION_MAX_MS", "2000")]).config.cluster;
     assert_eq!(calm.timers.heartbeat, Duration::from_millis(75));

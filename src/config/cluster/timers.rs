@@ -13,8 +13,8 @@ use crate::config::value::duration;
 pub struct Timers {
     /// Time between two heartbeats of the leader.
     pub heartbeat: Duration,
-    /// Least time without a leader before a node stands for election; also how long a voter that heard from a
-    /// leader refuses to vote.
+    /// Least time without a sign of a leader before a node stands for election; half of it is enough where the leader's
+    /// process has ended.
     pub election_min: Duration,
     /// Most time without a leader before a node stands for election.
     pub election_max: Duration,
@@ -30,7 +30,7 @@ impl Timers {
             election_min: settings.raft_election_min_ms,
             election_max: settings.raft_election_max_ms,
         };
-        if timers.heartbeat * 2 > timers.election_min || timers.election_min >= timers.election_max {
+        if timers.heartbeat * 4 > timers.election_min || timers.election_min >= timers.election_max {
             intake.conflict(
                 &KEYS,
                 format!(
@@ -39,7 +39,7 @@ impl Timers {
                     duration::show(timers.election_min),
                     duration::show(timers.election_max)
                 ),
-                "keep 2 × raft_heartbeat_ms <= raft_election_min_ms < raft_election_max_ms",
+                "keep 4 × raft_heartbeat_ms <= raft_election_min_ms < raft_election_max_ms",
             );
         }
         timers

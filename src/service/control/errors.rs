@@ -38,7 +38,9 @@ fn rejected(reject: Reject) -> Error {
         Reject::PublicClient => {
             Error::invalid_field("client_type", "public_client", "a public client has no secret")
         }
-        Reject::KeyNeeded { .. } | Reject::NotDue { .. } | Reject::AlreadyFormed => Error::internal(text),
+        Reject::KeyNeeded { .. } | Reject::NotDue { .. } | Reject::NodeNotFound | Reject::AlreadyFormed => {
+            Error::internal(text)
+        }
     }
 }
 

@@ -129,8 +129,8 @@ impl Trouble {
 /// Tenant `acme` and Ann, who has registered, in a cluster whose leader does not mind a busy disk.
 async fn with_ann() -> (Cluster, String) {
     let mut cluster = Cluster::prepare().await;
-    cluster.set("RAFT_ELECTION_MIN_MS", "2000");
-    cluster.set("RAFT_ELECTION_MAX_MS", "4000");
+    cluster.set("RAFT_ELECTION_MIN_MS", "4000");
+    cluster.set("RAFT_ELECTION_MAX_MS", "8000");
     cluster.start_all().await;
     let token = cluster.mint_token();
     everywhere(&cluster, make_acme(&cluster, &token).await).await;

@@ -9,6 +9,7 @@ mod input;
 mod issuer;
 mod leadership;
 mod recovery;
+mod rejoin;
 mod secrets;
 mod stalls;
 mod startup;

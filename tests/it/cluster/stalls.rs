@@ -107,13 +107,16 @@ async fn a_leader_whose_disk_stalls_for_a_moment_stays_and_one_whose_disk_hangs_
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });
-    let follower = NAMES.into_iter().find(|name| *name != leader).unwrap();
+    let (began, follower) = (Instant::now(), NAMES.into_iter().find(|name| *name != leader).unwrap());
     cluster
         .until(follower, "another leader", |answer| {
             let status = &answer.json()["cluster"];
-            status["term"].as_u64() > Some(first) && !status["leader_id"].is_null()
+            let other = &status["leader_id"];
+            status["term"].as_u64() > Some(first) && !other.is_null() && other != leader
         })
         .await;
+    // Not because its flush watchdog ended the process, which it does after ten seconds.
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     drop(hung);
     writing.abort();
 }

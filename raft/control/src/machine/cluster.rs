@@ -1,4 +1,4 @@
-//! The cluster itself: its birth.
+//! The cluster itself: its birth, and the Raft ids of its members.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,6 +35,20 @@ impl Machine {
         let formation = Formation { cluster_id, next_raft_id, members };
         self.state.formation = Some(Arc::new(formation));
         Ok(Outcome::ClusterFormed)
+    }
+
+    /// Gives a member of this name the next Raft id. Its old one stays used up for ever (spec §13.4).
+    pub(super) fn admit_node(&mut self, name: &str) -> Result<Outcome, Reject> {
+        let formation = self.state.formation.as_ref().ok_or(Reject::NodeNotFound)?;
+        let raft_id = formation.next_raft_id;
+        let mut formation = Formation::clone(formation);
+        let member = formation.members.get_mut(name).ok_or(Reject::NodeNotFound)?;
+        let next = raft_id.checked_add(1).ok_or_else(|| super::limit("Raft ids", usize::MAX))?;
+        *member = MemberIdentity { raft_id, incarnation: member.incarnation.saturating_add(1) };
+        let incarnation = member.incarnation;
+        formation.next_raft_id = next;
+        self.state.formation = Some(Arc::new(formation));
+        Ok(Outcome::NodeAdmitted { raft_id, incarnation })
     }
 }
 

@@ -79,6 +79,7 @@ impl Machine {
         let precondition = envelope.precondition.as_ref();
         match &envelope.command {
             Command::FormCluster { cluster_id, members } => self.form_cluster(*cluster_id, members),
+            Command::AdmitNode { name } => self.admit_node(name),
             Command::PutTenant { slug, patch, new_keys } => {
                 self.put_tenant(slug, patch, new_keys, precondition, at)
             }

@@ -159,6 +159,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (any::<u128>(), members).prop_map(|(id, members)| Command::FormCluster {
             cluster_id: Uuid::from_u128(id), members,
         }),
+        1 => "[a-c]".prop_map(|name| Command::AdmitNode { name }),
     ]
 }
 

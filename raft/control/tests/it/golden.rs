@@ -37,6 +37,7 @@ goldens! {
     RetireKeys in "09-retire_keys.json",
     DeleteClient in "10-delete_client.json",
     DeleteTenant in "11-delete_tenant.json",
+    AdmitNode in "12-admit_node.json",
 }
 
 fn pretty(value: &impl serde::Serialize) -> String {

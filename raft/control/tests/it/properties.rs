@@ -202,7 +202,7 @@ proptest! {
 fn random_histories_reach_every_outcome() {
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
     let mut runner = TestRunner::deterministic();
-    for _ in 0..300 {
+    for _ in 0..500 {
         let history = history().new_tree(&mut runner).unwrap().current();
         let results = apply(&mut machine(), &history);
         for (item, result) in history.iter().zip(results) {
@@ -221,6 +221,8 @@ fn random_histories_reach_every_outcome() {
         "client.put precondition_failed",
         "client.secret.rotate ok",
         "client.secret.rotate public_client",
+        "cluster.admit_node node_not_found",
+        "cluster.admit_node ok",
         "cluster.form already_formed",
         "cluster.form invalid",
         "cluster.form ok",

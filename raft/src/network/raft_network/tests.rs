@@ -9,7 +9,8 @@ use futures::future::BoxFuture;
 use openraft::{CommittedLeaderId, Entry, EntryPayload, LogId, StoredMembership};
 
 use super::super::{
-    AddressBook, ClientLimits, Hello, LocalNode, PeerHandler, PeerServer, Refusal, Security, ServerLimits,
+    AddressBook, ClientLimits, Hello, LocalNode, PeerHandler, PeerServer, Refusal, Seat, Security,
+    ServerLimits,
 };
 use super::*;
 
@@ -73,7 +74,8 @@ impl PeerHandler for Core {
                 | RpcKind::Promise
                 | RpcKind::AppliedIndex
                 | RpcKind::PreVote
-                | RpcKind::Alive => Err(RpcFailure::UnknownKind { kind: kind.number() }),
+                | RpcKind::Alive
+                | RpcKind::Join => Err(RpcFailure::UnknownKind { kind: kind.number() }),
             }
         }
         .boxed()
@@ -82,7 +84,8 @@ impl PeerHandler for Core {
 
 fn node(name: &str) -> Arc<LocalNode> {
     let node = LocalNode::new(name, "test", BTreeMap::new());
-    node.set_cluster_id(Some("c".to_owned()));
+    let raft_id = if name == "n2" { 2 } else { 1 };
+    node.take_seat(Some(Seat { cluster_id: "c".to_owned(), raft_id }));
     Arc::new(node)
 }
 
@@ -191,13 +194,15 @@ fn an_append_too_large_for_a_frame_is_split() {
 }
 
 #[tokio::test]
-async fn clients_of_one_peer_share_their_lanes() {
+async fn clients_of_one_member_share_their_lanes() {
     let book = AddressBook::default();
     let dialer = Dialer::new(node("n1"), Security::PlainLoopback, book, ClientLimits::default());
     let mut network = PeerNetwork::new(1, dialer, Arc::default());
     let member = Member { name: "n2".to_owned() };
     let first = RaftNetworkFactory::<Types>::new_client(&mut network, 2, &member).await;
-    let second = RaftNetworkFactory::<Types>::new_client(&mut network, 5, &member).await;
-    assert!(Arc::ptr_eq(&first.lanes, &second.lanes));
-    assert_eq!((first.target, second.target), (2, 5));
+    let again = RaftNetworkFactory::<Types>::new_client(&mut network, 2, &member).await;
+    assert!(Arc::ptr_eq(&first.lanes, &again.lanes));
+    let successor = RaftNetworkFactory::<Types>::new_client(&mut network, 5, &member).await;
+    assert!(!Arc::ptr_eq(&first.lanes, &successor.lanes), "the name came back as somebody else");
+    assert_eq!((first.target, successor.target), (2, 5));
 }

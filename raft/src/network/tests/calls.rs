@@ -159,11 +159,11 @@ async fn a_peer_that_has_ended_is_told_from_one_that_is_silent() {
         .map(|(name, listener)| (name.to_owned(), listener.local_addr().unwrap().to_string()));
     let addresses = AddressBook::new(BTreeMap::from(book));
     let dialer = dialer_with(&addresses, ClientLimits::default());
-    assert!(!dialer.refuses("n3").await, "it listens");
+    assert!(!dialer.host_refuses("n3", LONG).await, "it listens");
     drop(ended);
-    eventually("the host says that nothing listens", async || dialer.refuses("n3").await).await;
-    assert!(!dialer.refuses("n2").await, "it listens and says nothing");
-    assert!(!dialer.refuses("n4").await, "nobody knows where it is");
+    eventually("the host says that nothing listens", async || dialer.host_refuses("n3", LONG).await).await;
+    assert!(!dialer.host_refuses("n2", LONG).await, "it listens and says nothing");
+    assert!(!dialer.host_refuses("n4", LONG).await, "nobody knows where it is");
 }
 
 /// F8: a link whose round trips are longer than a call's deadline still comes up.

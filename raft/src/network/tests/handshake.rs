@@ -246,9 +246,25 @@ async fn raft_traffic_without_a_cluster_id_is_refused_but_a_probe_is_not() {
     assert_eq!(ask(&client, "hi").await.unwrap(), "hi");
     let vote = async || client.call(RpcKind::Vote, Bytes::from_static(b"v"), LONG).await;
     assert_eq!(vote().await.unwrap_err(), CallError::Remote(RpcFailure::NoClusterId));
-    node.set_cluster_id(Some("c".to_owned()));
+    node.take_seat(Some(seat("c")));
     assert_eq!(vote().await.unwrap(), "v");
     assert_eq!(echo.admitted(), 2, "the new identity said hello anew");
+}
+
+/// Spec §13.4: what is meant for a member that lost its disk never reaches whoever has its name now.
+#[tokio::test]
+async fn a_client_of_a_member_speaks_to_no_other_member_of_that_name() {
+    let echo = Arc::new(Echo::default());
+    let server = serve(Security::PlainLoopback, &echo).await;
+    let dialer = dialer(Security::PlainLoopback, &book(&server));
+    assert_eq!(ask(&dialer.member("n2", 7), "hi").await.unwrap(), "hi");
+    let refusal = refused(&dialer.member("n2", 3)).await;
+    assert_eq!(refusal.to_string(), "n2 is member 7, not member 3");
+    assert_eq!(
+        ask(&dialer.client("n2"), "hi").await.unwrap(),
+        "hi",
+        "a refusal of one member is nobody else's"
+    );
 }
 
 #[tokio::test]
@@ -260,7 +276,7 @@ async fn a_node_that_joins_another_cluster_ends_the_connections_of_this_one() {
     let server = PeerServer::bind("127.0.0.1:0", Arc::clone(&node), security, handler, limits).await.unwrap();
     let client = dialer(Security::PlainLoopback, &book(&server)).client("n2");
     assert_eq!(ask(&client, "hi").await.unwrap(), "hi");
-    node.set_cluster_id(Some("other".to_owned()));
+    node.take_seat(Some(seat("other")));
     let error = ask(&client, "lost").await.unwrap_err();
     assert!(
         matches!(&error, CallError::Disconnected { reason } if reason.contains("cluster other")),

@@ -150,9 +150,13 @@ impl PeerHandler for Echo {
     }
 }
 
+fn seat(cluster: &str) -> Seat {
+    Seat { cluster_id: cluster.to_owned(), raft_id: 7 }
+}
+
 fn local(name: &str, cluster: Option<&str>) -> Arc<LocalNode> {
     let node = LocalNode::new(name, "test", BTreeMap::new());
-    node.set_cluster_id(cluster.map(str::to_owned));
+    node.take_seat(cluster.map(seat));
     Arc::new(node)
 }
 

@@ -39,6 +39,22 @@ fn founders_have_distinct_ids_with_one_left_after_them() {
     }
 }
 
+/// spec §13.4: whoever lost its disk is somebody else.
+#[test]
+fn a_member_is_admitted_under_an_id_that_was_never_used() {
+    let admit = |name: &str| Command::AdmitNode { name: name.to_owned() };
+    let mut bench = Bench::new();
+    assert_eq!(bench.run(admit("n1")), Err(Reject::NodeNotFound));
+    bench.run(form(&[("n1", 1), ("n2", 2)])).unwrap();
+    assert_eq!(bench.run(admit("n1")), Ok(Outcome::NodeAdmitted { raft_id: 3, incarnation: 2 }));
+    assert_eq!(bench.run(admit("n2")), Ok(Outcome::NodeAdmitted { raft_id: 4, incarnation: 2 }));
+    assert_eq!(bench.run(admit("n1")), Ok(Outcome::NodeAdmitted { raft_id: 5, incarnation: 3 }));
+    assert_eq!(bench.run(admit("n3")), Err(Reject::NodeNotFound));
+    let view = bench.view();
+    let formation = view.formation().unwrap();
+    assert_eq!((formation.members["n1"].raft_id, formation.next_raft_id), (5, 6));
+}
+
 /// spec §2.1: a command that a member cannot decode stops that member; it is never skipped.
 #[test]
 fn an_entry_of_a_newer_release_is_fatal_and_changes_nothing() {

@@ -104,6 +104,7 @@ fn commands_on_client() -> impl Iterator<Item = Command> {
         | Command::PutScopes { .. }
         | Command::DeleteTenant { .. }
         | Command::FormCluster { .. }
+        | Command::AdmitNode { .. }
         | Command::EnsureGlobalKeys { .. }
         | Command::RotateKeys { .. }
         | Command::ActivateKey { .. }

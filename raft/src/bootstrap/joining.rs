@@ -1,0 +1,65 @@
+//! How a node with an empty disk comes back into a cluster that exists (spec §13.4), as the node.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::messages::{JoinAnswer, JoinRequest};
+use crate::network::RpcKind;
+use crate::shared::Shared;
+
+/// How long a peer has for its answer. The leader asks this node back, and may write to its log.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How often a joiner says that it is still there.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What the leader said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Admission {
+    pub(super) cluster_id: Uuid,
+    pub(super) raft_id: u64,
+    pub(super) incarnation: u64,
+    /// The entry up to which this node must have applied the log to serve.
+    pub(super) index: u64,
+}
+
+/// Asks the leader, whoever that is, to let this node in.
+///
+/// # Errors
+/// Why not, for `/readyz`.
+pub(super) async fn ask(shared: &Arc<Shared>, raft_id: Option<u64>) -> Result<Admission, String> {
+    let request = JoinRequest { probe: shared.probe(), raft_id };
+    let mut reasons = Vec::new();
+    let mut peers = shared.settings.peers();
+    while let Some(name) = peers.pop() {
+        let client = shared.dialer.client(&name);
+        match client.call_json::<_, JoinAnswer>(RpcKind::Join, &request, ANSWER).await {
+            Ok(JoinAnswer::Admitted { cluster_id, raft_id, incarnation, index }) => {
+                return Ok(Admission { cluster_id, raft_id, incarnation, index });
+            }
+            // It will be asked too, and sooner.
+            Ok(JoinAnswer::NotLeader { leader: Some(leader) }) => {
+                if let Some(at) = peers.iter().position(|peer| *peer == leader) {
+                    let leader = peers.remove(at);
+                    peers.push(leader);
+                }
+            }
+            Ok(JoinAnswer::NotLeader { leader: None }) => reasons.push(format!("{name} knows no leader")),
+            Ok(JoinAnswer::Refused { reason }) => reasons.push(format!("{name} refuses: {reason}")),
+            Err(error) => reasons.push(format!("{name}: {error}")),
+        }
+    }
+    Err(reasons.join("; "))
+}
+
+/// Goes on asking until it is stopped: a leader that forgot this learner, or a new one, takes it up again.
+pub(super) async fn keep_asking(shared: &Arc<Shared>, raft_id: u64) {
+    loop {
+        sleep(AGAIN).await;
+        if let Err(why) = ask(shared, Some(raft_id)).await {
+            shared.wait_for(Some(format!("joining as member {raft_id}: {why}")));
+        }
+    }
+}
