@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::bootstrap::messages::{JoinAnswer, JoinRequest, Probe, Standing};
 use crate::bootstrap::rule;
-use crate::network::RpcKind;
+use crate::network::{PeerClient, RpcKind};
 use crate::propose::ProposeError;
 use crate::running::Running;
 use crate::shared::Shared;
@@ -41,6 +41,9 @@ pub(crate) async fn welcome(shared: &Arc<Shared>, peer: &str, request: JoinReque
         Ok(()) => {}
         Err(ProposeError::NotLeader { leader }) => return JoinAnswer::NotLeader { leader },
         Err(_) => return JoinAnswer::NotLeader { leader: None },
+    }
+    if !knows_its_term(&running.metrics()) {
+        return refused("the leader was just elected and has not applied its first entry yet".to_owned());
     }
     if let Some(difference) = rule::keys_differ(&shared.probe(), &request.probe) {
         tracing::warn!(peer, difference, "a node may not join");
@@ -89,16 +92,23 @@ async fn admit(
             let (incarnation, index) = (member.incarnation, running.view().applied_index());
             Ok(JoinAnswer::Admitted { cluster_id, raft_id, incarnation, index })
         }
-        Some(raft_id) => Err(format!(
-            "Raft id {raft_id} is not the one that {name} was given last, which is {}",
-            member.raft_id
-        )),
+        // It learns from the answer that its name was given another id since.
+        Some(raft_id) => {
+            tracing::warn!(
+                peer = name,
+                raft_id,
+                given = member.raft_id,
+                "a Raft id that was given to nobody last"
+            );
+            let (raft_id, incarnation) = (member.raft_id, member.incarnation);
+            Ok(JoinAnswer::Admitted { cluster_id, raft_id, incarnation, index: view.applied_index() })
+        }
     }
 }
 
 /// The old process of a name and the new one cannot both be members.
 async fn refuse_duplicate(shared: &Arc<Shared>, name: &str) -> Result<(), String> {
-    match standing(shared, name).await? {
+    match standing(shared, shared.dialer.client(name)).await? {
         Standing::Pristine | Standing::Orphaned => Ok(()),
         Standing::Promised { .. } | Standing::Joining { .. } | Standing::Member { .. } => Err(format!(
             "duplicate_node: a process that is {name} already answers at its address in CLUSTER_NODES"
@@ -106,11 +116,12 @@ async fn refuse_duplicate(shared: &Arc<Shared>, name: &str) -> Result<(), String
     }
 }
 
-async fn standing(shared: &Arc<Shared>, name: &str) -> Result<Standing, String> {
-    let client = shared.dialer.client(name);
+async fn standing(shared: &Arc<Shared>, client: PeerClient) -> Result<Standing, String> {
     match client.call_json::<_, Probe>(RpcKind::Probe, &shared.probe(), ANSWER).await {
         Ok(probe) => Ok(probe.standing),
-        Err(error) => Err(format!("{name} does not answer at its address in CLUSTER_NODES: {error}")),
+        Err(error) => {
+            Err(format!("{} does not answer at its address in CLUSTER_NODES: {error}", client.name()))
+        }
     }
 }
 
@@ -152,7 +163,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, running: Arc<Running>, stop: Cance
             () = stop.cancelled() => return,
             _ = looks.tick() => {}
         }
-        if shared.check_leader(&running).is_err() {
+        if shared.check_leader(&running).is_err() || !knows_its_term(&running.metrics()) {
             continue;
         }
         let view = running.view();
@@ -166,13 +177,19 @@ pub(crate) async fn keep(shared: Arc<Shared>, running: Arc<Running>, stop: Cance
     }
 }
 
+/// Whether a leader has applied an entry of its own term, and with it all that was committed before: only then its state
+/// is as new as its log says.
+fn knows_its_term(metrics: &Metrics) -> bool {
+    metrics.last_applied.is_some_and(|id| id.leader_id.term == metrics.current_term)
+}
+
 /// A change that the membership needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Change {
     /// A change was begun by a leader that is gone.
     Finish(BTreeSet<u64>),
     /// A node has caught up under its new id.
-    Swap { name: String, voters: BTreeSet<u64> },
+    Swap { name: String, raft_id: u64, voters: BTreeSet<u64> },
     /// Ids that were given to a node which lost its disk again.
     Forget(BTreeSet<u64>),
 }
@@ -198,7 +215,7 @@ fn due(formation: &Formation, metrics: &Metrics) -> Option<Change> {
         let caught_up = matched.is_some_and(|id| id.index.saturating_add(LAG) >= last);
         if caught_up && wanted.len() < voters.len() {
             wanted.insert(member.raft_id);
-            return Some(Change::Swap { name: name.clone(), voters: wanted });
+            return Some(Change::Swap { name: name.clone(), raft_id: member.raft_id, voters: wanted });
         }
     }
     let current = |name: &str| formation.members.get(name).map(|member| member.raft_id);
@@ -213,9 +230,10 @@ fn due(formation: &Formation, metrics: &Metrics) -> Option<Change> {
 async fn make(shared: &Arc<Shared>, running: &Running, change: &Change) -> Result<(), String> {
     let asked: ChangeMembers<u64, Member> = match change {
         Change::Finish(voters) => ChangeMembers::ReplaceAllVoters(voters.clone()),
-        Change::Swap { name, voters } => {
-            // Only once it has its membership on disk: before, it may start again without a log.
-            match standing(shared, name).await? {
+        Change::Swap { name, raft_id, voters } => {
+            // Only once it has its membership on disk: before, it may start again without a log. And only if it is
+            // who answers, not the old disk that was found again.
+            match standing(shared, shared.dialer.member(name, *raft_id)).await? {
                 Standing::Member { .. } => {}
                 Standing::Pristine
                 | Standing::Orphaned

@@ -87,9 +87,10 @@ impl Node {
         running.proposals.propose(envelope).await
     }
 
-    /// Whether this node has applied at least what its disk knew to be committed when it started.
+    /// Whether this node's state is one to serve people from: it has applied at least what its disk knew to be
+    /// committed when it started, and after a lost disk what the leader had when it was let back in.
     pub fn caught_up(&self) -> bool {
-        self.shared.running.load().as_ref().is_some_and(|running| running.caught_up())
+        self.shared.running.load().as_ref().is_some_and(|running| running.settled())
     }
 
     /// Whether this node takes writes now.
@@ -181,6 +182,7 @@ impl Node {
                 Mode::Embedded(_) => "embedded",
             },
             role: Role::Follower,
+            voter: false,
             node_id: settings.name.clone(),
             leader_id: None,
             term: 0,
@@ -216,8 +218,11 @@ impl Node {
         let age = running.pulse.age();
         let leads = status::leads(&metrics, age, self.shared.silence());
         let membership = metrics.membership_config.membership();
-        let learner =
-            membership.get_node(&metrics.id).is_some() && !membership.voter_ids().any(|id| id == metrics.id);
+        let configs = membership.get_joint_config();
+        let votes = !configs.is_empty() && configs.iter().all(|voters| voters.contains(&metrics.id));
+        let learner = membership.get_node(&metrics.id).is_some() && !votes;
+        let agreed = metrics.membership_config.log_id().is_some_and(|id| Some(id) <= metrics.last_applied);
+        status.voter = votes && configs.len() == 1 && agreed;
         status.role = match (&self.shared.settings.mode, leads, learner) {
             (Mode::Single, _, _) => Role::Single,
             (Mode::Embedded(_), true, _) => Role::Leader,
@@ -251,7 +256,7 @@ impl Node {
             quorum_ok: status.leader_id.is_some(),
             peers,
         };
-        status.caught_up = running.caught_up();
+        status.caught_up = running.settled();
     }
 
     fn peer_statuses(&self, matched: &BTreeMap<String, u64>) -> Vec<PeerStatus> {

@@ -5,12 +5,12 @@
 //! It therefore asks first, without changing anything, and stands only where a majority has not heard from a
 //! leader either. openraft 0.9 does not ask by itself.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use openraft::ServerState;
 use serde::{Deserialize, Serialize};
 
@@ -54,38 +54,39 @@ impl PreVotes {
     /// Whether a majority, this node included, would vote for it. Takes at most the election minimum.
     pub(crate) async fn could_win(&mut self) -> bool {
         let last_log_id = self.raft.data_metrics().borrow().last_log;
-        let voters = self.voters();
-        let majority = voters.len() / 2 + 1;
+        let (configs, own, others) = self.voters();
         let question = PreVote { last_log_id };
-        for (name, id) in voters.iter().flatten() {
+        for (name, id) in &others {
             let key = (name.clone(), *id);
             self.clients.entry(key).or_insert_with(|| self.dialer.member(name, *id));
         }
-        let peers = voters.iter().flatten().filter_map(|peer| self.clients.get(peer));
-        let mut answers: FuturesUnordered<_> = peers.map(|peer| self.ask(peer, &question)).collect();
-        // Its own.
-        let mut granted = 1;
-        while granted < majority {
+        let peers = others.iter().filter_map(|peer| Some((peer.1, self.clients.get(peer)?)));
+        let mut answers: FuturesUnordered<_> =
+            peers.map(|(id, peer)| self.ask(peer, &question).map(move |granted| (id, granted))).collect();
+        let mut granted = BTreeSet::from([own]);
+        while !wins(&configs, &granted) {
             match answers.next().await {
-                Some(answer) => granted += usize::from(answer),
+                Some((id, true)) => {
+                    granted.insert(id);
+                }
+                Some((_, false)) => {}
                 None => return false,
             }
         }
         true
     }
 
-    /// The voters' names and Raft ids; `None` for this node.
-    fn voters(&self) -> Vec<Option<(String, u64)>> {
+    /// The voters of each configuration, this node's Raft id, and the others' names and ids.
+    fn voters(&self) -> (Vec<BTreeSet<u64>>, u64, Vec<(String, u64)>) {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow();
         let membership = metrics.membership_config.membership();
-        membership
+        let others = membership
             .voter_ids()
-            .map(|id| {
-                let node = membership.get_node(&id).filter(|_| id != metrics.id);
-                node.map(|node| (node.name.clone(), id))
-            })
-            .collect()
+            .filter(|id| *id != metrics.id)
+            .filter_map(|id| membership.get_node(&id).map(|node| (node.name.clone(), id)))
+            .collect();
+        (membership.get_joint_config().clone(), metrics.id, others)
     }
 
     async fn ask(&self, peer: &PeerClient, question: &PreVote) -> bool {
@@ -100,6 +101,11 @@ impl PreVotes {
             }
         }
     }
+}
+
+/// Whether these voters are a majority of every configuration: while the members change there are two.
+fn wins(configs: &[BTreeSet<u64>], granted: &BTreeSet<u64>) -> bool {
+    configs.iter().all(|voters| voters.intersection(granted).count() > voters.len() / 2)
 }
 
 /// Answers a peer that may stand for election: this node would vote for it if it does not lead a quorum itself,
@@ -137,4 +143,19 @@ pub(crate) async fn answer(
     let leads = status::leads(&raft.metrics().borrow(), running.pulse.age(), timers.leader_silence());
     let as_new = raft.data_metrics().borrow().last_log <= question.last_log_id;
     Ok(PreVoteAnswer { granted: willing && as_new && !leads })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A member that lost its disk is being swapped, 3 for 4, and neither of them answers.
+    #[test]
+    fn a_majority_of_each_configuration_is_enough_while_members_change() {
+        let joint = [BTreeSet::from([1, 2, 3]), BTreeSet::from([1, 2, 4])];
+        assert!(wins(&joint, &[1, 2].into()));
+        assert!(!wins(&joint, &[1, 4].into()), "one of three");
+        assert!(wins(&joint[..1], &[1, 3].into()));
+        assert!(!wins(&joint[..1], &[1].into()));
+    }
 }

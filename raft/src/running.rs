@@ -51,6 +51,8 @@ pub(crate) struct Running {
     /// Commit index that this disk knew when the node started: a node is ready once it has applied it.
     pub(crate) committed_at_start: Option<LogId>,
     caught_up: AtomicBool,
+    /// Whether the state is one to serve people from.
+    settled: AtomicBool,
     /// Since when Raft's core shows no sign of life.
     pub(crate) pulse: Arc<Pulse>,
     /// When the leader last said that it lives.
@@ -140,6 +142,7 @@ impl Running {
             log,
             committed_at_start,
             caught_up,
+            settled: AtomicBool::new(false),
             pulse,
             last_sign: Arc::default(),
             flushes,
@@ -169,6 +172,17 @@ impl Running {
             .is_none_or(|at_start| applied.is_some_and(|id| id.index >= at_start.index));
         self.caught_up.store(caught_up, Ordering::Relaxed);
         caught_up
+    }
+
+    /// Says that the state is one to serve people from: it is of the right cluster, and contains all that this disk knew
+    /// to be committed and, on a node that was let in, all that the leader had.
+    pub(crate) fn settle(&self) {
+        self.settled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Self::settle`] was called.
+    pub(crate) fn settled(&self) -> bool {
+        self.settled.load(Ordering::Relaxed)
     }
 
     /// Ends Raft and what belongs to it. Bounded: a disk that hangs holds up Raft's core for ever.

@@ -76,6 +76,8 @@ pub struct Status {
     pub mode: &'static str,
     /// The part it plays.
     pub role: Role,
+    /// Whether the node has a vote and no change of the members is under way.
+    pub voter: bool,
     /// `NODE_ID`.
     pub node_id: String,
     /// Who leads, where that is known.

@@ -91,6 +91,7 @@ async fn join(node: &Node, running: &Running, seat: &Seat) -> Result<(), String>
         How::Founder(_) | How::Member => settle(shared, running, seat, 0).await?,
         How::Joiner => catch_up(shared, running, seat).await?,
     }
+    running.settle();
     shared.become_member(seat.cluster_id, seat.raft_id).await?;
     shared.wait_for(None);
     // After a power cut the disk may know fewer entries to be committed than the files already show; shown
@@ -107,12 +108,19 @@ async fn catch_up(shared: &Arc<Shared>, running: &Running, seat: &Seat) -> Resul
     let raft_id = seat.raft_id;
     let admission = loop {
         match joining::ask(shared, Some(raft_id)).await {
+            Ok(admission) if admission.raft_id != raft_id => {
+                return Err(format!(
+                    "this disk was given Raft id {raft_id}, and {} was given {} since. It never voted: move its raft/ \
+                     aside and start it again.",
+                    shared.settings.name, admission.raft_id,
+                ));
+            }
             Ok(admission) => break admission,
             Err(why) => shared.wait_for(Some(format!("joining as member {raft_id}: {why}"))),
         }
         sleep(AGAIN).await;
     };
-    shared.wait_for(Some(format!("joining as member {raft_id}: receiving the log from the leader")));
+    shared.wait_for(Some(joining::receiving(raft_id)));
     tokio::select! {
         settled = settle(shared, running, seat, admission.index) => settled,
         () = joining::keep_asking(shared, raft_id) => Ok(()),

@@ -54,12 +54,18 @@ pub(super) async fn ask(shared: &Arc<Shared>, raft_id: Option<u64>) -> Result<Ad
     Err(reasons.join("; "))
 }
 
+/// What a learner that is being sent the log waits for.
+pub(super) fn receiving(raft_id: u64) -> String {
+    format!("joining as member {raft_id}: receiving the log from the leader")
+}
+
 /// Goes on asking until it is stopped: a leader that forgot this learner, or a new one, takes it up again.
 pub(super) async fn keep_asking(shared: &Arc<Shared>, raft_id: u64) {
     loop {
         sleep(AGAIN).await;
-        if let Err(why) = ask(shared, Some(raft_id)).await {
-            shared.wait_for(Some(format!("joining as member {raft_id}: {why}")));
-        }
+        shared.wait_for(Some(match ask(shared, Some(raft_id)).await {
+            Ok(_) => receiving(raft_id),
+            Err(why) => format!("joining as member {raft_id}: {why}"),
+        }));
     }
 }

@@ -40,7 +40,7 @@ fn nothing_is_due_before_the_learner_is_there_and_has_caught_up() {
 /// Spec §13.4: one change, so that there are never more or fewer voters.
 #[test]
 fn a_learner_that_has_caught_up_takes_the_place_of_who_it_was() {
-    let swap = Change::Swap { name: "n3".to_owned(), voters: [1, 2, 4].into() };
+    let swap = Change::Swap { name: "n3".to_owned(), raft_id: 4, voters: [1, 2, 4].into() };
     assert_eq!(due(&formation(), &metrics(&[&[1, 2, 3]], &WITH_LEARNER, 36)), Some(swap));
     let after = [(1, "n1"), (2, "n2"), (4, "n3")];
     assert_eq!(due(&formation(), &metrics(&[&[1, 2, 4]], &after, 100)), None);

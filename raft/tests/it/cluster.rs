@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hellojohn_control::Slug;
-use hellojohn_raft::{Mode, Node, ProposeError, Role, Settings};
+use hellojohn_raft::{Mode, Node, ProposeError, Settings};
 
 use super::nodes::{free_addr, put_tenant, settings, single, wait_until};
 
@@ -288,7 +288,7 @@ async fn a_node_that_lost_its_raft_directory_is_let_back_in_and_keeps_its_files(
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let status = cluster.running["n2"].status().await;
-        if status.waiting.is_none() && status.role == Role::Follower && status.leader_id.is_some() {
+        if status.waiting.is_none() && status.voter {
             break;
         }
         assert!(Instant::now() < deadline, "{status:?}");

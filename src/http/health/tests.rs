@@ -21,6 +21,7 @@ fn status() -> Status {
     Status {
         mode: "embedded",
         role: Role::Leader,
+        voter: true,
         node_id: "n1".to_owned(),
         leader_id: Some("n1".to_owned()),
         term: 3,

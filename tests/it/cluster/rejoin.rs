@@ -17,7 +17,7 @@ async fn lose_the_disk_of(cluster: &mut Cluster, name: &'static str) {
     std::fs::remove_dir_all(cluster.root(name).join("raft")).unwrap();
     cluster.start_node(name);
     cluster.ready(name).await;
-    cluster.until(name, "a voter", |answer| answer.json()["cluster"]["role"] == "follower").await;
+    cluster.until(name, "a voter", |answer| answer.json()["cluster"]["voter"] == true).await;
 }
 
 /// T41, F15: keys are rotated, a follower loses its `raft/` and is started again: it has the leader's JWKS and files, under
