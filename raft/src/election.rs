@@ -23,6 +23,7 @@ use crate::network::Dialer;
 use crate::prevote::PreVotes;
 use crate::running::Running;
 use crate::settings::{Timers, Window};
+use crate::status::name_of;
 use crate::types::Raft;
 
 /// Failed elections in a row after which the timeout grows no more.
@@ -177,12 +178,12 @@ impl Elections {
         metrics::counter!("hellojohn_raft_elections_started_total").increment(1);
         let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
         let (silent_ms, timeout_ms) = (millis(silent), millis(self.timeout));
-        // Before the timeout was over: the process of whoever was heard from last has ended.
-        let ended = silent < self.timeout;
+        // Before the timeout was over: there was nobody to wait for.
+        let early = silent < self.timeout;
         tracing::info!(
             silent_ms,
             timeout_ms,
-            ended,
+            early,
             failed = self.failed,
             "no leader is heard; standing for election"
         );
@@ -223,16 +224,10 @@ pub(crate) fn last_heard(vote: &Vote<u64>) -> Option<LastHeard> {
     (*vote != Vote::default()).then_some(LastHeard { id: vote.leader_id.node_id, leads: vote.is_committed() })
 }
 
-/// Name of the member with this Raft id.
-pub(crate) fn name_of(raft: &Raft, id: u64) -> Option<String> {
-    let metrics = raft.metrics();
-    let metrics = metrics.borrow();
-    metrics.membership_config.membership().get_node(&id).map(|node| node.name.clone())
-}
-
 /// Whether the process of this member has ended, as its host says.
 pub(crate) async fn host_refuses(raft: &Raft, dialer: &Dialer, id: u64, timers: Timers) -> bool {
-    match name_of(raft, id) {
+    let name = name_of(&raft.metrics().borrow(), id);
+    match name {
         Some(name) => dialer.host_refuses(&name, timers.probe()).await,
         None => false,
     }

@@ -70,40 +70,29 @@ async fn admit(
     let member = formation.members.get(name).ok_or_else(|| {
         format!("{name} is no member of cluster {cluster_id}, and adding one is not built yet")
     })?;
-    match given {
+    let (raft_id, incarnation) = match given {
         None => {
             refuse_duplicate(shared, name).await?;
             let (raft_id, incarnation) = new_id(shared, running, name).await?;
-            tracing::info!(
-                peer = name,
-                raft_id,
-                incarnation,
-                "a member that lost its disk has a new Raft id"
-            );
-            Ok(JoinAnswer::Admitted {
-                cluster_id,
-                raft_id,
-                incarnation,
-                index: running.view().applied_index(),
-            })
+            tracing::info!(peer = name, raft_id, incarnation, "a lost disk: the member has a new Raft id");
+            (raft_id, incarnation)
         }
-        Some(raft_id) if raft_id == member.raft_id => {
-            add_learner(running, name, raft_id).await?;
-            let (incarnation, index) = (member.incarnation, running.view().applied_index());
-            Ok(JoinAnswer::Admitted { cluster_id, raft_id, incarnation, index })
-        }
-        // It learns from the answer that its name was given another id since.
         Some(raft_id) => {
-            tracing::warn!(
-                peer = name,
-                raft_id,
-                given = member.raft_id,
-                "a Raft id that was given to nobody last"
-            );
-            let (raft_id, incarnation) = (member.raft_id, member.incarnation);
-            Ok(JoinAnswer::Admitted { cluster_id, raft_id, incarnation, index: view.applied_index() })
+            if raft_id == member.raft_id {
+                add_learner(running, name, raft_id).await?;
+            } else {
+                // It learns from the answer that its name was given another id since.
+                tracing::warn!(
+                    peer = name,
+                    raft_id,
+                    now = member.raft_id,
+                    "a disk with a Raft id that was replaced"
+                );
+            }
+            (member.raft_id, member.incarnation)
         }
-    }
+    };
+    Ok(JoinAnswer::Admitted { cluster_id, raft_id, incarnation, index: running.view().applied_index() })
 }
 
 /// The old process of a name and the new one cannot both be members.

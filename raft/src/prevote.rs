@@ -14,7 +14,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use openraft::ServerState;
 use serde::{Deserialize, Serialize};
 
-use crate::election::{host_refuses, last_heard, name_of};
+use crate::election::{host_refuses, last_heard};
 use crate::network::{CallError, Dialer, PeerClient, RpcFailure, RpcKind};
 use crate::running::Running;
 use crate::settings::Timers;
@@ -133,7 +133,7 @@ pub(crate) async fn answer(
         true
     } else if silence >= timers.lease() {
         match last {
-            Some(last) if name_of(raft, last.id).as_deref() == Some(peer) => true,
+            Some(last) if status::name_of(&raft.metrics().borrow(), last.id).as_deref() == Some(peer) => true,
             Some(last) => host_refuses(raft, dialer, last.id, timers).await,
             None => true,
         }

@@ -114,8 +114,12 @@ pub(crate) fn leads(metrics: &Metrics, age: Duration, silence: Duration) -> bool
 
 /// Name of the leader, as far as this node knows.
 pub(crate) fn leader_name(metrics: &Metrics) -> Option<String> {
-    let leader = metrics.current_leader?;
-    metrics.membership_config.membership().get_node(&leader).map(|node| node.name.clone())
+    name_of(metrics, metrics.current_leader?)
+}
+
+/// Name of the member with this Raft id.
+pub(crate) fn name_of(metrics: &Metrics, id: u64) -> Option<String> {
+    metrics.membership_config.membership().get_node(&id).map(|node| node.name.clone())
 }
 
 /// openraft's state under the names of spec §13.6.

@@ -109,11 +109,7 @@ async fn catch_up(shared: &Arc<Shared>, running: &Running, seat: &Seat) -> Resul
     let admission = loop {
         match joining::ask(shared, Some(raft_id)).await {
             Ok(admission) if admission.raft_id != raft_id => {
-                return Err(format!(
-                    "this disk was given Raft id {raft_id}, and {} was given {} since. It never voted: move its raft/ \
-                     aside and start it again.",
-                    shared.settings.name, admission.raft_id,
-                ));
+                return Err(joining::replaced(raft_id, admission.raft_id));
             }
             Ok(admission) => break admission,
             Err(why) => shared.wait_for(Some(format!("joining as member {raft_id}: {why}"))),
@@ -123,7 +119,7 @@ async fn catch_up(shared: &Arc<Shared>, running: &Running, seat: &Seat) -> Resul
     shared.wait_for(Some(joining::receiving(raft_id)));
     tokio::select! {
         settled = settle(shared, running, seat, admission.index) => settled,
-        () = joining::keep_asking(shared, raft_id) => Ok(()),
+        why = joining::keep_asking(shared, raft_id) => Err(why),
     }
 }
 

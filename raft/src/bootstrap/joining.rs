@@ -59,11 +59,21 @@ pub(super) fn receiving(raft_id: u64) -> String {
     format!("joining as member {raft_id}: receiving the log from the leader")
 }
 
-/// Goes on asking until it is stopped: a leader that forgot this learner, or a new one, takes it up again.
-pub(super) async fn keep_asking(shared: &Arc<Shared>, raft_id: u64) {
+/// Why a disk whose Raft id was replaced cannot go on.
+pub(super) fn replaced(raft_id: u64, by: u64) -> String {
+    format!(
+        "this disk was given Raft id {raft_id}, and this node was given {by} since. It never voted: move its raft/ aside and \
+         start it again."
+    )
+}
+
+/// Goes on asking: a leader that forgot this learner, or a new one, takes it up again. Ends with the reason when this
+/// disk can never join.
+pub(super) async fn keep_asking(shared: &Arc<Shared>, raft_id: u64) -> String {
     loop {
         sleep(AGAIN).await;
         shared.wait_for(Some(match ask(shared, Some(raft_id)).await {
+            Ok(admission) if admission.raft_id != raft_id => return replaced(raft_id, admission.raft_id),
             Ok(_) => receiving(raft_id),
             Err(why) => format!("joining as member {raft_id}: {why}"),
         }));
