@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hellojohn_control::{Command, Envelope, Outcome, Precondition, Slug, Timestamp, View};
-use hellojohn_raft::{Node, ProposeError as ProposeFailure, Status};
+use hellojohn_raft::{
+    HandOver, HandOverError, MemberRefusal, MemberStatus, Node, ProposeError as ProposeFailure, Status,
+};
 use tokio::sync::watch;
 
 use super::ProposeError;
@@ -137,6 +139,56 @@ impl ControlPlane {
     /// Waits until every voter that answers has applied `index`, at most `within` (spec §13.3).
     pub async fn wait_applied_everywhere(&self, index: u64, within: Duration) {
         self.node.wait_applied_everywhere(index, within).await;
+    }
+
+    /// Waits until this node may answer a read that sees every write which was acknowledged before, at most `within`.
+    ///
+    /// # Errors
+    /// [`ProposeError::Unavailable`] when no leader with a quorum was found in time.
+    pub async fn linearize(&self, within: Duration) -> Result<(), ProposeError> {
+        Ok(self.node.linearize(within).await?)
+    }
+
+    /// The members, and those that are on their way out.
+    pub fn members(&self) -> Vec<MemberStatus> {
+        self.node.members()
+    }
+
+    /// Whether a node of this name could come.
+    ///
+    /// # Errors
+    /// [`MemberRefusal`] says what is missing.
+    pub async fn may_add(&self, name: &str) -> Result<(), MemberRefusal> {
+        self.node.may_add(name).await
+    }
+
+    /// Whether this learner may become a voter now.
+    ///
+    /// # Errors
+    /// [`MemberRefusal`] says what is missing.
+    pub async fn may_promote(&self, name: &str) -> Result<(), MemberRefusal> {
+        self.node.may_promote(name).await
+    }
+
+    /// Whether the cluster could do without this member now.
+    ///
+    /// # Errors
+    /// [`MemberRefusal`] says what would be missing.
+    pub fn may_remove(&self, name: &str) -> Result<(), MemberRefusal> {
+        self.node.may_remove(name)
+    }
+
+    /// Waits until the Raft membership says of this name what the state says, at most `within`; whether it does.
+    pub async fn member_settled(&self, name: &str, within: Duration) -> bool {
+        self.node.member_settled(name, within).await
+    }
+
+    /// Hands the leadership over to `to`, or to the voter that has most of the log.
+    ///
+    /// # Errors
+    /// See [`HandOverError`].
+    pub async fn hand_over(&self, to: Option<&str>) -> Result<HandOver, HandOverError> {
+        self.node.hand_over(to).await
     }
 
     /// What the node says about itself.

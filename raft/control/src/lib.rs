@@ -30,7 +30,7 @@ pub use keyring::KeyRing;
 pub use machine::{Fatal, Machine};
 pub use outcome::{Outcome, Reject};
 pub use sealed::{NotSealed, Sealed};
-pub use state::{Formation, MemberIdentity, TenantEntry};
+pub use state::{Formation, MemberIdentity, MemberRole, TenantEntry};
 pub use timestamp::Timestamp;
 pub use validate::FieldError;
 pub use view::{Issuer, View};

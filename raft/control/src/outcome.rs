@@ -21,6 +21,13 @@ pub enum Outcome {
         /// How often the name has been admitted.
         incarnation: u64,
     },
+    /// The member is as asked.
+    Member {
+        /// Whether it is new.
+        created: bool,
+    },
+    /// The member is gone.
+    MemberRemoved,
     /// The tenant is as asked.
     Tenant {
         /// Whether it is new.
@@ -126,6 +133,12 @@ pub enum Reject {
     /// No such member.
     #[error("the node is no member of the cluster")]
     NodeNotFound,
+    /// Without this member the cluster would have nobody left who votes.
+    #[error("the last voter cannot leave the cluster")]
+    LastVoter,
+    /// A learner that never came cannot vote.
+    #[error("the node has not joined the cluster yet")]
+    NotJoined,
     /// The cluster was formed already.
     #[error("the cluster was formed already")]
     AlreadyFormed,

@@ -21,6 +21,7 @@ pub fn of(code: Code) -> StatusCode {
         | Code::ClientNotFound
         | Code::UserNotFound
         | Code::KeyNotFound
+        | Code::MemberNotFound
         | Code::IssuerModeGlobal => StatusCode::NOT_FOUND,
         Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -28,6 +29,10 @@ pub fn of(code: Code) -> StatusCode {
         | Code::ScopeInUse
         | Code::LimitReached
         | Code::RotationPending
+        | Code::MemberNotReady
+        | Code::MemberLeads
+        | Code::QuorumAtRisk
+        | Code::NoSuccessor
         | Code::FollowerConflict => StatusCode::CONFLICT,
         Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Code::TenantDbMissing => StatusCode::NOT_IMPLEMENTED,

@@ -8,6 +8,7 @@ mod clients;
 mod errors;
 mod gate;
 mod keys;
+mod members;
 mod scopes;
 mod sweep;
 mod tenant_rules;
@@ -16,6 +17,7 @@ mod tenants;
 pub use cleanup::{Cleanup, Deleted, TokenRevoker};
 pub use clients::PutClient;
 pub use keys::{Activate, Rotated, Rotation};
+pub use members::Settled;
 pub use tenants::TenantInput;
 
 use std::sync::Arc;
@@ -89,6 +91,15 @@ impl ControlService {
         }
         let Ok(_place) = self.waiting.try_acquire() else { return false };
         self.plane.wait_applied(index, within).await
+    }
+
+    /// Waits until this node may answer a read that sees every acknowledged write, at most `within`.
+    ///
+    /// # Errors
+    /// `no_leader`; `busy` where too many wait already.
+    pub async fn linearize(&self, within: Duration) -> Result<()> {
+        let Ok(_place) = self.waiting.try_acquire() else { return Err(Error::new(Code::Busy)) };
+        self.plane.linearize(within).await.map_err(|error| self.refused(error))
     }
 
     async fn propose(&self, origin: &Origin, command: Command) -> std::result::Result<Written, ProposeError> {

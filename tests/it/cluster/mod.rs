@@ -5,9 +5,13 @@
 mod availability;
 mod files;
 mod gating;
+mod handover;
 mod input;
 mod issuer;
 mod leadership;
+mod linearizable;
+mod members;
+mod old_disks;
 mod recovery;
 mod rejoin;
 mod secrets;

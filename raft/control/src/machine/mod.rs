@@ -79,7 +79,10 @@ impl Machine {
         let precondition = envelope.precondition.as_ref();
         match &envelope.command {
             Command::FormCluster { cluster_id, members } => self.form_cluster(*cluster_id, members),
-            Command::AdmitNode { name } => self.admit_node(name),
+            Command::AdmitNode { name, admission } => self.admit_node(name, *admission),
+            Command::AddMember { name } => self.add_member(name),
+            Command::PromoteMember { name } => self.promote_member(name),
+            Command::RemoveMember { name } => self.remove_member(name),
             Command::PutTenant { slug, patch, new_keys } => {
                 self.put_tenant(slug, patch, new_keys, precondition, at)
             }

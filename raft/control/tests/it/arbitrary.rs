@@ -159,7 +159,12 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (any::<u128>(), members).prop_map(|(id, members)| Command::FormCluster {
             cluster_id: Uuid::from_u128(id), members,
         }),
-        1 => "[a-c]".prop_map(|name| Command::AdmitNode { name }),
+        1 => ("[a-c]", option::of(0..3_u128)).prop_map(|(name, drawn)| Command::AdmitNode {
+            name, admission: drawn.map(Uuid::from_u128),
+        }),
+        1 => "[a-e]".prop_map(|name| Command::AddMember { name }),
+        1 => "[a-e]".prop_map(|name| Command::PromoteMember { name }),
+        1 => "[a-e]".prop_map(|name| Command::RemoveMember { name }),
     ]
 }
 
