@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hellojohn_control::{Command, Envelope, Outcome, Precondition, Slug, Timestamp, View};
+use hellojohn_control::{
+    Command, Envelope, Idempotency, Outcome, Precondition, Sealed, Slug, Timestamp, View,
+};
 use hellojohn_raft::{
     HandOver, HandOverError, MemberRefusal, MemberStatus, Node, ProposeError as ProposeFailure, Status,
 };
@@ -24,12 +26,20 @@ pub struct Origin {
     pub ip: Option<IpAddr>,
     /// Condition on the document.
     pub precondition: Option<Precondition>,
+    /// What makes a repetition of the request known.
+    pub idempotency: Option<Idempotency>,
 }
 
 impl Origin {
     /// A job of hellojohn's own.
     pub fn system(request_id: impl Into<String>) -> Self {
-        Self { actor: "system".to_owned(), request_id: request_id.into(), ip: None, precondition: None }
+        Self {
+            actor: "system".to_owned(),
+            request_id: request_id.into(),
+            ip: None,
+            precondition: None,
+            idempotency: None,
+        }
     }
 }
 
@@ -40,6 +50,21 @@ pub struct Written {
     pub index: u64,
     /// What it did.
     pub outcome: Outcome,
+    /// Whether it was done before, under the same idempotency key, and nothing was done now.
+    pub replayed: bool,
+    /// The secret that its answer showed then, sealed.
+    pub secret: Option<Sealed>,
+}
+
+impl Written {
+    fn new(index: u64, outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Replayed { outcome, secret } => {
+                Self { index, outcome: *outcome, replayed: true, secret }
+            }
+            outcome => Self { index, outcome, replayed: false, secret: None },
+        }
+    }
 }
 
 /// The replicated control plane as this node sees it. Cheap to clone.
@@ -93,11 +118,12 @@ impl ControlPlane {
             request_id: origin.request_id.clone(),
             ip: origin.ip,
             precondition: origin.precondition.clone(),
-            idempotency: None,
+            idempotency: origin.idempotency.clone(),
             command,
         };
         let result = self.node.propose(envelope).await;
         let outcome = match &result {
+            Ok(written) if matches!(written.outcome, Outcome::Replayed { .. }) => "replayed",
             Ok(_) => "ok",
             // It may have been done all the same.
             Err(ProposeFailure::OutcomeUnknown) => "unknown",
@@ -115,7 +141,7 @@ impl ControlPlane {
             "control plane write"
         );
         let written = result?;
-        Ok(Written { index: written.index, outcome: written.outcome })
+        Ok(Written::new(written.index, written.outcome))
     }
 
     /// Whether this node knows at least what its disk knew to be committed when it started.

@@ -56,6 +56,8 @@ codes! {
     TooManyRequests = "too_many_requests", 1011, "Too many requests";
     /// The client took too long to send the body.
     RequestTimeout = "request_timeout", 1012, "The request was not sent in time";
+    /// The `Idempotency-Key` came with another body before (spec §13.5).
+    IdempotencyKeyReused = "idempotency_key_reused", 1013, "The idempotency key was used for another request";
 
     /// No tenant has this slug.
     TenantNotFound = "tenant_not_found", 2001, "The tenant does not exist";

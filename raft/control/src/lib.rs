@@ -13,6 +13,7 @@ mod graveyard;
 pub mod ids;
 pub mod image;
 pub mod keyring;
+pub mod ledger;
 pub mod limits;
 pub mod machine;
 pub mod outcome;

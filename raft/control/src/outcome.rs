@@ -5,12 +5,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::documents::{Alg, Client, ScopeCatalogue, SigningKey, Tenant};
+use crate::sealed::Sealed;
 use crate::validate::FieldError;
 use crate::{ClientId, Kid, ScopeName, Timestamp};
 
 /// What a command did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Outcome {
     /// The cluster exists.
     ClusterFormed,
@@ -55,6 +56,14 @@ pub enum Outcome {
     Scopes {
         /// The catalogue after the command.
         scopes: Arc<ScopeCatalogue>,
+    },
+    /// The request was done before; nothing was done now.
+    Replayed {
+        /// What it did.
+        outcome: Box<Outcome>,
+        /// The secret that its answer showed, sealed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        secret: Option<Sealed>,
     },
     /// The keys are as asked.
     Keys {
@@ -139,6 +148,9 @@ pub enum Reject {
     /// A learner that never came cannot vote.
     #[error("the node has not joined the cluster yet")]
     NotJoined,
+    /// The idempotency key came with another request before.
+    #[error("the idempotency key was used for another body")]
+    IdempotencyKeyReused,
     /// The cluster was formed already.
     #[error("the cluster was formed already")]
     AlreadyFormed,

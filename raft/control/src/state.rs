@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::documents::{Client, ScopeCatalogue, Tenant};
 use crate::graveyard::Graveyard;
 use crate::keyring::KeyRing;
+use crate::ledger::Ledger;
 use crate::view::Issuer;
 use crate::{ClientId, Slug, discovery};
 
@@ -153,6 +154,8 @@ pub struct State {
     pub(crate) tenants: OrdMap<Slug, Arc<TenantEntry>>,
     /// What documents that are gone leave behind.
     pub(crate) graveyard: Graveyard,
+    /// What requests with an idempotency key did.
+    pub(crate) ledger: Ledger,
 }
 
 impl State {
@@ -163,6 +166,7 @@ impl State {
             global: Global::new(issuer, KeyRing::default()),
             tenants: OrdMap::new(),
             graveyard: Graveyard::default(),
+            ledger: Ledger::default(),
         }
     }
 }

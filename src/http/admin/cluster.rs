@@ -115,6 +115,10 @@ pub(super) async fn step_down(
     context: WriteContext,
     OptionalJsonBody(body): OptionalJsonBody<StepDown>,
 ) -> ApiResult<Document<HandOver>> {
+    if context.idempotency.is_some() {
+        let detail = "a hand-over takes no Idempotency-Key; look who leads before you repeat it";
+        return Err(Error::bad_input(Code::InvalidHeader, detail).into());
+    }
     let handed = control.hand_over(&context, body.to.as_deref()).await?;
     Ok(Document::list(control.plane().view().applied_index(), handed))
 }

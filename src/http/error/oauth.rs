@@ -27,6 +27,7 @@ pub fn error_of(code: Code) -> (StatusCode, &'static str) {
     match code {
         Code::MalformedJson
         | Code::ValidationFailed
+        | Code::IdempotencyKeyReused
         | Code::InvalidSlug
         | Code::InvalidClientId
         | Code::InvalidParameter

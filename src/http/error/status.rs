@@ -12,7 +12,7 @@ pub fn of(code: Code) -> StatusCode {
         | Code::InvalidClientId
         | Code::InvalidParameter
         | Code::InvalidHeader => StatusCode::BAD_REQUEST,
-        Code::ValidationFailed => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::ValidationFailed | Code::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

@@ -38,6 +38,7 @@ fn rejected(reject: Reject) -> Error {
         Reject::PublicClient => {
             Error::invalid_field("client_type", "public_client", "a public client has no secret")
         }
+        Reject::IdempotencyKeyReused => Error::new(Code::IdempotencyKeyReused),
         Reject::NodeNotFound => Error::new(Code::MemberNotFound),
         Reject::NotJoined => Error::new(Code::MemberNotReady).detail(text),
         Reject::LastVoter => Error::new(Code::QuorumAtRisk).detail(text),

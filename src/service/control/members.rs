@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hellojohn_control::{Command, Outcome};
 
-use super::{ControlService, origin, unexpected};
+use super::{ControlService, unexpected};
 use crate::cluster::{HandOver, HandOverError, MemberRefusal, MemberStatus};
 use crate::service::{Code, Error, Result, WriteContext};
 
@@ -51,7 +51,7 @@ impl ControlService {
     }
 
     async fn change(&self, context: &WriteContext, name: &str, command: Command) -> Result<Settled> {
-        let written = self.propose(&origin(context), command).await.map_err(|e| self.refused(e))?;
+        let written = self.write(context, command).await.map_err(|e| self.refused(e))?;
         let created = match written.outcome {
             Outcome::Member { created } => created,
             Outcome::MemberRemoved => false,

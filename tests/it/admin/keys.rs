@@ -124,16 +124,3 @@ async fn ping_says_who_answers_and_who_asks() {
     assert_eq!((pong.status, &pong.json()["status"]), (200, &"ok".into()));
     assert_eq!(pong.json()["subject"], "admin");
 }
-
-/// spec §13.5: what is not kept is not promised.
-#[tokio::test]
-async fn an_idempotency_key_is_refused_on_post_and_nothing_rotates() {
-    let node = TestNode::new().await;
-    let before = kids(&node.get("/.well-known/jwks.json").await.json());
-    let header = [("Idempotency-Key", "k-1")];
-    let refused = node.call_with("POST", "/v1/admin/keys/rotate", &header, json!({})).await;
-    assert_eq!((refused.status, refused.code().as_str()), (400, "invalid_header"));
-    assert_eq!(kids(&node.get("/.well-known/jwks.json").await.json()), before);
-    let put = node.call_with("PUT", "/v1/admin/tenants/acme", &header, json!({})).await;
-    assert_eq!(put.status, 201);
-}

@@ -6,6 +6,7 @@ mod availability;
 mod files;
 mod gating;
 mod handover;
+mod idempotency;
 mod input;
 mod issuer;
 mod leadership;

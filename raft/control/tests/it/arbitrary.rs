@@ -4,7 +4,8 @@ use hellojohn_control::documents::{
     Alg, ClientPatch, KeySet, NewClientSecret, NewKey, PublicJwk, Scope, SecretHash, TenantPatch,
 };
 use hellojohn_control::{
-    ClientId, Command, Envelope, KeyRef, Kid, Precondition, ScopeName, ScopesMode, Sealed, Slug, Timestamp,
+    ClientId, Command, Envelope, Idempotency, KeyRef, Kid, Precondition, ScopeName, ScopesMode, Sealed, Slug,
+    Timestamp,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -191,14 +192,26 @@ fn beginning() -> Vec<Command> {
     ]
 }
 
+/// Few keys and bodies, so that some come again.
+fn idempotency() -> impl Strategy<Value = Option<Idempotency>> {
+    let asked = ("[ab]", "[xy]").prop_map(|(key, body_hash)| Idempotency {
+        key,
+        method: "POST".to_owned(),
+        path: "/".to_owned(),
+        body_hash,
+        secret: None,
+    });
+    option::weighted(0.1, asked)
+}
+
 /// A history: commands whose clock mostly advances and sometimes, after a change of leader, steps back.
 pub(crate) fn history() -> impl Strategy<Value = Vec<Envelope>> {
-    let steps = vec((command(), precondition(), -3..20_i64), 1..60);
+    let steps = vec((command(), precondition(), idempotency(), -3..20_i64), 1..60);
     (prop::bool::weighted(0.8), steps).prop_map(|(begun, steps)| {
         let beginning = if begun { beginning() } else { Vec::new() };
-        let steps = beginning.into_iter().map(|command| (command, None, 0)).chain(steps);
+        let steps = beginning.into_iter().map(|command| (command, None, None, 0)).chain(steps);
         let mut now = 1_800_000_000;
-        let stamp = |(command, precondition, passed): (Command, Option<Precondition>, i64)| {
+        let stamp = |(command, precondition, idempotency, passed): (_, _, _, i64)| {
             now += passed;
             Envelope {
                 at: Timestamp::from_secs(now),
@@ -206,7 +219,7 @@ pub(crate) fn history() -> impl Strategy<Value = Vec<Envelope>> {
                 request_id: "r".to_owned(),
                 ip: None,
                 precondition,
-                idempotency: None,
+                idempotency,
                 command,
             }
         };
