@@ -10,6 +10,7 @@ mod compaction;
 pub mod durable;
 mod election;
 mod flush_watchdog;
+mod forward;
 mod handover;
 pub mod identity;
 mod leadership;
@@ -33,6 +34,7 @@ mod start;
 pub mod status;
 pub mod types;
 
+pub use forward::{ForwardError, Forwarded};
 pub use handover::{HandOver, HandOverError};
 pub use membership::{MemberRefusal, MemberStatus};
 pub use node::Node;

@@ -92,6 +92,10 @@ impl PeerHandler for Peers {
                     let call: Stand = decode_json(&payload)?;
                     encode_json(&handover::stand(&running, &peer.from, &call).await)
                 }
+                RpcKind::Forward => match self.0.forwarded.get() {
+                    Some(handler) => handler.answer(&peer.from, payload).await,
+                    None => Err(not_running()),
+                },
                 RpcKind::ReadIndex => {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;
                     encode_json(&read_index::answer(&self.0, &running).await)

@@ -1,7 +1,8 @@
 //! What the tasks of a node share: its settings, its marker, its parts that run, and its end.
 
+use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, watch};
@@ -9,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::bootstrap::messages::{Probe, PromiseRequest, Standing};
+use crate::forward::{Forwarded, Lanes};
 use crate::identity::{IdentityStore, Promise};
 use crate::machine::Views;
 use crate::network::{Contacts, Dialer, LocalNode};
@@ -17,7 +19,6 @@ use crate::settings::{Mode, Settings};
 use crate::stage::Stage;
 
 /// What the tasks of a node share.
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) raft_dir: PathBuf,
@@ -32,6 +33,10 @@ pub(crate) struct Shared {
     pub(crate) members_asked: Notify,
     /// Why the node is not in a cluster yet.
     pub(crate) waiting: ArcSwapOption<String>,
+    /// Who answers what other nodes pass on.
+    pub(crate) forwarded: OnceLock<Arc<dyn Forwarded>>,
+    /// Connections for what this node passes on.
+    pub(crate) lanes: Lanes,
     identity: std::sync::Mutex<IdentityStore>,
     orphaned: bool,
     pub(crate) views: Views,
@@ -50,6 +55,12 @@ pub(crate) struct SharedParts {
     pub(crate) views: Views,
 }
 
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("name", &self.settings.name).finish_non_exhaustive()
+    }
+}
+
 impl Shared {
     pub(crate) fn new(parts: SharedParts) -> Self {
         let SharedParts { settings, raft_dir, local, dialer, contacts, identity, orphaned, views } = parts;
@@ -64,6 +75,8 @@ impl Shared {
             stop: CancellationToken::new(),
             promised: Notify::new(),
             members_asked: Notify::new(),
+            forwarded: OnceLock::new(),
+            lanes: Lanes::default(),
             waiting: ArcSwapOption::empty(),
             identity: std::sync::Mutex::new(identity),
             orphaned,

@@ -16,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::origins::Origins;
-use super::{BootError, raft};
+use super::{BootError, forwarding, raft};
 use crate::cluster::{ControlPlane, Sealing};
 use crate::config::Config;
+use crate::config::cluster::WriteMode;
 use crate::crypto::hash_pool::{HashPool, PoolLimits};
 use crate::crypto::password::HashParams;
 use crate::crypto::sealed::Sealer;
@@ -137,6 +138,7 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
         admins: Arc::new(authenticator.clone()),
         users: Arc::new(authenticator),
         origins: Arc::clone(&origins) as Arc<_>,
+        forwarder: forwarding::outbound(config.cluster.write_mode == WriteMode::Forward, &plane),
         rng: Arc::clone(&rng),
     });
     let state = AppState::from(Parts { control, accounts, stores, settings: config, health, clock, rng });

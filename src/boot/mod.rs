@@ -2,6 +2,7 @@
 
 pub mod assemble;
 pub mod error;
+mod forwarding;
 pub mod lifecycle;
 pub mod listeners;
 pub mod origins;

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use axum::Router;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::{Assembled, Process, assemble};
+use super::forwarding::Answering;
 use super::lifecycle::{Exit, Lifecycle};
 use super::listeners::{Limits, Listener, ListenerSettings};
 use super::{BootError, schema, surface, telemetry, tls};
 use crate::config::Config;
+use crate::http::forward::Inbound;
 use crate::http::health::metrics_surface;
 use crate::jobs::{self, Timer};
 
@@ -128,11 +130,14 @@ fn start(
     metrics: Option<Listener>,
 ) -> Result<(), BootError> {
     let router = surface().into_router(&assembled.edge, assembled.state.clone())?;
+    let inbound = Inbound::new(router.clone());
+    let answering = Arc::new(Answering { inbound, product: Handle::current() });
     listen(life, "http", public, router);
     if let Some(listener) = metrics {
         let router = metrics_surface().into_router(&assembled.edge, assembled.state.health.clone())?;
         listen(life, "metrics", listener, router);
     }
+    assembled.plane.serve_forwarded(answering);
     let plane = assembled.plane.clone();
     let stop = process.stop.clone();
     life.spawn("control plane", async move {

@@ -4,11 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hellojohn_control::{
     Command, Envelope, Idempotency, Outcome, Precondition, Sealed, Slug, Timestamp, View,
 };
 use hellojohn_raft::{
-    HandOver, HandOverError, MemberRefusal, MemberStatus, Node, ProposeError as ProposeFailure, Status,
+    ForwardError, Forwarded, HandOver, HandOverError, MemberRefusal, MemberStatus, Node,
+    ProposeError as ProposeFailure, Status,
 };
 use tokio::sync::watch;
 
@@ -173,6 +175,24 @@ impl ControlPlane {
     /// [`ProposeError::Unavailable`] when no leader with a quorum was found in time.
     pub async fn linearize(&self, within: Duration) -> Result<(), ProposeError> {
         Ok(self.node.linearize(within).await?)
+    }
+
+    /// Says who answers what other nodes pass on.
+    pub fn serve_forwarded(&self, handler: Arc<dyn Forwarded>) {
+        self.node.serve_forwarded(handler);
+    }
+
+    /// Passes a request on to the node `leader`, and waits at most `within` for its answer.
+    ///
+    /// # Errors
+    /// See [`ForwardError`].
+    pub async fn forward(
+        &self,
+        leader: &str,
+        request: Bytes,
+        within: Duration,
+    ) -> Result<Bytes, ForwardError> {
+        self.node.forward(leader, request, within).await
     }
 
     /// The members, and those that are on their way out.

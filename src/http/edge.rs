@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::domain::rng::Rng;
 use crate::http::error::leader::LeaderRedirects;
 use crate::http::extract::client_info::TrustedProxies;
+use crate::http::forward::SharedForwarder;
 use crate::http::middleware::cors::OriginPolicy;
 use crate::service::{AdminAuthorizer, LeaderGate, UserAuthorizer};
 
@@ -74,6 +75,8 @@ pub struct EdgeParts {
     pub users: Arc<dyn UserAuthorizer>,
     /// Which origins may call from a browser.
     pub origins: Arc<dyn OriginPolicy>,
+    /// The way to the leader, where followers pass writes on.
+    pub forwarder: Option<SharedForwarder>,
     /// For request ids.
     pub rng: Arc<dyn Rng>,
 }
@@ -114,6 +117,10 @@ impl Edge {
 
     pub(super) fn origins(&self) -> Arc<dyn OriginPolicy> {
         Arc::clone(&self.0.parts.origins)
+    }
+
+    pub(super) fn forwarder(&self) -> Option<&SharedForwarder> {
+        self.0.parts.forwarder.as_ref()
     }
 
     pub(super) fn rng(&self) -> &dyn Rng {

@@ -11,6 +11,7 @@ pub mod bearer;
 pub mod edge;
 pub mod error;
 pub mod extract;
+pub mod forward;
 pub mod health;
 pub mod json;
 mod json_objects;

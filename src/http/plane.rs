@@ -15,6 +15,7 @@ use crate::http::bearer::bearer_of;
 use crate::http::edge::Edge;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::{Caller, ClientInfo, idempotency, precondition_of};
+use crate::http::forward;
 use crate::http::read::{APPLIED_INDEX, set_applied};
 use crate::http::request_id::RequestId;
 use crate::service::{Code, Error, IdempotencyKey, WriteContext};
@@ -170,24 +171,28 @@ pub(super) async fn guard(
         if let Err(error) = admit(&edge, &spec, &mut request).await {
             return ApiError::from(error).into_response();
         }
+        // What another node has passed on goes no further.
+        let passed_on = request.extensions().get::<forward::Once>().is_some();
+        let forwarder = edge.forwarder().filter(|_| spec.is_gated() && !passed_on);
+        if forwarder.is_none()
+            && spec.is_gated()
+            && let Err(error) = edge.gate().check()
+        {
+            return ApiError::from(error).into_response();
+        }
         past_gate = spec.is_gated();
         // Taken before the handler looks: whatever it answers, an error too, reflects at least this index.
         let reflects = spec.tells_index().then(|| edge.gate().applied_index());
-        let key = if past_gate {
-            match idempotency::take(request).await {
-                Ok((taken, key)) => {
-                    request = taken;
-                    key
-                }
-                Err(error) => return ApiError::from(error).into_response(),
+        let handler = forward::handler(&next);
+        let carried_out = match forwarder {
+            Some(forwarder) => {
+                let here = |request| write_here(request, &handler);
+                forward::carry_out(&edge, forwarder.as_ref(), &spec, request, here).await
             }
-        } else {
-            None
+            None if past_gate => Ok(write_here(request, &handler).await),
+            None => Ok(handler(request).await),
         };
-        let mut response = next.run(request).await;
-        if key.is_some_and(|key| key.was_replayed()) {
-            response.headers_mut().insert(idempotency::REPLAYED, idempotency::TRUE);
-        }
+        let mut response = carried_out.unwrap_or_else(|error| ApiError::from(error).into_response());
         if let Some(index) = reflects.filter(|_| !response.headers().contains_key(APPLIED_INDEX)) {
             set_applied(response.headers_mut(), index);
         }
@@ -226,11 +231,24 @@ async fn admit(edge: &Edge, spec: &RouteSpec, request: &mut Request) -> Result<(
     if let Some(principal) = principal {
         request.extensions_mut().insert(Caller(principal));
     }
-    if spec.is_gated() {
-        edge.gate().check()?;
-        request.extensions_mut().insert(GatePassed);
-    }
     Ok(())
+}
+
+/// Runs the handler of a write behind the gate.
+async fn write_here<F>(mut request: Request, handler: impl Fn(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
+    request.extensions_mut().insert(GatePassed);
+    let (request, key) = match idempotency::take(request).await {
+        Ok(taken) => taken,
+        Err(error) => return ApiError::from(error).into_response(),
+    };
+    let mut response = handler(request).await;
+    if key.is_some_and(|key| key.was_replayed()) {
+        response.headers_mut().insert(idempotency::REPLAYED, idempotency::TRUE);
+    }
+    response
 }
 
 impl<S: Sync> FromRequestParts<S> for WriteContext {

@@ -91,6 +91,7 @@ pub(crate) fn edge_with(settings: EdgeSettings, gate: Arc<FakeGate>) -> Edge {
             allowed: ["https://app.test".to_owned()].into(),
             ui: Some("https://ui.test".to_owned()),
         }),
+        forwarder: None,
         rng: Arc::new(OsRng),
     })
 }

@@ -271,7 +271,8 @@ where
         | RpcKind::Alive
         | RpcKind::Join
         | RpcKind::Stand
-        | RpcKind::ReadIndex => Err(RpcFailure::UnknownKind { kind: kind.number() }),
+        | RpcKind::ReadIndex
+        | RpcKind::Forward => Err(RpcFailure::UnknownKind { kind: kind.number() }),
     }
 }
 

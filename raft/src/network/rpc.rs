@@ -34,11 +34,13 @@ pub enum RpcKind {
     Stand,
     /// Up to which entry must a read see the log? (Ongaro's dissertation, section 6.4)
     ReadIndex,
+    /// A request of the product that a follower passes on (spec §3.3).
+    Forward,
 }
 
 impl RpcKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Append,
         Self::Vote,
         Self::InstallSnapshot,
@@ -50,6 +52,7 @@ impl RpcKind {
         Self::Join,
         Self::Stand,
         Self::ReadIndex,
+        Self::Forward,
     ];
 
     /// The number on the wire, 1 to 127.
@@ -66,6 +69,7 @@ impl RpcKind {
             Self::Join => 9,
             Self::Stand => 10,
             Self::ReadIndex => 11,
+            Self::Forward => 12,
         }
     }
 
@@ -88,6 +92,7 @@ impl RpcKind {
             Self::Join => "join",
             Self::Stand => "stand",
             Self::ReadIndex => "read_index",
+            Self::Forward => "forward",
         }
     }
 
@@ -102,7 +107,8 @@ impl RpcKind {
             | Self::PreVote
             | Self::Alive
             | Self::Stand
-            | Self::ReadIndex => true,
+            | Self::ReadIndex
+            | Self::Forward => true,
             Self::Probe | Self::Promise | Self::Join => false,
         }
     }
@@ -201,7 +207,8 @@ mod tests {
                 ("alive", 8),
                 ("join", 9),
                 ("stand", 10),
-                ("read_index", 11)
+                ("read_index", 11),
+                ("forward", 12)
             ]
         );
         assert!(RpcKind::ALL.iter().all(|kind| RpcKind::from_number(kind.number()) == Some(*kind)));

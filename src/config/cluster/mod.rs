@@ -40,6 +40,8 @@ pub enum WriteMode {
     Reject,
     /// 307 without being asked, 409 where the leader is not mapped.
     Redirect,
+    /// The follower passes the write on to the leader and the answer back.
+    Forward,
 }
 
 /// The cluster as configured.
@@ -208,9 +210,10 @@ fn write_mode(raw: &Raw) -> Result<WriteMode, Invalid> {
     match raw.text()? {
         "reject" => Ok(WriteMode::Reject),
         "redirect" => Ok(WriteMode::Redirect),
-        "forward" => Err(Invalid::new("\"forward\" is not available yet", "write reject or redirect")),
+        "forward" => Ok(WriteMode::Forward),
         other => {
-            Err(Invalid::new(format!("{} is not a write mode", quoted(other)), "write reject or redirect"))
+            let what = format!("{} is not a write mode", quoted(other));
+            Err(Invalid::new(what, "write reject, redirect or forward"))
         }
     }
 }

@@ -32,7 +32,8 @@ section! {
             Public, url::host_patterns;
         /// 1 on the one node that forms a new cluster; without it the smallest node id does.
         bootstrap: bool = Literal("0"), env ["CLUSTER_BOOTSTRAP"], Public, switch;
-        /// What a follower does with an admin write: reject (409), redirect (307 where the leader is mapped).
+        /// What a follower does with an admin write: reject (409), redirect (307 where the leader is mapped), forward
+        /// (pass it on to the leader over the peer connections).
         write_mode: WriteMode = Literal("reject"), env ["CLUSTER_WRITE_MODE"], Public, write_mode;
         /// Milliseconds after which an admin write is answered as of unknown outcome.
         write_timeout_ms: Duration = Derived("twice raft_election_max_ms, at least 1000", timers::write_timeout),

@@ -95,7 +95,7 @@ pub fn follower_answer(redirects: &LeaderRedirects, leader: &str, asked: &Asked<
     let url = target.as_str().to_owned();
     let wanted = match redirects.mode {
         WriteMode::Redirect => true,
-        WriteMode::Reject => asked.header == Some("1") || asks_by_query(asked.query),
+        WriteMode::Reject | WriteMode::Forward => asked.header == Some("1") || asks_by_query(asked.query),
     };
     if !wanted {
         return FollowerAnswer::Conflict { url: Some(url) };

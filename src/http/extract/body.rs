@@ -47,7 +47,7 @@ async fn read_of(request: Request) -> Result<Bytes, Error> {
 }
 
 /// The body, within the limits of the edge.
-pub(super) async fn read(extensions: &Extensions, body: Body) -> Result<Bytes, Error> {
+pub(in crate::http) async fn read(extensions: &Extensions, body: Body) -> Result<Bytes, Error> {
     let limits = BodyLimits::of(extensions);
     let too_large = || {
         let detail = format!("the body may have at most {} bytes", limits.max_bytes);

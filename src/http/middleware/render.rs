@@ -58,6 +58,8 @@ pub(in crate::http) async fn render(State(edge): State<Edge>, request: Request, 
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         log(error.service());
         write(&mut response, error.service(), &asker, &edge);
+        // For whoever passes the answer on.
+        response.extensions_mut().insert(error.service().code());
     }
     let headers = response.headers_mut();
     if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json") {

@@ -277,6 +277,7 @@ impl Assembly<'_> {
             admins: Arc::new(authenticator.clone()),
             users: Arc::new(authenticator),
             origins: Arc::new(OriginList::default()),
+            forwarder: None,
             rng: Arc::new(OsRng),
         });
         let surface = hellojohn::http::auth::surface()

@@ -4,6 +4,7 @@
 
 mod availability;
 mod files;
+mod forward;
 mod gating;
 mod handover;
 mod idempotency;

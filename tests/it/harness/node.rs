@@ -200,6 +200,7 @@ fn router(assembled: &Assembled, gate: Arc<dyn LeaderGate>) -> Router {
         admins: Arc::new(Tokens),
         users: Arc::new(Tokens),
         origins: Arc::new(OriginList::default()),
+        forwarder: None,
         rng: Arc::new(OsRng),
     });
     surface().into_router(&edge, assembled.state.clone()).unwrap()

@@ -77,7 +77,8 @@ impl PeerHandler for Core {
                 | RpcKind::Alive
                 | RpcKind::Join
                 | RpcKind::Stand
-                | RpcKind::ReadIndex => Err(RpcFailure::UnknownKind { kind: kind.number() }),
+                | RpcKind::ReadIndex
+                | RpcKind::Forward => Err(RpcFailure::UnknownKind { kind: kind.number() }),
             }
         }
         .boxed()
