@@ -7,17 +7,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hellojohn_control::{Envelope, Image, View};
+use hellojohn_control::{Envelope, Image, Timestamp, View};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::bootstrap::messages::AppliedIndex;
-use crate::network::{PeerServer, RpcKind};
+use crate::network::{PeerServer, RpcKind, TlsError};
 use crate::project::{Projector, ProjectorHandle};
 use crate::propose::{ProposeError, Proposed};
 use crate::running::{Running, StartError};
-use crate::settings::{Mode, Settings};
+use crate::settings::{Mode, PeerPem, Settings};
 use crate::shared::Shared;
 use crate::stage::Stage;
 use crate::status::{self, FsStatus, PeerStatus, RaftStatus, Role, Status};
@@ -167,6 +167,24 @@ impl Node {
         server.as_ref().map(PeerServer::local_addr)
     }
 
+    /// Uses these certificates from now on. Connections made with older ones are replaced before their next request. Gives
+    /// the end of the own certificate.
+    ///
+    /// # Errors
+    /// [`TlsError`] names the setting; the old ones stay.
+    pub fn renew_certificates(&self, pem: &PeerPem) -> Result<Timestamp, TlsError> {
+        let Some(tls) = &self.shared.tls else {
+            return Err(TlsError::Certificate("the peers of this node speak plain TCP".to_owned()));
+        };
+        tls.swap(pem.parse(self.shared.settings.now.now())?)?;
+        Ok(tls.not_after())
+    }
+
+    /// When the own certificate ends; none without TLS.
+    pub fn certificate_ends(&self) -> Option<Timestamp> {
+        self.shared.tls.as_ref().map(|tls| tls.not_after())
+    }
+
     /// Everything that the node says about itself.
     pub async fn status(&self) -> Status {
         let running = self.shared.running.load_full();
@@ -204,6 +222,7 @@ impl Node {
                 quorum_ok: false,
                 peers: self.peer_statuses(&BTreeMap::new()),
             },
+            certificate_ends: self.certificate_ends(),
             caught_up: false,
             fs_degraded: projection.fs_degraded.clone(),
         };

@@ -11,6 +11,8 @@ use hellojohn_control::{Issuer, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::network::{TlsError, TlsMaterial};
+
 /// A patience that no disk which works at all exhausts.
 pub const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -77,6 +79,13 @@ pub struct PeerPem {
     pub ca_pem: String,
     /// Name that all certificates carry instead of the node's (`RAFT_TLS_SERVER_NAME`).
     pub server_name: Option<String>,
+}
+
+impl PeerPem {
+    /// Checks the texts and makes them ready for connections.
+    pub(crate) fn parse(&self, now: Timestamp) -> Result<TlsMaterial, TlsError> {
+        TlsMaterial::parse(self.cert_pem.as_bytes(), self.key_pem.as_bytes(), self.ca_pem.as_bytes(), now)
+    }
 }
 
 impl fmt::Debug for PeerPem {

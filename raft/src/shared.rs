@@ -13,7 +13,7 @@ use crate::bootstrap::messages::{Probe, PromiseRequest, Standing};
 use crate::forward::{Forwarded, Lanes};
 use crate::identity::{IdentityStore, Promise};
 use crate::machine::Views;
-use crate::network::{Contacts, Dialer, LocalNode};
+use crate::network::{Contacts, Dialer, LocalNode, PeerTls};
 use crate::running::Running;
 use crate::settings::{Mode, Settings};
 use crate::stage::Stage;
@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) raft_dir: PathBuf,
     pub(crate) local: Arc<LocalNode>,
     pub(crate) dialer: Arc<Dialer>,
+    /// Certificates of the peer connections; none without TLS.
+    pub(crate) tls: Option<Arc<PeerTls>>,
     pub(crate) contacts: Arc<Contacts>,
     pub(crate) running: ArcSwapOption<Running>,
     pub(crate) stop: CancellationToken,
@@ -49,6 +51,8 @@ pub(crate) struct SharedParts {
     pub(crate) raft_dir: PathBuf,
     pub(crate) local: Arc<LocalNode>,
     pub(crate) dialer: Arc<Dialer>,
+    /// Certificates of the peer connections; none without TLS.
+    pub(crate) tls: Option<Arc<PeerTls>>,
     pub(crate) contacts: Arc<Contacts>,
     pub(crate) identity: IdentityStore,
     pub(crate) orphaned: bool,
@@ -63,13 +67,15 @@ impl fmt::Debug for Shared {
 
 impl Shared {
     pub(crate) fn new(parts: SharedParts) -> Self {
-        let SharedParts { settings, raft_dir, local, dialer, contacts, identity, orphaned, views } = parts;
+        let SharedParts { settings, raft_dir, local, dialer, tls, contacts, identity, orphaned, views } =
+            parts;
         let (fatal, _) = watch::channel(None);
         Self {
             settings,
             raft_dir,
             local,
             dialer,
+            tls,
             contacts,
             running: ArcSwapOption::empty(),
             stop: CancellationToken::new(),

@@ -11,7 +11,6 @@ use crate::identity::IdentityStore;
 use crate::machine::Views;
 use crate::network::{
     AddressBook, ClientLimits, Contacts, Dialer, LocalNode, PeerServer, PeerTls, Security, ServerLimits,
-    TlsMaterial,
 };
 use crate::node::Node;
 use crate::peers::Peers;
@@ -46,7 +45,11 @@ pub(crate) async fn start(settings: Settings) -> Result<Node, StartError> {
         ProjectorSettings { scan_interval: settings.scan_interval, now: projector_clock(&settings.now) },
     )?;
     let contacts = Arc::new(Contacts::default());
-    let parts = SharedParts { settings, raft_dir, local, dialer, contacts, identity, orphaned, views };
+    let tls = match &security {
+        Security::Tls(tls) => Some(Arc::clone(tls)),
+        Security::PlainLoopback | Security::PlainAnywhere => None,
+    };
+    let parts = SharedParts { settings, raft_dir, local, dialer, tls, contacts, identity, orphaned, views };
     let shared = Arc::new(Shared::new(parts));
     let server = listen(&shared, security).await?;
     let tasks = TaskTracker::new();
@@ -74,12 +77,7 @@ fn security(settings: &Settings) -> Result<Security, StartError> {
     };
     Ok(match tls {
         Some(tls) => {
-            let material = TlsMaterial::parse(
-                tls.cert_pem.as_bytes(),
-                tls.key_pem.as_bytes(),
-                tls.ca_pem.as_bytes(),
-                settings.now.now(),
-            )?;
+            let material = tls.parse(settings.now.now())?;
             Security::Tls(Arc::new(PeerTls::new(material, &settings.name, tls.server_name.as_deref())?))
         }
         None if *allow_plaintext => Security::PlainAnywhere,

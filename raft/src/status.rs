@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hellojohn_control::Timestamp;
 use openraft::ServerState;
 use serde::Serialize;
 
@@ -95,6 +96,9 @@ pub struct Status {
     pub fs: FsStatus,
     /// Raft's own view.
     pub raft: RaftStatus,
+    /// When the certificate for the peer connections ends; absent without TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_ends: Option<Timestamp>,
     /// Whether the node has applied what its disk knew to be committed when it started.
     #[serde(skip)]
     pub caught_up: bool,

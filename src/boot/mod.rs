@@ -1,6 +1,7 @@
 //! L5: composition and process life: assemble the parts, listeners, TLS, telemetry, shutdown.
 
 pub mod assemble;
+mod certificates;
 pub mod error;
 mod forwarding;
 pub mod lifecycle;

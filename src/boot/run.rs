@@ -10,10 +10,12 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::{Assembled, Process, assemble};
+use super::certificates::Certificates;
 use super::forwarding::Answering;
 use super::lifecycle::{Exit, Lifecycle};
 use super::listeners::{Limits, Listener, ListenerSettings};
-use super::{BootError, schema, surface, telemetry, tls};
+use super::tls::ServerTls;
+use super::{BootError, certificates, schema, surface, telemetry};
 use crate::config::Config;
 use crate::http::forward::Inbound;
 use crate::http::health::metrics_surface;
@@ -100,13 +102,19 @@ fn recorder() -> Result<PrometheusHandle, BootError> {
 
 async fn serve(config: Arc<Config>, process: Process, life: Lifecycle) -> Result<(), BootError> {
     // Ports first: one that is in use is known before the disk is touched.
-    let public = Listener::bind(public_listener(&config)?).await?;
+    let tls = match config.server.tls() {
+        Some((cert, key)) => Some(ServerTls::new(&cert.text, &key.text)?),
+        None => None,
+    };
+    let public = Listener::bind(public_listener(&config, tls.as_ref())).await?;
     let metrics = match metrics_listener(&config) {
         Some(settings) => Some(Listener::bind(settings).await?),
         None => None,
     };
     let assembled = assemble(Arc::clone(&config), &process).await?;
     let started = start(&config, &process, &life, &assembled, public, metrics);
+    let certificates = Certificates::new(&config, assembled.plane.clone(), tls);
+    watch_certificates(&process, &life, &assembled, certificates);
     let exit = match started {
         Ok(()) => life.run().await.map_err(BootError::Signals),
         Err(error) => Err(error),
@@ -222,13 +230,22 @@ fn spawn(life: &Lifecycle, name: &'static str, job: impl Future<Output = ()> + S
     });
 }
 
-fn public_listener(config: &Config) -> Result<ListenerSettings, BootError> {
-    let tls = match config.server.tls() {
-        Some((cert, key)) => Some(tls::server_config(cert, key)?),
-        None => None,
+fn watch_certificates(process: &Process, life: &Lifecycle, assembled: &Assembled, watched: Certificates) {
+    let timer = Timer {
+        name: "certificates",
+        every: certificates::EVERY,
+        limit: certificates::LIMIT,
+        views: None,
+        stop: process.stop.clone(),
+        rng: Arc::clone(&assembled.state.rng),
     };
-    let addr = config.server.addr.clone();
-    Ok(ListenerSettings { setting: "SERVER_ADDR", addr, tls, limits: Limits::from_config(&config.http) })
+    let watched = Arc::new(watched);
+    spawn(life, "job certificates", async move { timer.run(|| Arc::clone(&watched).look()).await });
+}
+
+fn public_listener(config: &Config, tls: Option<&ServerTls>) -> ListenerSettings {
+    let (addr, tls) = (config.server.addr.clone(), tls.map(ServerTls::config));
+    ListenerSettings { setting: "SERVER_ADDR", addr, tls, limits: Limits::from_config(&config.http) }
 }
 
 fn metrics_listener(config: &Config) -> Option<ListenerSettings> {

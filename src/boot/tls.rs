@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 
-use crate::config::value::pem::Pem;
+use crate::config::Secret;
 
 /// Why the listener cannot speak TLS. Names the setting and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -22,34 +26,70 @@ pub enum TlsError {
     Pair(#[from] rustls::Error),
 }
 
-/// TLS with this certificate chain and its key.
-///
-/// # Errors
-/// See [`TlsError`].
-pub fn server_config(certificates: &Pem, key: &Pem) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_slice_iter(certificates.text.expose_bytes())
-            .collect::<Result<_, _>>()
-            .map_err(|_| TlsError::Certificates)?;
-    let key = PrivateKeyDer::from_pem_slice(key.text.expose_bytes()).map_err(|_| TlsError::Key)?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+/// TLS of a listener, whose certificate can be replaced.
+#[derive(Debug, Clone)]
+pub struct ServerTls {
+    config: Arc<ServerConfig>,
+    current: Arc<Current>,
+}
+
+/// The certificate that is shown to whoever connects now.
+#[derive(Debug)]
+struct Current(ArcSwap<CertifiedKey>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+impl ServerTls {
+    /// TLS with this certificate chain and its key.
+    ///
+    /// # Errors
+    /// See [`TlsError`].
+    pub fn new(certificates: &Secret, key: &Secret) -> Result<Self, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let current = Arc::new(Current(ArcSwap::from_pointee(certified(&provider, certificates, key)?)));
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&current) as _);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { config: Arc::new(config), current })
+    }
+
+    /// For a listener.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// Shows this certificate from now on; on an error the old one stays.
+    ///
+    /// # Errors
+    /// See [`TlsError`].
+    pub fn renew(&self, certificates: &Secret, key: &Secret) -> Result<(), TlsError> {
+        let new = certified(self.config.crypto_provider(), certificates, key)?;
+        self.current.0.store(Arc::new(new));
+        Ok(())
+    }
+}
+
+fn certified(
+    provider: &CryptoProvider,
+    certificates: &Secret,
+    key: &Secret,
+) -> Result<CertifiedKey, TlsError> {
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificates.expose_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|_| TlsError::Certificates)?;
+    let key = PrivateKeyDer::from_pem_slice(key.expose_bytes()).map_err(|_| TlsError::Key)?;
+    Ok(CertifiedKey::from_der(chain, key, provider)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
-    use crate::config::value::pem::{PemKind, PemSource};
-
-    fn pem(text: &str, kind: PemKind) -> Pem {
-        PemSource::Inline(Secret::new(text)).load(kind).unwrap()
-    }
 
     #[test]
     fn errors_name_the_setting_and_never_show_the_key() {
@@ -57,8 +97,7 @@ mod tests {
         let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let (cert, key) = (ours.cert.pem(), ours.signing_key.serialize_pem());
         let made = |cert: &str, key: &str| {
-            server_config(&pem(cert, PemKind::Certificates), &pem(key, PemKind::PrivateKey))
-                .map_err(|error| error.to_string())
+            ServerTls::new(&Secret::new(cert), &Secret::new(key)).map_err(|error| error.to_string())
         };
         assert!(made(&cert, &key).is_ok());
         let damaged = cert.replacen("\n", "\n!", 1);
@@ -67,5 +106,13 @@ mod tests {
         assert!(made(&cert, &damaged).unwrap_err().starts_with("SERVER_TLS_KEY_FILE"));
         let error = made(&cert, &other.signing_key.serialize_pem()).unwrap_err();
         assert!(error.contains("do not make a usable pair"), "{error}");
+
+        let tls = ServerTls::new(&Secret::new(&cert), &Secret::new(&key)).unwrap();
+        let shown = || tls.current.0.load().cert[0].to_vec();
+        let (new_cert, new_key) = (other.cert.pem(), other.signing_key.serialize_pem());
+        assert!(tls.renew(&Secret::new(&new_cert), &Secret::new(&key)).is_err());
+        assert_eq!(shown(), ours.cert.der().to_vec(), "what cannot be used changes nothing");
+        tls.renew(&Secret::new(&new_cert), &Secret::new(&new_key)).unwrap();
+        assert_eq!(shown(), other.cert.der().to_vec());
     }
 }

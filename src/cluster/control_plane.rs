@@ -9,7 +9,7 @@ use hellojohn_control::{
     Command, Envelope, Idempotency, Outcome, Precondition, Sealed, Slug, Timestamp, View,
 };
 use hellojohn_raft::{
-    ForwardError, Forwarded, HandOver, HandOverError, MemberRefusal, MemberStatus, Node,
+    ForwardError, Forwarded, HandOver, HandOverError, MemberRefusal, MemberStatus, Node, PeerPem,
     ProposeError as ProposeFailure, Status,
 };
 use tokio::sync::watch;
@@ -175,6 +175,19 @@ impl ControlPlane {
     /// [`ProposeError::Unavailable`] when no leader with a quorum was found in time.
     pub async fn linearize(&self, within: Duration) -> Result<(), ProposeError> {
         Ok(self.node.linearize(within).await?)
+    }
+
+    /// Uses these certificates for the peer connections from now on; gives the end of the own one.
+    ///
+    /// # Errors
+    /// Why they cannot be used; the old ones stay.
+    pub fn renew_certificates(&self, pem: &PeerPem) -> Result<Timestamp, hellojohn_raft::network::TlsError> {
+        self.node.renew_certificates(pem)
+    }
+
+    /// When the own certificate for the peer connections ends; none without TLS.
+    pub fn certificate_ends(&self) -> Option<Timestamp> {
+        self.node.certificate_ends()
     }
 
     /// Says who answers what other nodes pass on.

@@ -12,6 +12,6 @@ pub use error::ProposeError;
 pub use hellojohn_raft::network::RpcFailure;
 pub use hellojohn_raft::status::{FsStatus, PeerStatus, RaftStatus};
 pub use hellojohn_raft::{
-    ForwardError, Forwarded, HandOver, HandOverError, MemberRefusal, MemberStatus, Role, Status,
+    ForwardError, Forwarded, HandOver, HandOverError, MemberRefusal, MemberStatus, PeerPem, Role, Status,
 };
 pub use sealing::{SealFailure, Sealing};

@@ -14,9 +14,9 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::*;
+use crate::boot::tls::ServerTls;
 use crate::config::Secret;
 use crate::config::value::net::Host;
-use crate::config::value::pem::{PemKind, PemSource};
 use crate::http::edge::Connection;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -263,9 +263,7 @@ async fn a_bare_port_listens_on_ipv4_too() {
 
 fn certificate() -> (Arc<rustls::ServerConfig>, TlsConnector) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let pem = |text: String, kind| PemSource::Inline(Secret::new(text)).load(kind).unwrap();
-    let cert = pem(made.cert.pem(), PemKind::Certificates);
-    let key = pem(made.signing_key.serialize_pem(), PemKind::PrivateKey);
+    let (cert, key) = (Secret::new(made.cert.pem()), Secret::new(made.signing_key.serialize_pem()));
     let mut roots = RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -274,7 +272,7 @@ fn certificate() -> (Arc<rustls::ServerConfig>, TlsConnector) {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    (crate::boot::tls::server_config(&cert, &key).unwrap(), TlsConnector::from(Arc::new(client)))
+    (ServerTls::new(&cert, &key).unwrap().config(), TlsConnector::from(Arc::new(client)))
 }
 
 #[tokio::test]

@@ -25,6 +25,10 @@ pub fn publish(status: &Status, pools: &Pools) {
                 .set(number(millis) / 1000.0);
         }
     }
+    if let Some(ends) = status.certificate_ends {
+        let seconds = u64::try_from(ends.secs()).unwrap_or(0);
+        set("hellojohn_raft_certificate_not_after_seconds", seconds);
+    }
     set("hellojohn_fs_projected_index", status.fs.projected_index);
     set("hellojohn_fs_repairs", status.fs.repairs);
     set("hellojohn_fs_quarantined", status.fs.quarantined);

@@ -39,6 +39,7 @@ fn status() -> Status {
             quorum_ok: true,
             peers: vec![peer("n2", 0), peer("n3", 2)],
         },
+        certificate_ends: None,
         caught_up: true,
         fs_degraded: None,
     }

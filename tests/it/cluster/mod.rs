@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
 mod availability;
+mod certificates;
 mod files;
 mod forward;
 mod gating;
