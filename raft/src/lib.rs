@@ -5,6 +5,7 @@
 //! [`Node`] and to nothing else here.
 
 mod alive;
+pub mod archive;
 pub mod bootstrap;
 mod compaction;
 pub mod durable;
@@ -17,11 +18,13 @@ pub mod machine;
 mod membership;
 pub mod network;
 pub mod node;
+pub mod offline;
 mod peers;
 mod prevote;
 pub mod project;
 pub mod propose;
 mod pulse;
+mod replica;
 mod running;
 pub mod settings;
 mod shared;
