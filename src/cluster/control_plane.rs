@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hellojohn_control::{Command, Envelope, Outcome, Precondition, Slug, Timestamp, View};
+use hellojohn_raft::archive::ArchiveError;
 use hellojohn_raft::{Node, ProposeError as ProposeFailure, Status};
 use tokio::sync::watch;
 
@@ -142,6 +143,14 @@ impl ControlPlane {
     /// What the node says about itself.
     pub async fn status(&self) -> Status {
         self.node.status().await
+    }
+
+    /// The state that this node has applied, as an archive, with the index it was taken at.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn archive(&self) -> Result<(u64, Vec<u8>), ArchiveError> {
+        self.node.archive().await
     }
 
     /// SHA-256 of the state, with the index it was taken at.

@@ -17,6 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use hellojohn_control::{Image, ImageError, Issuer, Timestamp};
+use sha2::{Digest as _, Sha256};
 
 use crate::durable;
 use crate::replica::Replica;
@@ -67,6 +68,17 @@ pub struct Archive {
     pub(crate) created_at: Timestamp,
 }
 
+/// An archive and the file that it was in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArchiveFile {
+    /// What is in it.
+    pub archive: Archive,
+    /// Bytes of the file.
+    pub size: u64,
+    /// SHA-256 of the file, lower-case hex.
+    pub sha256: String,
+}
+
 impl Archive {
     /// The state of `image`, as of `meta`.
     pub(crate) fn new(meta: SnapshotMeta, image: Image, created_at: Timestamp) -> Self {
@@ -79,6 +91,17 @@ impl Archive {
     /// [`ArchiveError`] names the file and what is wrong with it.
     pub fn read(path: &Path) -> Result<Self, ArchiveError> {
         Self::checked(path, snapshot::read(path, MAX_BYTES)?)
+    }
+
+    /// The same, with what tells this file from another.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_file(path: &Path) -> Result<ArchiveFile, ArchiveError> {
+        let bytes = snapshot::read_bytes(path, MAX_BYTES)?;
+        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(ArchiveFile { archive: Self::decode(path, bytes)?, size, sha256 })
     }
 
     /// Checks all of the bytes that are, or are to be, the file at `path`.

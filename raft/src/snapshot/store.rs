@@ -176,12 +176,17 @@ pub(crate) fn encode(
 
 /// Reads and verifies one file: its header and its payload.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<(SnapshotHeader, Vec<u8>), SnapshotError> {
+    format::decode(path, read_bytes(path, limit)?)
+}
+
+/// Reads one file without a look at what is in it.
+pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, SnapshotError> {
     let file = File::open(path).map_err(SnapshotError::io("open", path))?;
     let length = file.metadata().map_err(SnapshotError::io("measure", path))?.len();
     within_limit(path, length, limit)?;
     let mut bytes = Vec::new();
     file.take(limit).read_to_end(&mut bytes).map_err(SnapshotError::io("read", path))?;
-    format::decode(path, bytes)
+    Ok(bytes)
 }
 
 fn within_limit(path: &Path, bytes: u64, limit: u64) -> Result<(), SnapshotError> {

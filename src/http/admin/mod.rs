@@ -1,5 +1,5 @@
 //! Administration of the control plane: tenants, clients, scopes and keys (EP100-EP106, EP109, EP110), and their
-//! user databases (EP107, EP108).
+//! user databases (EP107, EP108), and snapshots of a node's state (EP131).
 //!
 //! Handlers extract, call one service function and map its answer. Must never answer with a sealed value or the
 //! hash of a secret: documents leave through the types of `shown`, which cannot hold one.
@@ -11,6 +11,7 @@ mod keys;
 mod ping;
 mod scopes;
 mod shown;
+mod snapshot;
 mod tenants;
 pub mod user_store;
 
@@ -57,5 +58,6 @@ where
         .route(Post, ROTATE, Control, Admin, keys::rotate_tenant)
         .route(Get, "/v1/admin/keys", Control, Admin, keys::list_global)
         .route(Post, "/v1/admin/keys/rotate", Control, Admin, keys::rotate_global)
+        .route(Post, "/v1/admin/cluster/snapshot", User, Admin, snapshot::save)
         .merge(user_store::surface())
 }
