@@ -8,12 +8,15 @@ mod gating;
 mod input;
 mod issuer;
 mod leadership;
+mod quorum_loss;
 mod recovery;
 mod rejoin;
 mod secrets;
+mod snapshots;
 mod stalls;
 mod startup;
 mod syncs;
+mod transfer;
 
 use std::process::Command;
 
