@@ -21,9 +21,16 @@ pub struct Disk {
     pub(super) raft_dir: PathBuf,
     pub(super) identity: Option<Identity>,
     /// Newest first.
-    pub(super) snapshots: Vec<(PathBuf, Result<Archive, ArchiveError>)>,
+    pub(super) snapshots: Vec<Kept>,
     pub(super) log: WholeLog<Entry>,
     _lock: Option<DirLock>,
+}
+
+/// A snapshot file, whole or not.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) path: PathBuf,
+    pub(super) content: Result<Archive, ArchiveError>,
 }
 
 /// The `raft/` that `dir` means: a data directory has one, a copy is one.
@@ -68,7 +75,7 @@ impl Disk {
 
     /// The newest snapshot that is whole.
     pub(super) fn base(&self) -> Option<&Archive> {
-        self.snapshots.iter().find_map(|(_, archive)| archive.as_ref().ok())
+        self.snapshots.iter().find_map(|kept| kept.content.as_ref().ok())
     }
 
     /// The last entry on this disk.
@@ -132,11 +139,11 @@ pub(super) fn archived(replica: &Replica, now: Timestamp) -> Archive {
     Archive::new(meta, replica.image(), now)
 }
 
-fn snapshots(raft_dir: &Path) -> Result<Vec<(PathBuf, Result<Archive, ArchiveError>)>, OfflineError> {
+fn snapshots(raft_dir: &Path) -> Result<Vec<Kept>, OfflineError> {
     let dir = raft_dir.join("snapshots");
     if !fs::exists(&dir).map_err(OfflineError::io("look at", &dir))? {
         return Ok(Vec::new());
     }
     let paths = SnapshotStore::of_stopped(&dir, archive::MAX_BYTES).paths()?;
-    Ok(paths.into_iter().map(|path| (path.clone(), Archive::read(&path))).collect())
+    Ok(paths.into_iter().map(|path| Kept { content: Archive::read(&path), path }).collect())
 }

@@ -46,7 +46,7 @@ pub fn recover(
 ) -> Result<Recovered, OfflineError> {
     let disk = Disk::read(data, scratch)?;
     let identity = member(&disk, typed)?;
-    let before = disk.report()?;
+    let before = disk.report(now)?;
     // All of it: an entry that was acknowledged may be above the committed index, which trails behind.
     let replica = disk.replay(disk.last())?;
     let view = replica.view();

@@ -1,11 +1,12 @@
 //! What a disk tells of itself to people and programs. Never a document of it.
 
-use hellojohn_control::{Command, Envelope, Slug};
+use hellojohn_control::{Command, Envelope, Slug, Timestamp};
 use openraft::EntryPayload;
 use serde::Serialize;
 
+use super::disk::{Kept, archived};
 use super::{Disk, OfflineError};
-use crate::archive::Summary;
+use crate::archive::{Archive, Summary};
 use crate::identity::Standing;
 use crate::types::Entry;
 
@@ -70,11 +71,11 @@ pub struct TailEntry {
 }
 
 impl Disk {
-    /// What is on the disk.
+    /// What is on the disk, looked at `now`.
     ///
     /// # Errors
     /// When no state can be made of it.
-    pub fn report(&self) -> Result<DiskReport, OfflineError> {
+    pub fn report(&self, now: Timestamp) -> Result<DiskReport, OfflineError> {
         let identity = self.identity.as_ref();
         let committed = self.committed()?;
         let last = self.last();
@@ -92,24 +93,17 @@ impl Disk {
                 vote_term: self.log.vote.map(|vote| vote.leader_id().term),
                 uncommitted: self.after(committed).map(tail).collect(),
             },
-            state: super::disk::archived(&self.replay(committed)?, self.made_at()).summary()?,
+            state: archived(&self.replay(committed)?, now).summary()?,
         })
-    }
-
-    /// When the state was last written down whole.
-    fn made_at(&self) -> hellojohn_control::Timestamp {
-        self.base().map_or_else(Default::default, |base| base.created_at)
     }
 }
 
-fn snapshot(
-    (path, archive): &(std::path::PathBuf, Result<crate::archive::Archive, crate::archive::ArchiveError>),
-) -> SnapshotReport {
-    let name = path.file_name().unwrap_or(path.as_os_str());
+fn snapshot(kept: &Kept) -> SnapshotReport {
+    let name = kept.path.file_name().unwrap_or(kept.path.as_os_str());
     SnapshotReport {
         file: name.to_string_lossy().into_owned(),
-        index: archive.as_ref().ok().map(crate::archive::Archive::index),
-        damage: archive.as_ref().err().map(ToString::to_string),
+        index: kept.content.as_ref().ok().map(Archive::index),
+        damage: kept.content.as_ref().err().map(ToString::to_string),
     }
 }
 

@@ -145,7 +145,7 @@ async fn an_archive_of_a_disk_ends_with_what_it_knows_to_be_committed() {
     let disk = place.read().unwrap();
     let archive = disk.archive(now()).unwrap();
     assert_eq!((archive.index(), slugs(&archive)), (3, vec!["t2", "t3"]));
-    let report = disk.report().unwrap();
+    let report = disk.report(now()).unwrap();
     assert_eq!(
         (report.node.as_deref(), report.standing, report.raft_id),
         (Some("n1"), Some(Standing::Member), Some(1))
@@ -172,7 +172,7 @@ async fn all_of_a_single_nodes_log_is_committed() {
     member(&place.data(), &[1], 6, Some(3)).await;
     let disk = place.read().unwrap();
     assert_eq!(disk.archive(now()).unwrap().index(), 5);
-    assert!(disk.report().unwrap().log.uncommitted.is_empty());
+    assert!(disk.report(now()).unwrap().log.uncommitted.is_empty());
 }
 
 #[tokio::test]
@@ -227,7 +227,7 @@ async fn a_damaged_snapshot_is_told_and_an_older_one_is_used_where_the_log_goes_
             Ok(archive) => {
                 assert!(usable, "{purged:?}");
                 assert_eq!((archive.index(), slugs(&archive).len()), (7, 6));
-                let report = disk.report().unwrap();
+                let report = disk.report(now()).unwrap();
                 let told: Vec<_> = report.snapshots.iter().map(|s| (s.index, s.damage.is_some())).collect();
                 assert_eq!(told, [(None, true), (Some(3), false)]);
             }

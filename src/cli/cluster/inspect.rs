@@ -55,7 +55,8 @@ fn of_file(path: &Path, session: &mut Session<'_>) -> Result<Exit, Failure> {
 }
 
 fn of_disk(dir: &Path, session: &mut Session<'_>) -> Result<Exit, Failure> {
-    let report = Disk::read(dir, &scratch(session)).and_then(|disk| disk.report());
+    let now = session.clock.now();
+    let report = Disk::read(dir, &scratch(session)).and_then(|disk| disk.report(now));
     let report = report.map_err(|error| refused(&error))?;
     let mut json = to_json(&report)?;
     if let Value::Object(members) = &mut json {

@@ -127,16 +127,15 @@ async fn f19_an_archive_restored_into_a_new_cluster_has_the_same_keys_and_docume
     let from_disk = told(&cluster_command(&from_disk));
     assert_eq!(from_disk["state"]["state_hash"], saved["state"]["state_hash"]);
 
-    let modes: [(&'static str, &Path, &[(&str, &str)]); 2] =
-        [("node1", &file, &[]), ("node2", &offline, &[("CLUSTER_MODE", "off")])];
-    for (name, archive, changed) in modes {
+    let modes = [("node1", &file, "embedded"), ("node2", &offline, "off")];
+    for (name, archive, mode) in modes {
         let data = cluster.dir.path().join(format!("restored-{name}"));
         let restored = told(&restore(archive, &data, name));
         assert_ne!(restored["cluster_id"], old);
         assert_eq!(marker(&data)["raft_id"], restored["raft_id"]);
         assert!(restored["raft_id"].as_u64() > Some(3), "{restored}");
         for start in 0..2 {
-            start_on(&mut cluster, name, &data, changed);
+            start_on(&mut cluster, name, &data, &[("CLUSTER_MODE", mode)]);
             let ready = cluster.ready(name).await;
             assert_eq!(ready["cluster"]["cluster_id"], restored["cluster_id"], "{name} {ready}");
             assert_eq!(
