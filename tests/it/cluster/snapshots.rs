@@ -258,3 +258,39 @@ async fn a_single_node_is_made_from_a_copy_of_a_members_raft_directory() {
     let api = cluster.api("node3").bearer(&token);
     api.send(Method::DELETE, "/v1/admin/tenants/beta", None).await.expect(204);
 }
+
+/// Spec §13.1: a node whose raft/ is lost beside its files names the restore, which goes into that very directory. What the
+/// archive does not know goes to the quarantine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_that_lost_its_raft_is_restored_in_place() {
+    let mut cluster = Cluster::prepare_without_database();
+    let root = cluster.root("node1");
+    let alone = [("CLUSTER_MODE", "off")];
+    start_on(&mut cluster, "node1", &root, &alone);
+    let ready = cluster.ready("node1").await;
+    cluster.projected("node1", ready["raft"]["applied_index"].as_u64().unwrap()).await;
+    let token = cluster.mint_token();
+    let api = cluster.api("node1").bearer(&token);
+    api.put("/v1/admin/tenants/saved", json!({})).await.expect(201);
+    let file = cluster.dir.path().join("a.snap");
+    save(&cluster, "node1", &token, &file);
+    let late = api.put("/v1/admin/tenants/late", json!({})).await.expect(201);
+    cluster.projected("node1", late.header("x-applied-index").unwrap().parse().unwrap()).await;
+    cluster.kill9("node1");
+    std::fs::remove_dir_all(root.join("raft")).unwrap();
+
+    start_on(&mut cluster, "node1", &root, &alone);
+    let mut orphaned = cluster.processes.remove("node1").unwrap();
+    assert!(orphaned.wait(crate::harness::cluster::PATIENCE).is_some());
+    assert!(orphaned.log_text().contains("cluster snapshot restore"));
+    told(&restore(&file, &root, "node1"));
+    start_on(&mut cluster, "node1", &root, &alone);
+    let ready = cluster.ready("node1").await;
+    cluster.projected("node1", ready["raft"]["applied_index"].as_u64().unwrap()).await;
+    let files = tree(&root);
+    assert!(files.contains_key("tenants/saved/tenant.yaml"), "{:?}", files.keys());
+    assert!(!files.keys().any(|name| name.contains("late")), "{:?}", files.keys());
+    assert!(
+        all_files(&root.join("quarantine")).keys().any(|name| name.ends_with("tenants/late/tenant.yaml"))
+    );
+}
