@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
 mod availability;
+mod cut_short;
 mod files;
 mod gating;
 mod input;
