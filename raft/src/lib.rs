@@ -5,6 +5,7 @@
 //! [`Node`] and to nothing else here.
 
 mod alive;
+pub mod archive;
 pub mod bootstrap;
 mod compaction;
 pub mod durable;
@@ -19,12 +20,14 @@ pub mod machine;
 mod membership;
 pub mod network;
 pub mod node;
+pub mod offline;
 mod peers;
 mod prevote;
 pub mod project;
 pub mod propose;
 mod pulse;
 mod read_index;
+mod replica;
 mod running;
 pub mod settings;
 mod shared;

@@ -5,41 +5,51 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use hellojohn_control::{Image, Issuer, Machine, Timestamp, View};
+use hellojohn_control::{Image, Issuer, View};
+use openraft::RaftSnapshotBuilder;
 use openraft::storage::RaftStateMachine;
-use openraft::{EntryPayload, RaftSnapshotBuilder};
 use tokio::sync::watch;
 
+use crate::archive::{self, from_fields, to_fields};
+use crate::replica::Replica;
 use crate::settings::NowFn;
-use crate::snapshot::{SnapshotLogId, SnapshotMetaFields, SnapshotStore};
+use crate::snapshot::SnapshotStore;
 use crate::types::{
     Applied, Entry, LogId, Snapshot, SnapshotMeta, StorageError, StorageIOError, StoredMembership, TypeConfig,
 };
 
+/// A view, and what a snapshot of it must say besides.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    pub(crate) view: Arc<View>,
+    /// The last entry that the view contains.
+    pub(crate) last_applied: Option<LogId>,
+    /// The membership as of that entry.
+    pub(crate) membership: StoredMembership,
+}
+
 /// The newest view, for readers without a lock and for those who wait.
 #[derive(Debug, Clone)]
 pub struct Views {
-    current: Arc<ArcSwap<View>>,
+    current: Arc<ArcSwap<Standing>>,
     changes: Arc<watch::Sender<Arc<View>>>,
-    members: Arc<ArcSwap<StoredMembership>>,
 }
 
 impl Views {
     /// Starts with the view of an empty machine.
     pub fn empty(issuer: Issuer) -> Self {
-        let first = Arc::new(Machine::new(issuer).view(0));
-        let (changes, _) = watch::channel(Arc::clone(&first));
-        let members = Arc::new(ArcSwap::from_pointee(StoredMembership::default()));
-        Self { current: Arc::new(ArcSwap::new(first)), changes: Arc::new(changes), members }
-    }
-
-    /// The membership that was agreed last, as far as this node has applied the log.
-    pub fn members(&self) -> Arc<StoredMembership> {
-        self.members.load_full()
+        let first = standing(&Replica::new(issuer));
+        let (changes, _) = watch::channel(Arc::clone(&first.view));
+        Self { current: Arc::new(ArcSwap::from_pointee(first)), changes: Arc::new(changes) }
     }
 
     /// The newest view.
     pub fn load(&self) -> Arc<View> {
+        Arc::clone(&self.current.load().view)
+    }
+
+    /// The newest view with its place in the log.
+    pub(crate) fn standing(&self) -> Arc<Standing> {
         self.current.load_full()
     }
 
@@ -48,21 +58,27 @@ impl Views {
         self.changes.subscribe()
     }
 
-    fn publish(&self, view: View) {
-        let view = Arc::new(view);
-        self.current.store(Arc::clone(&view));
+    fn publish(&self, standing: Standing) {
+        let view = Arc::clone(&standing.view);
+        self.current.store(Arc::new(standing));
         self.changes.send_replace(view);
+    }
+}
+
+fn standing(replica: &Replica) -> Standing {
+    Standing {
+        view: Arc::new(replica.view()),
+        last_applied: replica.last_applied(),
+        membership: replica.membership().clone(),
     }
 }
 
 /// The state machine of one node.
 #[derive(Debug)]
 pub struct StateMachine {
-    machine: Machine,
+    replica: Replica,
     views: Views,
     writer: SnapshotWriter,
-    last_applied: Option<LogId>,
-    membership: StoredMembership,
 }
 
 impl StateMachine {
@@ -71,9 +87,7 @@ impl StateMachine {
     /// # Errors
     /// A snapshot that is there but cannot be used is an error, never an empty state.
     pub fn open(issuer: Issuer, writer: SnapshotWriter, views: Views) -> Result<Self, StorageError> {
-        let machine = Machine::new(issuer);
-        let mut shell =
-            Self { machine, views, writer, last_applied: None, membership: StoredMembership::default() };
+        let mut shell = Self { replica: Replica::new(issuer), views, writer };
         if let Some((meta, payload)) = newest(&shell.writer.store)? {
             shell.install(&meta, decode(&meta, &payload)?)?;
         }
@@ -82,39 +96,18 @@ impl StateMachine {
 
     /// The last entry that the state contains.
     pub fn last_applied(&self) -> Option<LogId> {
-        self.last_applied
+        self.replica.last_applied()
     }
 
     fn install(&mut self, meta: &SnapshotMeta, image: Image) -> Result<(), StorageError> {
-        self.machine.install(image).map_err(|e| StorageIOError::read_snapshot(Some(meta.signature()), &e))?;
-        self.last_applied = meta.last_log_id;
-        self.settle_members(meta.last_membership.clone());
+        let installed = self.replica.install(meta, image);
+        installed.map_err(|e| StorageIOError::read_snapshot(Some(meta.signature()), &e))?;
         self.publish();
         Ok(())
     }
 
     fn publish(&self) {
-        self.views.publish(self.machine.view(self.last_applied.map_or(0, |id| id.index)));
-    }
-
-    fn settle_members(&mut self, membership: StoredMembership) {
-        self.views.members.store(Arc::new(membership.clone()));
-        self.membership = membership;
-    }
-
-    fn apply_entry(&mut self, entry: &Entry) -> Result<Applied, StorageError> {
-        let applied = match &entry.payload {
-            EntryPayload::Blank => Vec::new(),
-            EntryPayload::Membership(membership) => {
-                self.settle_members(StoredMembership::new(Some(entry.log_id), membership.clone()));
-                Vec::new()
-            }
-            EntryPayload::Normal(batch) => {
-                self.machine.apply(batch).map_err(|e| StorageIOError::apply(entry.log_id, &e))?
-            }
-        };
-        self.last_applied = Some(entry.log_id);
-        Ok(applied)
+        self.views.publish(standing(&self.replica));
     }
 }
 
@@ -122,7 +115,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     type SnapshotBuilder = Builder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), StorageError> {
-        Ok((self.last_applied, self.membership.clone()))
+        Ok((self.replica.last_applied(), self.replica.membership().clone()))
     }
 
     async fn apply<I>(&mut self, entries: I) -> Result<Vec<Applied>, StorageError>
@@ -132,7 +125,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     {
         let mut results = Vec::new();
         for entry in entries {
-            results.push(self.apply_entry(&entry)?);
+            let applied = self.replica.apply(&entry);
+            results.push(applied.map_err(|e| StorageIOError::apply(entry.log_id, &e))?);
         }
         // Before the results go back: whoever hears of a write can read it here.
         self.publish();
@@ -141,9 +135,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
     async fn get_snapshot_builder(&mut self) -> Builder {
         Builder {
-            image: self.machine.image(),
-            last_applied: self.last_applied,
-            membership: self.membership.clone(),
+            image: self.replica.image(),
+            last_applied: self.replica.last_applied(),
+            membership: self.replica.membership().clone(),
             writer: self.writer.clone(),
         }
     }
@@ -206,12 +200,7 @@ pub struct Builder {
 
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError> {
-        let (term, index) = self.last_applied.map_or((0, 0), |id| (id.leader_id.term, id.index));
-        let meta = SnapshotMeta {
-            last_log_id: self.last_applied,
-            last_membership: self.membership.clone(),
-            snapshot_id: format!("{term}-{index}"),
-        };
+        let meta = archive::meta(self.last_applied, self.membership.clone());
         let image = self.image.clone();
         let payload = tokio::task::spawn_blocking(move || image.encode())
             .await
@@ -220,35 +209,6 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         self.writer.save(&meta, &self.image, payload.clone()).await?;
         Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(payload)) })
     }
-}
-
-/// What a snapshot file says about itself, from openraft's words.
-fn to_fields(
-    meta: &SnapshotMeta,
-    cluster_id: Option<String>,
-    at: Timestamp,
-) -> serde_json::Result<SnapshotMetaFields> {
-    Ok(SnapshotMetaFields {
-        snapshot_id: meta.snapshot_id.clone(),
-        last_log_id: meta.last_log_id.map(|id| SnapshotLogId {
-            index: id.index,
-            term: id.leader_id.term,
-            leader: id.leader_id.node_id,
-        }),
-        membership: serde_json::to_value(&meta.last_membership)?,
-        cluster_id,
-        created_at_ms: at.millis(),
-    })
-}
-
-fn from_fields(fields: &SnapshotMetaFields) -> serde_json::Result<SnapshotMeta> {
-    Ok(SnapshotMeta {
-        snapshot_id: fields.snapshot_id.clone(),
-        last_log_id: fields
-            .last_log_id
-            .map(|id| LogId::new(openraft::LeaderId::new(id.term, id.leader), id.index)),
-        last_membership: serde_json::from_value(fields.membership.clone())?,
-    })
 }
 
 /// Writes snapshots, one at a time: one that is being built and one that is being received may meet.

@@ -44,13 +44,13 @@ fn knows_its_term(metrics: &Metrics) -> bool {
 /// Why the disk with this Raft id is none of the node `name` any more, as far as this node's state goes. An id that is
 /// newer than the state is nobody's yet, and one that the membership still has may be on its way out.
 pub(crate) fn superseded(views: &Views, name: &str, raft_id: u64) -> Option<Refusal> {
-    let view = views.load();
-    let formation = view.formation()?;
+    let standing = views.standing();
+    let formation = standing.view.formation()?;
     let by = formation.members.get(name).and_then(|member| member.raft_id);
     if raft_id >= formation.next_raft_id || by == Some(raft_id) {
         return None;
     }
-    let gone = views.members().membership().get_node(&raft_id).is_none();
+    let gone = standing.membership.membership().get_node(&raft_id).is_none();
     gone.then(|| Refusal::Superseded { name: name.to_owned(), raft_id, by })
 }
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::alive::LastSign;
+use crate::archive;
 use crate::flush_watchdog::{FlushWatchdog, end_process};
 use crate::log::{Durability, LogHandle, LogStore};
 use crate::machine::{SnapshotWriter, StateMachine, Views};
@@ -27,9 +28,6 @@ use crate::types::{LogId, Metrics, Raft, TypeConfig};
 /// Entries that a follower may lag before it gets a snapshot instead. More than are kept behind a snapshot
 /// would make a lagging follower ask for entries that are gone.
 const KEEP_BEHIND_SNAPSHOT: u64 = 1_000;
-
-/// Largest snapshot that is written or read.
-const MAX_SNAPSHOT_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 /// How long Raft's core may take to end.
 const STOP: Duration = Duration::from_secs(5);
@@ -215,7 +213,7 @@ async fn open(raft_dir: &Path) -> Result<(LogStore<TypeConfig>, SnapshotStore), 
     let dir = raft_dir.to_owned();
     tokio::task::spawn_blocking(move || {
         let log = LogStore::open(&dir.join("log"), Durability::Synced)?;
-        let snapshots = SnapshotStore::open(&dir.join("snapshots"), MAX_SNAPSHOT_BYTES)?;
+        let snapshots = SnapshotStore::open(&dir.join("snapshots"), archive::MAX_BYTES)?;
         Ok((log, snapshots))
     })
     .await

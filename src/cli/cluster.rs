@@ -1,6 +1,12 @@
-//! `hellojohn cluster …`: how the nodes are doing, who is a member, and certificates for them.
+//! `hellojohn cluster …`: how the nodes are doing, who is a member, certificates for them, and what is done to their disks.
 
+mod disk;
+mod inspect;
 mod members;
+mod recover;
+mod reset_promise;
+mod restore;
+mod snapshot;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -51,6 +57,11 @@ pub enum Cluster {
   hellojohn cluster certs --out .local/certs --node node1 --node node2 --node node3
   hellojohn cluster certs --out certs --node n4 --san raft.example.com")]
     Certs(Certs),
+    /// Save, inspect and restore the control plane
+    #[command(subcommand)]
+    Snapshot(snapshot::Snapshot),
+    Recover(recover::Recover),
+    ResetPromise(reset_promise::ResetPromise),
 }
 
 /// Options of `cluster status`.
@@ -91,6 +102,9 @@ impl Cluster {
             Cluster::Members(members) => members.run(session).await,
             Cluster::StepDown(step_down) => step_down.run(session).await,
             Cluster::Certs(certs) => certs.run(session),
+            Cluster::Snapshot(snapshot) => snapshot.run(session).await,
+            Cluster::Recover(recover) => recover.run(session),
+            Cluster::ResetPromise(reset) => reset.run(session),
         }
     }
 }

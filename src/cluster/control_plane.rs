@@ -8,6 +8,7 @@ use bytes::Bytes;
 use hellojohn_control::{
     Command, Envelope, Idempotency, Outcome, Precondition, Sealed, Slug, Timestamp, View,
 };
+use hellojohn_raft::archive::ArchiveError;
 use hellojohn_raft::{
     ForwardError, Forwarded, HandOver, HandOverError, MemberRefusal, MemberStatus, Node, PeerPem,
     ProposeError as ProposeFailure, Status,
@@ -253,6 +254,14 @@ impl ControlPlane {
     /// What the node says about itself.
     pub async fn status(&self) -> Status {
         self.node.status().await
+    }
+
+    /// The state that this node has applied, as an archive, with the index it was taken at.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn archive(&self) -> Result<(u64, Vec<u8>), ArchiveError> {
+        self.node.archive().await
     }
 
     /// SHA-256 of the state, with the index it was taken at.

@@ -5,6 +5,7 @@
 
 mod control_plane;
 mod error;
+pub mod offline;
 mod sealing;
 
 pub use control_plane::{ControlPlane, Origin, Written};

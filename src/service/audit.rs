@@ -140,3 +140,23 @@ pub fn record_admin<T>(
         "administrative action"
     );
 }
+
+/// Writes down what an administrator did to a node, outside the replicated log.
+pub fn record_node<T>(by: &Administrator, action: &'static str, node: &str, result: &super::Result<T>) {
+    let (outcome, reason) = match result {
+        Ok(_) => ("ok", None),
+        Err(error) => ("refused", Some(error.code().as_str())),
+    };
+    tracing::info!(
+        target: "audit",
+        action,
+        outcome,
+        reason,
+        actor = by.actor,
+        object = node,
+        ip = %by.requester.ip,
+        user_agent = by.requester.user_agent,
+        request_id = by.requester.request_id,
+        "administrative action"
+    );
+}

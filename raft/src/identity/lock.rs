@@ -1,6 +1,7 @@
 //! One process per Raft directory.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::path::Path;
 
 use super::{IdentityError, LOCK_FILE};
@@ -25,10 +26,29 @@ impl DirLock {
             .truncate(false)
             .open(&path)
             .map_err(IdentityError::io("open", &path))?;
+        Self::lock(file, dir, &path)
+    }
+
+    /// Takes the lock of a directory that is only read, if it has one: a copy may lack it, and then nobody runs there.
+    ///
+    /// # Errors
+    /// [`IdentityError::InUse`] or [`IdentityError::Io`].
+    pub(crate) fn take_to_read(dir: &Path) -> Result<Option<Self>, IdentityError> {
+        let path = dir.join(LOCK_FILE);
+        match File::open(&path) {
+            Ok(file) => Self::lock(file, dir, &path).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(IdentityError::io("open", &path)(error)),
+        }
+    }
+
+    fn lock(file: File, dir: &Path, path: &Path) -> Result<Self, IdentityError> {
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(IdentityError::InUse { dir: dir.to_owned() }),
-            Err(TryLockError::Error(reason)) => Err(IdentityError::Io { doing: "lock", path, reason }),
+            Err(TryLockError::Error(reason)) => {
+                Err(IdentityError::Io { doing: "lock", path: path.to_owned(), reason })
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod tests;
 pub use lock::DirLock;
 pub use marker::{FORMAT_VERSION, Identity, Promise, Standing};
 pub use store::IdentityStore;
+pub(crate) use store::{data_in, read_marker};
 
 use std::io;
 use std::path::{Path, PathBuf};

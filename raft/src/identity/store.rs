@@ -103,18 +103,6 @@ impl IdentityStore {
         self.replace(self.current.promised(promise))
     }
 
-    /// Takes a promise back, for `hellojohn cluster reset-promise`. Nothing promised is fine.
-    ///
-    /// # Errors
-    /// [`IdentityError::Member`], [`IdentityError::Io`].
-    pub fn reset_promise(&mut self) -> Result<(), IdentityError> {
-        match self.current.state {
-            Standing::Pristine => Ok(()),
-            Standing::Promised => self.replace(Identity::pristine(&self.current.node_name)),
-            Standing::Joining | Standing::Member => Err(self.member("take back a promise")),
-        }
-    }
-
     /// Notes the Raft id that the leader gave this disk, before it is used (spec §13.4). Durable when it returns
     /// `Ok`. The same again is fine.
     ///
@@ -200,8 +188,32 @@ impl IdentityStore {
     }
 }
 
+/// The marker of a directory that is only read, if it has one.
+///
+/// # Errors
+/// [`IdentityError`] when it is there and makes no sense.
+pub(crate) fn read_marker(raft_dir: &Path) -> Result<Option<Identity>, IdentityError> {
+    let path = raft_dir.join(MARKER_FILE);
+    match File::open(&path) {
+        Ok(file) => read(&path, file).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(IdentityError::io("open", &path)(error)),
+    }
+}
+
 /// A directory that holds Raft data was somebody; it must not become nobody.
 fn refuse_beside_data(raft_dir: &Path, path: &Path) -> Result<(), IdentityError> {
+    match data_in(raft_dir)? {
+        Some(beside) => Err(IdentityError::Missing { path: path.to_owned(), beside }),
+        None => Ok(()),
+    }
+}
+
+/// A directory in `raft_dir` that exists only where a node has lived, and is not empty.
+///
+/// # Errors
+/// [`IdentityError::Io`].
+pub(crate) fn data_in(raft_dir: &Path) -> Result<Option<PathBuf>, IdentityError> {
     for name in RAFT_DATA {
         let beside = raft_dir.join(name);
         let used = match fs::read_dir(&beside) {
@@ -210,10 +222,10 @@ fn refuse_beside_data(raft_dir: &Path, path: &Path) -> Result<(), IdentityError>
             Err(error) => return Err(IdentityError::io("list", &beside)(error)),
         };
         if used {
-            return Err(IdentityError::Missing { path: path.to_owned(), beside });
+            return Ok(Some(beside));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 fn read(path: &Path, file: File) -> Result<Identity, IdentityError> {

@@ -108,22 +108,10 @@ fn a_promise_binds_to_exactly_one_cluster() {
     store.become_member("c1", 2, 1).unwrap();
     store.become_member("c1", 2, 1).unwrap();
     assert!(matches!(store.promise(promise("c1")), Err(IdentityError::Member { .. })));
-    assert!(matches!(store.reset_promise(), Err(IdentityError::Member { .. })));
     assert!(matches!(store.become_member("c1", 9, 2), Err(IdentityError::Member { .. })), "ids never change");
     drop(store);
     let store = open(dir.path(), "n2").unwrap();
     assert_eq!((store.identity().state, store.identity().raft_id), (Standing::Member, Some(2)));
-}
-
-#[test]
-fn a_promise_can_be_reset_and_made_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = open(dir.path(), "n2").unwrap();
-    store.reset_promise().unwrap();
-    store.promise(promise("c1")).unwrap();
-    store.reset_promise().unwrap();
-    assert_eq!(store.identity().state, Standing::Pristine);
-    store.promise(promise("c2")).unwrap();
 }
 
 #[test]

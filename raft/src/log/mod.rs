@@ -16,6 +16,7 @@ mod backend;
 mod envelope;
 mod error;
 mod memory;
+mod offline;
 mod reader;
 mod recover;
 mod scan;
@@ -28,6 +29,7 @@ mod writer;
 mod tests;
 
 pub use error::LogError;
+pub(crate) use offline::{WholeLog, create, read_whole};
 pub use reader::LogReader;
 pub use status::{LogHandle, LogStats};
 pub use store::LogStore;

@@ -183,18 +183,26 @@ struct Opened {
     found: Recovered,
 }
 
-/// In a thread of its own, because sled panics on some kinds of damage and that must become an error.
 fn open_and_check(dir: &Path, durability: Durability) -> Result<Opened, LogError> {
     let owned = dir.to_owned();
+    guarded(dir, move || {
+        let mut backend = Backend::open(&owned, durability)?;
+        let mut watermark = Watermark::open(&owned)?;
+        let found = recover(&mut backend, &mut watermark)?;
+        crate::durable::sync_dir(&owned).map_err(|error| LogError::io("fsync", &owned, &error))?;
+        Ok(Opened { backend, watermark, mark: found.mark(), found })
+    })
+}
+
+/// Runs `work` on the log in `dir` in a thread of its own, because sled panics on some kinds of damage and that must
+/// become an error.
+pub(super) fn guarded<T: Send + 'static>(
+    dir: &Path,
+    work: impl FnOnce() -> Result<T, LogError> + Send + 'static,
+) -> Result<T, LogError> {
     let opener = std::thread::Builder::new()
         .name("raft-log-open".to_owned())
-        .spawn(move || {
-            let mut backend = Backend::open(&owned, durability)?;
-            let mut watermark = Watermark::open(&owned)?;
-            let found = recover(&mut backend, &mut watermark)?;
-            crate::durable::sync_dir(&owned).map_err(|error| LogError::io("fsync", &owned, &error))?;
-            Ok(Opened { backend, watermark, mark: found.mark(), found })
-        })
+        .spawn(work)
         .map_err(|error| LogError::io("start a thread to open", dir, &error))?;
     opener.join().unwrap_or_else(|panic| {
         let reason = panic

@@ -113,7 +113,7 @@ async fn new_id(
 
 async fn add_learner(shared: &Shared, running: &Running, name: &str, raft_id: u64) -> Result<(), String> {
     // In what was agreed: a membership that is merely proposed may be lost with its leader.
-    if shared.views.members().membership().get_node(&raft_id).is_some() {
+    if shared.views.standing().membership.membership().get_node(&raft_id).is_some() {
         return Ok(());
     }
     let added = running.raft.add_learner(raft_id, Member { name: name.to_owned() }, false);

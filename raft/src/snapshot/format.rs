@@ -94,7 +94,7 @@ pub(super) fn encode(
 }
 
 /// Checks every byte of a file and takes it apart. The payload reuses the buffer.
-pub(super) fn decode(path: &Path, mut bytes: Vec<u8>) -> Result<(SnapshotHeader, Vec<u8>), SnapshotError> {
+pub(crate) fn decode(path: &Path, mut bytes: Vec<u8>) -> Result<(SnapshotHeader, Vec<u8>), SnapshotError> {
     let damaged = |reason: &str| SnapshotError::Damaged { path: path.to_owned(), reason: reason.to_owned() };
     let Some((magic, rest)) = bytes.split_first_chunk::<6>() else { return Err(damaged("it is cut")) };
     if *magic != MAGIC {

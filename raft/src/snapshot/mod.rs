@@ -8,8 +8,10 @@
 mod format;
 mod store;
 
+pub(crate) use format::decode;
 pub use format::{FORMAT_VERSION, SnapshotHeader, SnapshotLogId, SnapshotMetaFields};
 pub use store::{Loaded, SnapshotFile, SnapshotStore};
+pub(crate) use store::{encode, read, read_bytes};
 
 use std::io;
 use std::path::{Path, PathBuf};

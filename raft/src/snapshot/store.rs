@@ -72,6 +72,19 @@ impl SnapshotStore {
         Ok(Self { dir: dir.to_owned(), limit })
     }
 
+    /// Looks at the directory of a stopped node as it is: makes nothing and sweeps nothing.
+    pub(crate) fn of_stopped(dir: &Path, limit: u64) -> Self {
+        Self { dir: dir.to_owned(), limit }
+    }
+
+    /// The files of all snapshots, newest first.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Io`].
+    pub(crate) fn paths(&self) -> Result<Vec<PathBuf>, SnapshotError> {
+        Ok(self.places()?.iter().rev().map(|place| self.dir.join(place.file_name())).collect())
+    }
+
     /// Writes a snapshot. When this returns `Ok` it survives a power cut, and older ones beyond the two
     /// newest are gone.
     ///
@@ -82,7 +95,7 @@ impl SnapshotStore {
         let place = new_place(&meta, &places);
         let path = self.dir.join(place.file_name());
         let (header, bytes) = format::encode(&path, meta, payload)?;
-        self.within_limit(&path, u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
+        within_limit(&path, u64::try_from(bytes.len()).unwrap_or(u64::MAX), self.limit)?;
         durable::write_file_durably(&path, &bytes).map_err(SnapshotError::io("write", &path))?;
         self.prune()?;
         Ok(header)
@@ -108,12 +121,7 @@ impl SnapshotStore {
     /// # Errors
     /// [`SnapshotError`], naming the file and what is wrong with it.
     pub fn inspect(&self, path: &Path) -> Result<SnapshotFile, SnapshotError> {
-        let file = File::open(path).map_err(SnapshotError::io("open", path))?;
-        let length = file.metadata().map_err(SnapshotError::io("measure", path))?.len();
-        self.within_limit(path, length)?;
-        let mut bytes = Vec::new();
-        file.take(self.limit).read_to_end(&mut bytes).map_err(SnapshotError::io("read", path))?;
-        let (header, payload) = format::decode(path, bytes)?;
+        let (header, payload) = read(path, self.limit)?;
         Ok(SnapshotFile { path: path.to_owned(), header, payload })
     }
 
@@ -127,13 +135,6 @@ impl SnapshotStore {
             let length = fs::metadata(&path).map_err(SnapshotError::io("measure", &path))?.len();
             Ok(sum.saturating_add(length))
         })
-    }
-
-    fn within_limit(&self, path: &Path, bytes: u64) -> Result<(), SnapshotError> {
-        if bytes > self.limit {
-            return Err(SnapshotError::TooLarge { path: path.to_owned(), bytes, limit: self.limit });
-        }
-        Ok(())
     }
 
     /// The snapshots present, oldest first. Files with other names are left alone.
@@ -159,6 +160,40 @@ impl SnapshotStore {
         }
         Ok(())
     }
+}
+
+/// The bytes of the file at `path`, which is not written.
+pub(crate) fn encode(
+    path: &Path,
+    meta: SnapshotMetaFields,
+    payload: &[u8],
+    limit: u64,
+) -> Result<Vec<u8>, SnapshotError> {
+    let (_, bytes) = format::encode(path, meta, payload)?;
+    within_limit(path, u64::try_from(bytes.len()).unwrap_or(u64::MAX), limit)?;
+    Ok(bytes)
+}
+
+/// Reads and verifies one file: its header and its payload.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<(SnapshotHeader, Vec<u8>), SnapshotError> {
+    format::decode(path, read_bytes(path, limit)?)
+}
+
+/// Reads one file without a look at what is in it.
+pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, SnapshotError> {
+    let file = File::open(path).map_err(SnapshotError::io("open", path))?;
+    let length = file.metadata().map_err(SnapshotError::io("measure", path))?.len();
+    within_limit(path, length, limit)?;
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes).map_err(SnapshotError::io("read", path))?;
+    Ok(bytes)
+}
+
+fn within_limit(path: &Path, bytes: u64, limit: u64) -> Result<(), SnapshotError> {
+    if bytes > limit {
+        return Err(SnapshotError::TooLarge { path: path.to_owned(), bytes, limit });
+    }
+    Ok(())
 }
 
 /// A name that no present file has and that sorts after the others of the same log position.

@@ -4,6 +4,7 @@ mod cluster;
 mod cluster_faults;
 mod log;
 mod log_types;
+mod node_snapshots;
 mod nodes;
 mod power_cut;
 mod process;

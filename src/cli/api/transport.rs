@@ -21,6 +21,14 @@ struct Raw {
     body: Vec<u8>,
 }
 
+/// What an answer may take.
+#[derive(Clone, Copy)]
+struct Bounds {
+    longest: usize,
+    /// Instead of the client's own patience.
+    within: Option<Duration>,
+}
+
 impl Api {
     /// Sends a call to `target` and judges the answer. The caller vouches that credentials may go there.
     pub(super) async fn send(&self, target: &BaseUrl, call: &Call<'_>) -> Result<Answer, ApiError> {
@@ -50,9 +58,41 @@ impl Api {
         Ok((raw.status, body))
     }
 
+    /// Asks the node at the first address for a file of at most `longest` bytes, which must have come `within` that time;
+    /// gives it with the log index that it reflects.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn fetch(
+        &self,
+        path: &str,
+        longest: usize,
+        within: Duration,
+    ) -> Result<(Vec<u8>, Option<u64>), ApiError> {
+        let bounds = Bounds { longest, within: Some(within) };
+        let raw = self.exchange_within(self.base(), &call(Method::POST, path), bounds).await?;
+        if raw.status != 200 {
+            return Err(ApiError::Refused(Box::new(refusal(self.base(), &raw))));
+        }
+        let index = number(&raw.headers, "x-applied-index");
+        Ok((raw.body, index))
+    }
+
     /// Sends a call to `target` and takes the answer, whatever it says.
     async fn exchange(&self, target: &BaseUrl, call: &Call<'_>) -> Result<Raw, ApiError> {
+        self.exchange_within(target, call, Bounds { longest: MAX_BODY, within: None }).await
+    }
+
+    async fn exchange_within(
+        &self,
+        target: &BaseUrl,
+        call: &Call<'_>,
+        bounds: Bounds,
+    ) -> Result<Raw, ApiError> {
         let mut request = self.http.request(call.method.clone(), format!("{target}{}", call.path));
+        if let Some(within) = bounds.within {
+            request = request.timeout(within);
+        }
         if let Some(authorization) = self.authorization.as_ref().filter(|_| call.credentials) {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
@@ -69,8 +109,8 @@ impl Api {
         let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| broken(target, &error))? {
-            if body.len() + chunk.len() > MAX_BODY {
-                return Err(ApiError::Strange(format!("{target} sent more than {MAX_BODY} bytes")));
+            if body.len() + chunk.len() > bounds.longest {
+                return Err(ApiError::Strange(format!("{target} sent more than {} bytes", bounds.longest)));
             }
             body.extend_from_slice(&chunk);
         }

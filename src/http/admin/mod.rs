@@ -1,5 +1,5 @@
 //! Administration of the control plane: tenants, clients, scopes and keys (EP100-EP106, EP109, EP110), their user
-//! databases (EP107, EP108), and the cluster itself (EP131).
+//! databases (EP107, EP108), and the cluster itself and snapshots of a node's state (EP131).
 //!
 //! Handlers extract, call one service function and map its answer. Must never answer with a sealed value or the
 //! hash of a secret: documents leave through the types of `shown`, which cannot hold one.
@@ -12,6 +12,7 @@ mod keys;
 mod ping;
 mod scopes;
 mod shown;
+mod snapshot;
 mod tenants;
 pub mod user_store;
 
@@ -63,5 +64,6 @@ where
         .route(Post, "/v1/admin/cluster/members/{id}/promote", Control, Admin, cluster::promote)
         .route(Delete, "/v1/admin/cluster/members/{id}", Control, Admin, cluster::remove)
         .route(Post, "/v1/admin/cluster/step-down", Control, Admin, cluster::step_down)
+        .route(Post, "/v1/admin/cluster/snapshot", User, Admin, snapshot::save)
         .merge(user_store::surface())
 }

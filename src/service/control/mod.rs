@@ -3,6 +3,7 @@
 //! Owns validation that needs more than the document itself, the making of keys and secrets before a proposal,
 //! and the words in which a refusal is told. The replicated machine has the last word on every document.
 
+mod archive;
 mod cleanup;
 mod clients;
 mod errors;
@@ -14,6 +15,7 @@ mod sweep;
 mod tenant_rules;
 mod tenants;
 
+pub use archive::Saved;
 pub use cleanup::{Cleanup, Deleted, TokenRevoker};
 pub use clients::PutClient;
 pub use keys::{Activate, Rotated, Rotation};
@@ -52,6 +54,8 @@ pub struct ControlService {
     rotations: Arc<Semaphore>,
     // Reads that wait for an index.
     waiting: Arc<Semaphore>,
+    /// One archive is made or sent at a time.
+    archives: Arc<Semaphore>,
 }
 
 /// Reads that may wait for an index at a time. Anybody can ask a public read to wait, so those who do may never
@@ -67,6 +71,7 @@ impl ControlService {
             defaults,
             rotations: Arc::new(Semaphore::new(1)),
             waiting: Arc::new(Semaphore::new(MAX_WAITING_READS)),
+            archives: Arc::new(Semaphore::new(1)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Administration, discovery and health of one node (EP035-EP039, EP100-EP110, EP160, EP161).
+//! Administration, discovery and health of one node (EP035-EP039, EP100-EP110, EP131, EP160, EP161).
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests that meets the unexpected should fail them")]
 
@@ -9,5 +9,6 @@ mod health;
 mod idempotency;
 mod keys;
 mod process;
+mod snapshot;
 mod tenants;
 mod well_known;

@@ -4,6 +4,7 @@
 
 mod availability;
 mod certificates;
+mod cut_short;
 mod files;
 mod forward;
 mod gating;
@@ -15,12 +16,15 @@ mod leadership;
 mod linearizable;
 mod members;
 mod old_disks;
+mod quorum_loss;
 mod recovery;
 mod rejoin;
 mod secrets;
+mod snapshots;
 mod stalls;
 mod startup;
 mod syncs;
+mod transfer;
 
 use std::process::Command;
 

@@ -13,6 +13,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::api::{Answer, Api};
+use super::link::Link;
 use super::postgres::TestDb;
 use super::process::{BINARY, Process, free_port, run};
 
@@ -33,6 +34,8 @@ pub(crate) struct Cluster {
     pub(crate) dir: tempfile::TempDir,
     http: BTreeMap<&'static str, u16>,
     raft: BTreeMap<&'static str, u16>,
+    /// In front of the peer listeners, where there is something.
+    links: BTreeMap<&'static str, Link>,
     extra: BTreeMap<String, String>,
     pub(crate) db: Option<TestDb>,
 }
@@ -58,9 +61,22 @@ impl Cluster {
             processes: BTreeMap::new(),
             http: NAMES.map(|name| (name, free_port())).into(),
             raft: NAMES.map(|name| (name, free_port())).into(),
+            links: BTreeMap::new(),
             extra: BTreeMap::new(),
             db,
         }
+    }
+
+    /// Puts a link in front of every peer listener, for nodes that are started from now on.
+    pub(crate) async fn link_all(&mut self) {
+        for (name, port) in &self.raft {
+            self.links.insert(name, Link::to(*port).await);
+        }
+    }
+
+    /// The way of its peers to a node.
+    pub(crate) fn link(&self, name: &str) -> &Link {
+        &self.links[name]
     }
 
     /// A started cluster that takes writes.
@@ -137,12 +153,14 @@ impl Cluster {
                 ports.iter().map(|(name, port)| format!("{name}={prefix}127.0.0.1:{port}")).collect();
             items.join(",")
         };
+        let mut reached = self.raft.clone();
+        reached.extend(self.links.iter().map(|(name, link)| (*name, link.port)));
         let root = self.root(name);
         std::fs::create_dir_all(&root).unwrap();
         let mut env: BTreeMap<String, String> = [
             ("CLUSTER_MODE", "embedded".to_owned()),
             ("NODE_ID", name.to_owned()),
-            ("CLUSTER_NODES", list(&self.raft, "")),
+            ("CLUSTER_NODES", list(&reached, "")),
             ("RAFT_ADDR", format!("127.0.0.1:{}", self.raft[name])),
             ("LEADER_REDIRECTS", list(&self.http, "http://")),
             ("RAFT_TLS_ENABLE", "1".to_owned()),

@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod cluster;
+pub(crate) mod link;
 pub(crate) mod node;
 pub(crate) mod postgres;
 pub(crate) mod process;

@@ -1,0 +1,138 @@
+//! Snapshots of nodes that run: damaged ones (F12), and those that a follower is sent (F13).
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hellojohn_control::Timestamp;
+use hellojohn_raft::offline::Disk;
+use hellojohn_raft::{Node, Settings};
+
+use super::nodes::{free_addr, put_tenant, settings, single, wait_until};
+
+/// Entries that are kept behind a snapshot.
+const KEPT: u64 = 1_000;
+
+/// The snapshot files of a node, newest first.
+fn snapshots(root: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(root.join("raft/snapshots")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.reverse();
+    files
+}
+
+fn flip(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// A single node that is down again, with that many tenants and two snapshots; gives the hash of its state.
+async fn stopped_with(tenants: u64, settings: Settings) -> String {
+    let node = Node::start(settings).await.unwrap();
+    wait_until("the node leads", || node.may_lead().is_ok()).await;
+    for i in 0..tenants {
+        node.propose(put_tenant(&format!("t{i}"))).await.unwrap();
+    }
+    let snapshot = || async { node.status().await.raft.snapshot_index };
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while snapshot().await + 60 < tenants {
+        assert!(std::time::Instant::now() < deadline, "no snapshot");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (_, hash) = node.state_hash().unwrap();
+    node.shutdown().await;
+    hash
+}
+
+/// F12: a flipped bit in the newest snapshot is passed over where the older one and the log make up for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f12_a_node_with_a_damaged_snapshot_comes_to_the_same_state_from_the_older_one_and_its_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let hash = stopped_with(220, single(dir.path())).await;
+    let files = snapshots(dir.path());
+    assert_eq!(files.len(), 2, "{files:?}");
+    flip(&files[0]);
+    let node = Node::start(single(dir.path())).await.unwrap();
+    wait_until("the node leads", || node.may_lead().is_ok()).await;
+    wait_until("all of it", || node.state_hash().unwrap().1 == hash).await;
+    node.propose(put_tenant("more")).await.unwrap();
+    node.shutdown().await;
+}
+
+/// F12: where the log does not go back that far nothing is served, and the reason is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f12_a_node_without_a_whole_snapshot_behind_its_purged_log_serves_nothing_and_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    stopped_with(KEPT + 250, single(dir.path())).await;
+    let files = snapshots(dir.path());
+    assert_eq!(files.len(), 2, "{files:?}");
+    files.iter().for_each(|file| flip(file));
+    let node = Node::start(single(dir.path())).await.unwrap();
+    let why = tokio::time::timeout(Duration::from_secs(20), node.failed()).await.unwrap();
+    assert!(why.contains("raft/log was purged up to entry") && why.contains("ends at nothing"), "{why}");
+    assert!(node.view().tenants().is_empty() && !node.caught_up());
+    node.shutdown().await;
+    // The handle keeps the disk.
+    drop(node);
+    let scratch = tempfile::tempdir().unwrap();
+    let error =
+        Disk::read(dir.path(), scratch.path()).unwrap().report(Timestamp::default()).unwrap_err().to_string();
+    assert!(error.contains("entries between them are nowhere on this disk"), "{error}");
+}
+
+/// F13: a follower that was away past the purge is sent a snapshot, and while it takes it in the leader makes the next one.
+/// It comes to the same state, with every document written once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f13_a_follower_far_behind_catches_up_while_snapshots_follow_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let addrs: BTreeMap<String, String> =
+        ["n1", "n2", "n3"].map(|name| (name.to_owned(), free_addr().to_string())).into();
+    let root = |name: &str| {
+        let root = dir.path().join(name);
+        std::fs::create_dir_all(&root).unwrap();
+        root
+    };
+    let mut nodes = BTreeMap::new();
+    for name in addrs.keys() {
+        nodes.insert(name.clone(), Node::start(settings(name, &root(name), &addrs)).await.unwrap());
+    }
+    let leading = |nodes: &BTreeMap<String, Node>| {
+        nodes.iter().find(|(_, node)| node.may_lead().is_ok()).map(|(name, _)| name.clone())
+    };
+    wait_until("a leader", || leading(&nodes).is_some()).await;
+    let leader = leading(&nodes).unwrap();
+    let first = nodes[&leader].propose(put_tenant("first")).await.unwrap().index;
+    let away = nodes.keys().find(|name| **name != leader).unwrap().clone();
+    assert!(nodes[&away].wait_applied(first, Duration::from_secs(10)).await);
+    nodes.remove(&away).unwrap().shutdown().await;
+    for i in 0..KEPT + 150 {
+        nodes[&leader].propose(put_tenant(&format!("missed-{i}"))).await.unwrap();
+    }
+    let back = Node::start(settings(&away, &root(&away), &addrs)).await.unwrap();
+    // Each 50 entries another snapshot, while the first is being sent.
+    let mut last = 0;
+    for i in 0..400 {
+        last = nodes[&leader].propose(put_tenant(&format!("meanwhile-{i}"))).await.unwrap().index;
+    }
+    assert!(back.wait_applied(last, Duration::from_secs(20)).await, "{:?}", back.status().await);
+    assert_eq!(back.state_hash().unwrap(), nodes[&leader].state_hash().unwrap());
+    let view = back.view();
+    assert_eq!(u64::try_from(view.tenants().len()).unwrap(), 1 + KEPT + 150 + 400);
+    assert!(view.tenants().values().all(|entry| entry.tenant.revision == 1), "nothing was applied twice");
+    // What it was sent is a snapshot like one of its own, and there are two at most.
+    let held = snapshots(&root(&away));
+    assert!((1..=2).contains(&held.len()), "{held:?}");
+    back.shutdown().await;
+    drop(back);
+    for node in nodes.into_values() {
+        node.shutdown().await;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let report = Disk::read(&root(&away), scratch.path()).unwrap().report(Timestamp::default()).unwrap();
+    assert!(report.snapshots.iter().all(|snapshot| snapshot.damage.is_none()), "{report:?}");
+}
