@@ -140,9 +140,14 @@ pub enum ApiError {
 const PAUSE: Duration = Duration::from_millis(500);
 
 impl ApiError {
-    /// How long to wait before the same call may succeed; `None` when it will not.
-    pub(super) fn try_again_after(&self) -> Option<Duration> {
+    /// How long to wait before the same call may succeed; `None` when it will not, or might be done twice: `once` says that
+    /// it has one effect however often it is made.
+    pub(super) fn try_again_after(&self, once: bool) -> Option<Duration> {
         match self {
+            ApiError::Refused(refusal) if once && refusal.code == "outcome_unknown" => {
+                Some(refusal.retry_after.unwrap_or(PAUSE))
+            }
+            ApiError::Broken { .. } if once => Some(PAUSE),
             ApiError::Refused(refusal) if refusal.is_passing() => Some(refusal.retry_after.unwrap_or(PAUSE)),
             ApiError::LeaderGone { .. } | ApiError::TooManyHops => Some(PAUSE),
             ApiError::Refused(_)

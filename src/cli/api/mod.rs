@@ -5,7 +5,8 @@
 //!
 //! A node that does not lead answers a write with 409 and `X-Leader-URL`; the call is then made at that
 //! address, at most [`MAX_HOPS`] times, with credentials for allowed hosts only. While no leader is known the
-//! call is repeated from its first address, a limited number of times with jittered pauses.
+//! call is repeated from its first address, a limited number of times with jittered pauses. So is a write of the
+//! control plane whose outcome is unknown: it carries an `Idempotency-Key` and has one effect.
 
 mod answer;
 mod error;
@@ -84,6 +85,8 @@ pub(super) struct Call<'a> {
     /// Wait until the answering node has applied this index; 0 for no wait.
     pub(super) min_index: u64,
     pub(super) credentials: bool,
+    /// Makes the call known when it is repeated, where the server takes such a key.
+    pub(super) key: Option<&'a str>,
 }
 
 /// The client.
@@ -226,6 +229,8 @@ impl Api {
 
     /// Makes a call, following the leader and waiting for one, and tells what came of it.
     async fn call(&self, call: Call<'_>) -> Result<Answer, ApiError> {
+        let key = takes_key(&call).then(|| rng::uuid(self.rng.as_ref()).to_string());
+        let call = Call { key: key.as_deref(), ..call };
         let mut tries = 0;
         loop {
             let error = match self.follow(&call).await {
@@ -235,7 +240,7 @@ impl Api {
                 }
                 Err(error) => error,
             };
-            let Some(wait) = error.try_again_after() else { return Err(error) };
+            let Some(wait) = error.try_again_after(call.key.is_some()) else { return Err(error) };
             if tries >= self.patience.retries {
                 return Err(error);
             }
@@ -270,5 +275,23 @@ impl Api {
 }
 
 fn call(method: Method, path: &str) -> Call<'_> {
-    Call { method, path, body: None, condition: Condition::Always, min_index: 0, credentials: true }
+    Call {
+        method,
+        path,
+        body: None,
+        condition: Condition::Always,
+        min_index: 0,
+        credentials: true,
+        key: None,
+    }
+}
+
+/// Whether it is a write of the control plane, which has one effect under one `Idempotency-Key` (spec §13.5).
+fn takes_key(call: &Call<'_>) -> bool {
+    let path = call.path.split('?').next().unwrap_or_default();
+    let control = ["/v1/admin/tenants/", "/v1/admin/keys/", "/v1/admin/cluster/members"];
+    call.method != Method::GET
+        && control.iter().any(|area| path.starts_with(area))
+        && !path.ends_with("/revoke")
+        && !path.contains("/user-store/")
 }

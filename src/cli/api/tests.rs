@@ -189,15 +189,25 @@ async fn a_call_is_repeated_while_there_is_no_leader_but_not_for_ever() {
     assert_eq!(server.lines().len(), 4);
 }
 
-/// A write whose outcome is unknown may have been done: it is told, not repeated.
+/// A write whose outcome is unknown may have been done: it is told, not repeated, unless a key makes it one.
 #[tokio::test]
-async fn an_unknown_outcome_is_not_repeated() {
+async fn an_unknown_outcome_is_repeated_only_where_that_is_the_same_write() {
     let server = Server::start().await;
-    server.says([problem(503, "outcome_unknown", &[("retry-after", "1")])]);
-    let failure = Failure::from(server.api().post("/v1/admin/keys/rotate", &json!({})).await.unwrap_err());
+    let unknown = || problem(503, "outcome_unknown", &[("retry-after", "1")]);
+    server.says([unknown()]);
+    let failure =
+        Failure::from(server.api().post("/v1/admin/cluster/step-down", &json!({})).await.unwrap_err());
     assert_eq!(failure.exit, Exit::Unavailable);
     assert!(failure.remedy.unwrap().contains("may have taken effect"));
     assert_eq!(server.lines().len(), 1);
+
+    server.says([unknown(), ok(&json!({"kid": "k"}))]);
+    server.api().post("/v1/admin/keys/rotate", &json!({})).await.unwrap();
+    let seen = server.seen.lock().unwrap();
+    let keys: Vec<_> = seen.iter().map(|asked| asked.headers.get("idempotency-key").cloned()).collect();
+    assert_eq!(keys[0], None, "a hand-over takes no key");
+    assert!(keys[1].is_some());
+    assert_eq!(keys[1], keys[2]);
 }
 
 /// A dead leader that a follower still names: the call begins again, and finds the new one.

@@ -102,6 +102,9 @@ impl Api {
         if call.condition == Condition::Absent {
             request = request.header(IF_NONE_MATCH, HeaderValue::from_static("*"));
         }
+        if let Some(key) = call.key {
+            request = request.header("idempotency-key", key);
+        }
         if call.min_index > 0 {
             request = request.header("x-min-index", call.min_index);
         }
