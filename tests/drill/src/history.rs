@@ -133,8 +133,8 @@ pub fn save(path: &Path, operations: &[Operation]) -> Result<(), String> {
 /// # Errors
 /// When the file cannot be read or is not a history.
 pub fn load(path: &Path) -> Result<Vec<Operation>, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let read = |(number, line): (usize, &str)| {
         serde_json::from_str(line)
             .map_err(|error| format!("{} line {}: not an operation: {error}", path.display(), number + 1))

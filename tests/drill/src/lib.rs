@@ -4,4 +4,17 @@
 //! [`drills`] and [`schedule`] break things, [`check`] and [`invariants`] judge. Nothing here is shipped.
 
 pub mod check;
+pub mod cluster;
+pub mod dice;
+pub mod drills;
 pub mod history;
+pub mod invariants;
+pub mod load;
+pub mod net;
+pub mod observer;
+pub mod process;
+pub mod report;
+pub mod run;
+pub mod schedule;
+pub mod shell;
+pub mod waiting;

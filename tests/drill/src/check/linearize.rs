@@ -90,9 +90,8 @@ fn steps(operations: &[&Operation]) -> Result<Vec<Step>, Unacceptable> {
         let Some(end) = operation.end() else { continue };
         steps.push(Step { start: operation.start, end, action: operation.action });
         let Action::Read(Some(value)) = operation.action else { continue };
-        let nowhere = |why: &str| {
-            Unacceptable::FromNowhere(format!("client {} read {value}, {why}", operation.client))
-        };
+        let nowhere =
+            |why: &str| Unacceptable::FromNowhere(format!("client {} read {value}, {why}", operation.client));
         match writes.get(&value).map(|write| write.outcome) {
             None => return Err(nowhere("which nobody wrote")),
             Some(Outcome::Refused) => return Err(nowhere("whose write had been refused")),

@@ -71,10 +71,10 @@ fn disorder(operations: &[&Operation]) -> Vec<String> {
 
 /// There cannot be more changes than writes that may have taken effect.
 fn surplus(operations: &[&Operation]) -> Option<String> {
-    let may_have = |operation: &&&Operation| {
-        operation.written().is_some() && operation.outcome != Outcome::Refused
-    };
+    let may_have =
+        |operation: &&&Operation| operation.written().is_some() && operation.outcome != Outcome::Refused;
     let writes = u64::try_from(operations.iter().filter(may_have).count()).unwrap_or(u64::MAX);
     let highest = operations.iter().filter_map(|operation| operation.revision()).max()?;
-    (highest > writes).then(|| format!("{highest} changes by at most {writes} writes: a write happened twice"))
+    (highest > writes)
+        .then(|| format!("{highest} changes by at most {writes} writes: a write happened twice"))
 }

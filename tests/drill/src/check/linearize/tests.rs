@@ -59,8 +59,7 @@ fn honest() -> impl Strategy<Value = Vec<Operation>> {
             let (start, end) = (moment - before, moment + after);
             if is_write {
                 // Unknown outcomes both ways: it happened, or it did not.
-                let outcome =
-                    if fate < 2 { Outcome::Unknown } else { Outcome::Done { end, revision: None } };
+                let outcome = if fate < 2 { Outcome::Unknown } else { Outcome::Done { end, revision: None } };
                 if fate != 0 {
                     content = Some(number);
                 }
@@ -111,8 +110,7 @@ fn a_history_as_long_as_a_drill_is_checked_quickly() {
 #[test]
 fn a_search_that_is_given_up_is_no_acceptance() {
     let done = |end| Outcome::Done { end, revision: None };
-    let mut operations: Vec<Operation> =
-        (0..12).map(|n| operation(Action::Write(n), 0, done(100))).collect();
+    let mut operations: Vec<Operation> = (0..12).map(|n| operation(Action::Write(n), 0, done(100))).collect();
     operations.push(operation(Action::Read(Some(3)), 200, done(210)));
     operations.push(operation(Action::Read(Some(4)), 220, done(230)));
     let operations: Vec<&Operation> = operations.iter().collect();

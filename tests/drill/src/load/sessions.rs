@@ -1,0 +1,69 @@
+//! What one client may expect from the nodes it talks to: no node's applied index goes back (I7), and a read that asks
+//! for an index shows what was acknowledged there.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// One client at one process of one node.
+type Session = (usize, usize, u64);
+
+/// The sessions of all clients.
+#[derive(Debug, Default)]
+pub struct Sessions(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    applied: BTreeMap<Session, u64>,
+    highest: u64,
+    violations: Vec<String>,
+}
+
+impl Sessions {
+    /// A client saw this index at this node, whose process was started for the `start`th time. Calls of one client come
+    /// one after the other.
+    pub(crate) fn saw(&self, client: usize, node: usize, start: u64, index: u64) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.highest = seen.highest.max(index);
+        let before = seen.applied.insert((client, node, start), index).unwrap_or(0);
+        if index < before {
+            seen.violations.push(format!(
+                "I7: client {client} saw applied index {before} at node{}, and then {index}",
+                node + 1
+            ));
+        }
+    }
+
+    /// Something that must not be.
+    pub(crate) fn violation(&self, what: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).violations.push(what);
+    }
+
+    /// What must not be and was seen.
+    pub fn violations(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).violations.clone()
+    }
+
+    /// The highest index anybody saw.
+    pub fn highest(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).highest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_that_goes_back_at_one_process_is_a_violation() {
+        let sessions = Sessions::default();
+        sessions.saw(1, 0, 1, 10);
+        // Another node, another process, another client.
+        sessions.saw(1, 1, 1, 7);
+        sessions.saw(1, 0, 2, 8);
+        sessions.saw(2, 0, 1, 9);
+        assert!(sessions.violations().is_empty());
+        sessions.saw(1, 0, 1, 9);
+        assert_eq!(sessions.violations(), ["I7: client 1 saw applied index 10 at node1, and then 9"]);
+        assert_eq!(sessions.highest(), 10);
+    }
+}
