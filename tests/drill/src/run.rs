@@ -148,6 +148,10 @@ impl Run {
         if let Err(why) = self.healed().await {
             self.figures.violations.push(format!("after healing: {why}"));
         }
+        let dropped = self.cluster.net.dropped();
+        if dropped > 0 {
+            self.note(format!("{dropped} packets dropped"));
+        }
         let Self { cluster, load, observer, mut figures, secrets, mark, marked, term, changes } = self;
         figures.seconds = marked.elapsed().as_secs();
         let stopped = load.recorder().now();

@@ -63,8 +63,10 @@ pub struct Directory {
     starts: [AtomicU64; NODES],
 }
 
-/// Longest wait for an answer to a client.
+/// Longest wait for an answer to whoever does not say otherwise.
 const ANSWER: Duration = Duration::from_millis(1_500);
+/// Longer than any answer may take.
+const LONGEST: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_millis(300);
 
 impl Directory {
@@ -73,7 +75,7 @@ impl Directory {
         drop(rustls::crypto::ring::default_provider().install_default());
         let http = Client::builder()
             .no_proxy()
-            .timeout(ANSWER)
+            .timeout(LONGEST)
             .connect_timeout(CONNECT)
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -116,7 +118,7 @@ impl Directory {
         self.starts.get(node).map_or(0, |starts| starts.load(Ordering::Relaxed))
     }
 
-    /// One request with an administrator's token.
+    /// One request with an administrator's token, for as long as most are given.
     ///
     /// # Errors
     /// When no answer came.
@@ -128,8 +130,24 @@ impl Directory {
         headers: &[(&str, String)],
         body: Option<&Value>,
     ) -> Result<Answer, Silence> {
+        self.send_within(ANSWER, node, method, path, headers, body).await
+    }
+
+    /// One request with an administrator's token.
+    ///
+    /// # Errors
+    /// When no answer came in time.
+    pub async fn send_within(
+        &self,
+        within: Duration,
+        node: usize,
+        method: Method,
+        path: &str,
+        headers: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> Result<Answer, Silence> {
         let mut request = self.http.request(method, format!("{}{path}", self.url(node)));
-        request = request.bearer_auth(self.token(node));
+        request = request.bearer_auth(self.token(node)).timeout(within);
         for (name, value) in headers {
             request = request.header(*name, value);
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use nix::unistd::{Pid, Uid};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::{sleep, timeout};
 
 use super::crashes::BREATH;
@@ -32,7 +32,11 @@ pub(super) fn traced(_setup: &mut Setup) -> Result<(), String> {
 }
 
 /// While it lives, every sync of a process takes longer. The process itself goes on.
-struct SlowDisk(Child);
+struct SlowDisk {
+    strace: Child,
+    /// Kept open: strace tells of every new thread, and would end if nobody could hear it.
+    _words: Lines<BufReader<ChildStderr>>,
+}
 
 impl SlowDisk {
     async fn under(pid: Pid, by: Duration) -> Result<Self, String> {
@@ -66,13 +70,13 @@ impl SlowDisk {
             false
         };
         match timeout(Duration::from_secs(10), attached).await {
-            Ok(true) => Ok(Self(strace)),
+            Ok(true) => Ok(Self { strace, _words: lines }),
             Ok(false) | Err(_) => Err(format!("strace does not trace {pid}")),
         }
     }
 
     async fn end(mut self) -> Result<(), String> {
-        self.0.kill().await.map_err(|error| format!("strace does not end: {error}"))
+        self.strace.kill().await.map_err(|error| format!("strace does not end: {error}"))
     }
 }
 

@@ -13,10 +13,16 @@ use crate::run::{Run, Setup};
 /// Long enough for a rate of changes a minute to mean something.
 const LOSSY: Duration = Duration::from_secs(60);
 
+/// How long clients wait where answers are slow by nature.
+const PATIENT: Duration = Duration::from_secs(3);
+
 /// Loses packets, which only the packet filter can.
 pub(super) fn filter(setup: &mut Setup) -> Result<(), String> {
     match setup.place {
-        Place::Namespaces => Ok(()),
+        Place::Namespaces => {
+            setup.plan.patience = PATIENT;
+            Ok(())
+        }
         Place::Loopback => Err("losing packets needs network namespaces, that is root".to_owned()),
     }
 }
@@ -25,6 +31,7 @@ pub(super) fn filter(setup: &mut Setup) -> Result<(), String> {
 #[expect(clippy::unnecessary_wraps, reason = "one of several functions of one type")]
 pub(super) fn delayed(setup: &mut Setup) -> Result<(), String> {
     setup.wiring = Wiring::Proxied;
+    setup.plan.patience = PATIENT;
     Ok(())
 }
 
@@ -32,6 +39,7 @@ pub(super) fn delayed(setup: &mut Setup) -> Result<(), String> {
 #[expect(clippy::unnecessary_wraps, reason = "one of several functions of one type")]
 pub(super) fn messages(setup: &mut Setup) -> Result<(), String> {
     setup.wiring = Wiring::Messages;
+    setup.plan.patience = PATIENT;
     Ok(())
 }
 

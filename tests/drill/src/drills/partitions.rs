@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use super::admin::probe;
+use super::admin::probes;
 use super::crashes::BREATH;
 use crate::cluster::PATIENCE;
 use crate::net::NODES;
@@ -15,6 +15,9 @@ use crate::run::Run;
 const PARTED: Duration = Duration::from_secs(6);
 /// RAFT_ELECTION_MAX_MS as it ships, and half a second for a busy machine.
 const ELECTION: Duration = Duration::from_millis(900 + 500);
+
+/// CLUSTER_WRITE_TIMEOUT_MS as it ships, and half a second for a busy machine.
+const WRITE_TIMEOUT: Duration = Duration::from_millis(1_800 + 500);
 
 fn others(node: usize) -> [usize; 2] {
     [(node + 1) % NODES, (node + 2) % NODES]
@@ -27,26 +30,26 @@ pub(super) fn isolated(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> 
         for other in others(leader) {
             run.cluster.part(leader, other).await?;
         }
-        let parted = Instant::now();
-        // From the cut on it acknowledges nothing; from the election time on it refuses by itself.
-        let mut refused_after = None;
-        while parted.elapsed() < PARTED {
-            let (said, took) = probe(&run.cluster, leader).await;
-            if said.starts_with("20") && parted.elapsed() > Duration::from_millis(300) {
-                run.expect(false, "no acknowledgement by a leader that is cut off");
-            }
-            if said == "503 no_leader" && took < 100 && refused_after.is_none() {
-                refused_after = Some(parted.elapsed());
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-        match refused_after {
-            Some(after) => {
+        let probes = probes(&run.cluster.directory, leader, PARTED).await;
+        // What was sent in the first moments may still have been answered by a quorum.
+        let late = probes.iter().filter(|probe| probe.sent > Duration::from_millis(300));
+        let acknowledged = late.filter(|probe| probe.said.starts_with("20")).count();
+        run.expect(acknowledged == 0, "no acknowledgement by a leader that is cut off");
+        let refused = probes.iter().find(|probe| probe.said == "503 no_leader");
+        match refused {
+            Some(first) => {
+                let after = first.sent;
                 run.expect(after < ELECTION, &format!("refusal within the election time, not {after:?}"));
-                run.note(format!("cut-off leader refused after {} ms", after.as_millis()));
+                run.note(format!("the cut-off leader refuses from {} ms on", after.as_millis()));
             }
             None => run.expect(false, "a leader that is cut off refuses writes with no_leader"),
         }
+        let slowest = probes.iter().map(|probe| probe.took).max().unwrap_or_default();
+        run.expect(
+            slowest < WRITE_TIMEOUT,
+            &format!("every answer within {WRITE_TIMEOUT:?}, not {slowest:?}"),
+        );
+        run.note(format!("its slowest answer took {} ms", slowest.as_millis()));
         run.cluster.leader_other_than(Some(leader), PATIENCE).await?;
         run.load.flows(50).await?;
         healed_with_at_most_one_election(run).await?;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
+use super::{Plan, Shared};
 use crate::cluster::directory::{Answer, Silence};
 use crate::dice::Dice;
 use crate::history::{Action, Operation, Outcome};
@@ -27,20 +27,14 @@ pub(super) struct Client {
     dice: Dice,
     /// Who leads, as far as this client knows.
     leader: usize,
-    pause: Duration,
+    plan: Plan,
     /// Index and revision of the last acknowledged write to each register.
     known: BTreeMap<String, (u64, u64)>,
 }
 
 impl Client {
-    pub(super) fn new(
-        number: usize,
-        shared: Arc<Shared>,
-        dice: Dice,
-        leader: usize,
-        pause: Duration,
-    ) -> Self {
-        Self { number, shared, dice, leader, pause, known: BTreeMap::new() }
+    pub(super) fn new(number: usize, shared: Arc<Shared>, dice: Dice, leader: usize, plan: Plan) -> Self {
+        Self { number, shared, dice, leader, plan, known: BTreeMap::new() }
     }
 
     pub(super) async fn run(mut self, stop: CancellationToken) {
@@ -55,7 +49,7 @@ impl Client {
             } else {
                 self.read_own(key).await;
             }
-            sleep(self.pause).await;
+            sleep(self.plan.pause).await;
         }
     }
 
@@ -64,7 +58,7 @@ impl Client {
         let (node, process) = (self.leader, self.shared.directory.starts(self.leader));
         let start = self.shared.recorder.now();
         let body = json!({ "name": value.to_string() });
-        let answer = self.shared.directory.send(node, Method::PUT, &path(&key), &[], Some(&body)).await;
+        let answer = self.send(node, Method::PUT, &path(&key), &[], Some(&body)).await;
         let end = self.shared.recorder.now();
         let outcome = match answer {
             Ok(answer) => {
@@ -87,6 +81,17 @@ impl Client {
             }
             sleep(BACK_OFF).await;
         }
+    }
+
+    async fn send(
+        &self,
+        node: usize,
+        method: Method,
+        path: &str,
+        headers: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> Result<Answer, Silence> {
+        self.shared.directory.send_within(self.plan.patience, node, method, path, headers, body).await
     }
 
     /// What an answer to a write means.
@@ -124,7 +129,7 @@ impl Client {
         let (node, process) = (self.leader, self.shared.directory.starts(self.leader));
         let start = self.shared.recorder.now();
         let path = format!("{}?consistency=linearizable", path(&key));
-        let answer = self.shared.directory.send(node, Method::GET, &path, &[], None).await;
+        let answer = self.send(node, Method::GET, &path, &[], None).await;
         let end = self.shared.recorder.now();
         let Ok(answer) = answer else { return };
         self.note(node, process, &answer);
@@ -145,7 +150,7 @@ impl Client {
         let process = self.shared.directory.starts(node);
         let wanted = [("x-min-index", index.to_string())];
         self.shared.session_reads.fetch_add(1, Ordering::Relaxed);
-        let answer = self.shared.directory.send(node, Method::GET, &path(&key), &wanted, None).await;
+        let answer = self.send(node, Method::GET, &path(&key), &wanted, None).await;
         let Ok(answer) = answer else { return };
         self.note(node, process, &answer);
         let Some((_, found)) = content(&answer) else { return };

@@ -28,13 +28,22 @@ pub struct Plan {
     pub keys: usize,
     /// Pause of a client after each call.
     pub pause: Duration,
+    /// How long a client waits for an answer. Clients that wait for a silent leader notice no other one meanwhile, so
+    /// this is part of what a gap measures.
+    pub patience: Duration,
     /// Chance that begins the clients' choices.
     pub seed: u64,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { clients: 6, keys: 4, pause: Duration::from_millis(4), seed: 1 }
+        Self {
+            clients: 6,
+            keys: 4,
+            pause: Duration::from_millis(4),
+            patience: Duration::from_millis(500),
+            seed: 1,
+        }
     }
 }
 
@@ -86,7 +95,7 @@ impl Load {
         let mut dice = Dice::new(plan.seed);
         for number in 0..plan.clients {
             let dice = Dice::new(dice.draw());
-            let client = Client::new(number, Arc::clone(&shared), dice, leader, plan.pause);
+            let client = Client::new(number, Arc::clone(&shared), dice, leader, plan);
             clients.spawn(client.run(stop.clone()));
         }
         let load = Self { shared, stop, clients };

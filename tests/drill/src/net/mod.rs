@@ -47,6 +47,7 @@ pub struct Net {
     place: Place,
     links: Links,
     filtered: bool,
+    dropped: u64,
 }
 
 impl Net {
@@ -59,7 +60,7 @@ impl Net {
             namespaces::down().await;
             namespaces::up().await?;
         }
-        Ok(Self { place, links: Links::default(), filtered: false })
+        Ok(Self { place, links: Links::default(), filtered: false, dropped: 0 })
     }
 
     /// Where the nodes are.
@@ -147,10 +148,16 @@ impl Net {
         if self.filtered {
             self.filtered = false;
             for node in 0..NODES {
+                self.dropped += namespaces::dropped(node).await;
                 namespaces::forget_rules(node).await?;
             }
         }
         Ok(())
+    }
+
+    /// Packets that the packet filter dropped so far, until the last healing.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// Removes it.

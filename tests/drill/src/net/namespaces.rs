@@ -47,6 +47,8 @@ pub(super) async fn down() {
             // Gone is as good as killed, here and below.
             let _gone = shell::line(&format!("kill -KILL {pid}")).await;
         }
+        // By name: a namespace outlives its name while sockets in it still wait to say goodbye, and its links with it.
+        let _gone = shell::line(&format!("ip link del {BRIDGE}{}", node + 1)).await;
         let _gone = shell::line(&format!("ip netns del {name}")).await;
     }
     let _gone = shell::line(&format!("ip link del {BRIDGE}")).await;
@@ -61,6 +63,14 @@ pub(super) async fn drop_packets(from: usize, to: usize, percent: Option<u8>) ->
     shell::line(&format!("ip netns exec {name} iptables -A INPUT -s {source} {chance} -j DROP"))
         .await
         .map(drop)
+}
+
+/// Packets that the rules of a node dropped.
+pub(super) async fn dropped(node: usize) -> u64 {
+    let listed = shell::line(&format!("ip netns exec {} iptables -nvxL INPUT", name(node))).await;
+    let rules = listed.unwrap_or_default();
+    let rules = rules.lines().filter(|line| line.contains("DROP"));
+    rules.filter_map(|rule| rule.split_whitespace().next()?.parse::<u64>().ok()).sum()
 }
 
 /// Removes every rule of a node.
