@@ -152,6 +152,10 @@ impl Run {
         if dropped > 0 {
             self.note(format!("{dropped} packets dropped"));
         }
+        let struck = self.cluster.net.links().struck();
+        if struck > 0 {
+            self.note(format!("{struck} messages lost or connections ended by the proxies"));
+        }
         let Self { cluster, load, observer, mut figures, secrets, mark, marked, term, changes } = self;
         figures.seconds = marked.elapsed().as_secs();
         let stopped = load.recorder().now();

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use tokio::process::Command;
+
 use crate::net::NODES;
 use crate::shell;
 
@@ -29,6 +31,8 @@ pub struct Settings {
     pub own: BTreeMap<usize, BTreeMap<String, String>>,
     /// File systems in memory, by directory relative to `work`, with their megabytes.
     pub mounts: BTreeMap<String, u64>,
+    /// Environment of the command that makes the certificates.
+    pub making_certificates: BTreeMap<String, String>,
 }
 
 impl Settings {
@@ -40,6 +44,7 @@ impl Settings {
             extra: BTreeMap::new(),
             own: BTreeMap::new(),
             mounts: BTreeMap::new(),
+            making_certificates: BTreeMap::new(),
         }
     }
 
@@ -71,13 +76,12 @@ impl Settings {
     pub(super) async fn make_certificates(&self) -> Result<(), String> {
         std::fs::create_dir_all(&self.work)
             .map_err(|error| format!("cannot make {}: {error}", self.work.display()))?;
-        let (binary, out) = (self.binary.display().to_string(), self.certificates().display().to_string());
-        let names: Vec<String> = (0..NODES).map(name).collect();
-        let mut args = vec!["cluster", "certs", "--out", &out];
-        for name in &names {
-            args.extend(["--node", name]);
+        let mut command = Command::new(&self.binary);
+        command.envs(&self.making_certificates).args(["cluster", "certs", "--out"]).arg(self.certificates());
+        for node in 0..NODES {
+            command.args(["--node", &name(node)]);
         }
-        shell::run(&binary, &args).await.map(drop)
+        shell::output(command).await.map(drop)
     }
 
     /// Makes the directories and mounts.

@@ -25,6 +25,8 @@ pub struct Status {
     pub snapshot: u64,
     /// Its files cannot be written.
     pub fs_degraded: bool,
+    /// The cluster that it belongs to.
+    pub cluster_id: Option<String>,
     /// Why it is in no cluster.
     pub waiting: Option<String>,
 }
@@ -44,6 +46,7 @@ impl Status {
             projected: number("/cluster/fs/projected_index"),
             snapshot: number("/cluster/raft/snapshot_index"),
             fs_degraded: body.get("fs_degraded").and_then(Value::as_bool).unwrap_or(false),
+            cluster_id: text("/cluster/cluster_id").map(str::to_owned),
             waiting: text("/failing/0/detail").map(str::to_owned),
         }
     }

@@ -19,12 +19,19 @@ const LIBRARIES: [&str; 2] = [
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
 ];
 
+/// Longer than any two clocks are apart: a leader whose clock is ahead ends a grace by so much sooner.
+const GRACE: u64 = 8 * 3600;
+
 /// The clock of the first node is two hours ahead, that of the second two hours behind.
 pub(super) fn apart(setup: &mut Setup) -> Result<(), String> {
     let library = LIBRARIES
         .into_iter()
         .find(|path| Path::new(path).exists())
         .ok_or("libfaketime is not installed (package libfaketime)")?;
+    // Certificates are valid from the moment they are made, which a clock that is behind has not reached.
+    let yesterday = [("LD_PRELOAD", library), ("FAKETIME", "-86400")];
+    setup.settings.making_certificates =
+        yesterday.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     for (node, offset) in [(0, "+7200"), (1, "-7200")] {
         setup.settings.set_own(node, "LD_PRELOAD", library);
         setup.settings.set_own(node, "FAKETIME", offset);
@@ -44,7 +51,7 @@ pub(super) fn unmoved(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
         for _ in 0..NODES {
             let leader = run.leader().await?;
             let path = "/v1/admin/keys/rotate";
-            let body = json!({ "graceSeconds": 3600 });
+            let body = json!({ "graceSeconds": GRACE });
             let answer = run
                 .cluster
                 .directory

@@ -74,7 +74,7 @@ pub(super) fn delay(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
 /// Half of the messages, with timers for such a network.
 pub(super) fn calmly(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
     async {
-        run.cluster.net.links().change(|state| state.lost_messages = 50);
+        run.cluster.net.links().change(|state| state.lost_calls = 50);
         progress_with_one_leader(run).await
     }
     .boxed_local()
@@ -83,7 +83,7 @@ pub(super) fn calmly(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
 /// Half of the messages, with the timers that ship: only safety is asked for.
 pub(super) fn half(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
     async {
-        run.cluster.net.links().change(|state| state.lost_messages = 50);
+        run.cluster.net.links().change(|state| state.lost_calls = 50);
         sleep(LOSSY).await;
         Ok(())
     }

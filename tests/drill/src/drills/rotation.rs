@@ -1,13 +1,13 @@
 //! F24: the leader is killed while it rotates a key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::cluster::PATIENCE;
@@ -22,6 +22,7 @@ const ROUNDS: u64 = 5;
 pub(super) fn killed(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
     async {
         let mut dice = Dice::new(24);
+        let mut kids = kids(run).await?;
         for _ in 0..ROUNDS {
             let leader = run.leader().await?;
             let directory = Arc::clone(&run.cluster.directory);
@@ -51,10 +52,25 @@ pub(super) fn killed(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
                 let found = states(&tree(&run.cluster.root(leader)));
                 run.expect(false, &format!("{why}; found {found:?}"));
             }
+            let now = self::kids(run).await?;
+            let gone: Vec<&String> = kids.difference(&now).collect();
+            run.expect(gone.is_empty(), &format!("every key stays for its grace; gone: {gone:?}"));
+            kids = now;
         }
+        run.note(format!("{} keys in the key set", kids.len()));
         Ok(())
     }
     .boxed_local()
+}
+
+/// The keys that whoever leads publishes.
+async fn kids(run: &Run) -> Result<BTreeSet<String>, String> {
+    let leader = run.leader().await?;
+    let answer = run.cluster.directory.get(leader, "/.well-known/jwks.json").await.ok_or("no key set")?;
+    let body = answer.json();
+    let keys = body.get("keys").and_then(Value::as_array).cloned().unwrap_or_default();
+    let kid = |key: &Value| key.get("kid").and_then(Value::as_str).map(str::to_owned);
+    Ok(keys.iter().filter_map(kid).collect())
 }
 
 /// How many keys of the whole are in which state, by algorithm.

@@ -78,6 +78,8 @@ pub(super) fn cut_off(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
         run.cluster.start_node(follower)?;
         sleep(Duration::from_secs(5)).await;
         not_there_yet(run, follower, was_at).await;
+        let ended = run.cluster.net.links().struck();
+        run.expect(ended > 0, "a transfer is cut off");
         run.cluster.net.links().change(|state| {
             state.reset_after = None;
             state.bytes_per_second = Some(100_000);

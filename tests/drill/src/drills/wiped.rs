@@ -14,6 +14,7 @@ pub(super) fn two(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
     async {
         let leader = run.leader().await?;
         let wiped = [(leader + 1) % NODES, (leader + 2) % NODES];
+        let before = cluster_id(run, leader).await;
         for node in wiped {
             run.cluster.kill9(node).await?;
         }
@@ -29,6 +30,7 @@ pub(super) fn two(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
         for node in wiped {
             let status = run.cluster.directory.status(node).await.ok_or("a wiped node does not answer")?;
             run.expect(!status.ready, "a wiped node is not ready");
+            run.expect(status.cluster_id.is_none(), "a wiped node forms no cluster");
             run.expect(!status.leads && status.leader.is_none(), "a wiped node has no leader");
             let why = status.waiting.unwrap_or_default();
             run.expect(!why.is_empty(), "a wiped node says what it waits for");
@@ -44,7 +46,15 @@ pub(super) fn two(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
             run.cluster.start_node(node)?;
         }
         run.cluster.healthy().await?;
+        for node in 0..NODES {
+            let now = cluster_id(run, node).await;
+            run.expect(now.is_some() && now == before, &format!("one cluster: {before:?}, not {now:?}"));
+        }
         Ok(())
     }
     .boxed_local()
+}
+
+async fn cluster_id(run: &Run, node: usize) -> Option<String> {
+    run.cluster.directory.status(node).await?.cluster_id
 }

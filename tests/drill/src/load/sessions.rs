@@ -15,7 +15,8 @@ pub struct Sessions(Mutex<Seen>);
 struct Seen {
     applied: BTreeMap<Session, u64>,
     highest: u64,
-    violations: Vec<String>,
+    /// And how often.
+    violations: BTreeMap<String, u64>,
 }
 
 impl Sessions {
@@ -26,21 +27,24 @@ impl Sessions {
         seen.highest = seen.highest.max(index);
         let before = seen.applied.insert((client, node, start), index).unwrap_or(0);
         if index < before {
-            seen.violations.push(format!(
+            let what = format!(
                 "I7: client {client} saw applied index {before} at node{}, and then {index}",
                 node + 1
-            ));
+            );
+            *seen.violations.entry(what).or_default() += 1;
         }
     }
 
     /// Something that must not be.
     pub(crate) fn violation(&self, what: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).violations.push(what);
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen.violations.entry(what).or_default() += 1;
     }
 
     /// What must not be and was seen.
     pub fn violations(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).violations.clone()
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.violations.iter().map(|(what, times)| format!("{what} ({times} times)")).collect()
     }
 
     /// The highest index anybody saw.
@@ -63,7 +67,10 @@ mod tests {
         sessions.saw(2, 0, 1, 9);
         assert!(sessions.violations().is_empty());
         sessions.saw(1, 0, 1, 9);
-        assert_eq!(sessions.violations(), ["I7: client 1 saw applied index 10 at node1, and then 9"]);
+        assert_eq!(
+            sessions.violations(),
+            ["I7: client 1 saw applied index 10 at node1, and then 9 (1 times)"]
+        );
         assert_eq!(sessions.highest(), 10);
     }
 }

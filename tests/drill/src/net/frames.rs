@@ -105,9 +105,10 @@ where
     let mut is_hello = true;
     while let Some(frame) = read_frame(&mut from).await {
         let state = way.links.now();
-        let lost = !is_hello && dice.chance(u64::from(state.lost_messages));
+        let lost = !is_hello && dice.chance(state.lost_messages(way.dialled));
         is_hello = false;
         if lost {
+            way.links.strike();
             continue;
         }
         sleep(delay(state.delay, &mut dice)).await;

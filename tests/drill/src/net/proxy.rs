@@ -146,6 +146,7 @@ where
             let state = reading.links.now();
             passed += u64::try_from(length).unwrap_or(u64::MAX);
             if reading.dialled && state.reset_after.is_some_and(|limit| passed > limit) {
+                reading.links.strike();
                 return;
             }
             // In order, however the delay varies.
