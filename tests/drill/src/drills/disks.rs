@@ -31,16 +31,24 @@ pub(super) fn traced(_setup: &mut Setup) -> Result<(), String> {
     Ok(())
 }
 
-/// While it lives, every sync of a process takes longer. The process itself goes on.
-struct SlowDisk {
+/// While it lives, every sync of a process is held up or fails. The process itself goes on.
+struct BadDisk {
     strace: Child,
     /// Kept open: strace tells of every new thread, and would end if nobody could hear it.
     _words: Lines<BufReader<ChildStderr>>,
 }
 
-impl SlowDisk {
-    async fn under(pid: Pid, by: Duration) -> Result<Self, String> {
-        let inject = format!("inject=fdatasync,fsync:delay_enter={}", by.as_micros());
+impl BadDisk {
+    async fn slow(pid: Pid, by: Duration) -> Result<Self, String> {
+        Self::under(pid, &format!("delay_enter={}", by.as_micros())).await
+    }
+
+    async fn failing(pid: Pid) -> Result<Self, String> {
+        Self::under(pid, "error=EIO").await
+    }
+
+    async fn under(pid: Pid, how: &str) -> Result<Self, String> {
+        let inject = format!("inject=fdatasync,fsync:{how}");
         let mut strace = Command::new("strace")
             .args([
                 "-f",
@@ -75,6 +83,7 @@ impl SlowDisk {
         }
     }
 
+    /// Ends it; it has ended by itself where the process has.
     async fn end(mut self) -> Result<(), String> {
         self.strace.kill().await.map_err(|error| format!("strace does not end: {error}"))
     }
@@ -86,7 +95,7 @@ pub(super) fn hang(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
         let leader = run.leader().await?;
         let pid = run.cluster.process(leader)?.pid();
         // Longer than the hang, so that not one sync gets through during it.
-        let slow = SlowDisk::under(pid, Duration::from_secs(60)).await?;
+        let slow = BadDisk::slow(pid, Duration::from_secs(60)).await?;
         let hung = tokio::time::Instant::now();
         let moved = run.cluster.leader_other_than(Some(leader), PATIENCE).await;
         let after = hung.elapsed();
@@ -100,6 +109,33 @@ pub(super) fn hang(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
         let ended = !run.cluster.runs(leader);
         run.note(format!("the process of the old leader {}", if ended { "ended" } else { "went on" }));
         sleep(BREATH).await;
+        Ok(())
+    }
+    .boxed_local()
+}
+
+/// F10: a sync that fails is as fatal as a full disk.
+pub(super) fn io_error(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
+    async {
+        for _ in 0..2 {
+            let leader = run.leader().await?;
+            let disk = BadDisk::failing(run.cluster.process(leader)?.pid()).await?;
+            let ended = run.cluster.ended(leader, Duration::from_secs(30)).await;
+            disk.end().await?;
+            match ended {
+                Ok(status) => {
+                    run.expect(
+                        !status.success(),
+                        &format!("the leader ends with a failing code, not {status}"),
+                    );
+                }
+                Err(_) => run.expect(false, "a leader whose syncs fail ends within 30 s"),
+            }
+            run.load.flows(50).await?;
+            run.cluster.start_node(leader)?;
+            run.cluster.healthy().await?;
+            sleep(BREATH).await;
+        }
         Ok(())
     }
     .boxed_local()

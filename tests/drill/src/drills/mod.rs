@@ -63,6 +63,12 @@ pub const ALL: &[Drill] = &[
     },
     Drill { name: "F10-log", title: "disk of raft/ full", prepare: disks::small, inject: disks::full_log },
     Drill {
+        name: "F10-eio",
+        title: "syncs of the leader fail",
+        prepare: disks::traced,
+        inject: disks::io_error,
+    },
+    Drill {
         name: "F10-files",
         title: "disk of the files full",
         prepare: disks::small,
