@@ -21,6 +21,7 @@ use crate::types::{
 pub struct Views {
     current: Arc<ArcSwap<View>>,
     changes: Arc<watch::Sender<Arc<View>>>,
+    members: Arc<ArcSwap<StoredMembership>>,
 }
 
 impl Views {
@@ -28,7 +29,13 @@ impl Views {
     pub fn empty(issuer: Issuer) -> Self {
         let first = Arc::new(Machine::new(issuer).view(0));
         let (changes, _) = watch::channel(Arc::clone(&first));
-        Self { current: Arc::new(ArcSwap::new(first)), changes: Arc::new(changes) }
+        let members = Arc::new(ArcSwap::from_pointee(StoredMembership::default()));
+        Self { current: Arc::new(ArcSwap::new(first)), changes: Arc::new(changes), members }
+    }
+
+    /// The membership that was agreed last, as far as this node has applied the log.
+    pub fn members(&self) -> Arc<StoredMembership> {
+        self.members.load_full()
     }
 
     /// The newest view.
@@ -81,7 +88,7 @@ impl StateMachine {
     fn install(&mut self, meta: &SnapshotMeta, image: Image) -> Result<(), StorageError> {
         self.machine.install(image).map_err(|e| StorageIOError::read_snapshot(Some(meta.signature()), &e))?;
         self.last_applied = meta.last_log_id;
-        self.membership = meta.last_membership.clone();
+        self.settle_members(meta.last_membership.clone());
         self.publish();
         Ok(())
     }
@@ -90,11 +97,16 @@ impl StateMachine {
         self.views.publish(self.machine.view(self.last_applied.map_or(0, |id| id.index)));
     }
 
+    fn settle_members(&mut self, membership: StoredMembership) {
+        self.views.members.store(Arc::new(membership.clone()));
+        self.membership = membership;
+    }
+
     fn apply_entry(&mut self, entry: &Entry) -> Result<Applied, StorageError> {
         let applied = match &entry.payload {
             EntryPayload::Blank => Vec::new(),
             EntryPayload::Membership(membership) => {
-                self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
+                self.settle_members(StoredMembership::new(Some(entry.log_id), membership.clone()));
                 Vec::new()
             }
             EntryPayload::Normal(batch) => {

@@ -9,10 +9,12 @@ use tokio::time::{sleep, timeout};
 
 use crate::alive::Alive;
 use crate::bootstrap::messages::{AppliedIndex, JoinRequest, Probe, PromiseAnswer, PromiseRequest};
+use crate::handover::{self, Stand};
 use crate::membership;
 use crate::network::raft_network::dispatch;
 use crate::network::{Hello, PeerHandler, Refusal, RpcFailure, RpcKind, decode_json, encode_json};
 use crate::prevote::{self, PreVote};
+use crate::read_index;
 use crate::shared::Shared;
 
 /// How long a promise waits for Raft to start. Well below what the former gives it for an answer.
@@ -25,10 +27,16 @@ pub(crate) struct Peers(pub(crate) Arc<Shared>);
 
 impl PeerHandler for Peers {
     fn admit(&self, peer: &Hello) -> Result<(), Refusal> {
-        if self.0.settings.peers().contains(&peer.from) {
-            Ok(())
-        } else {
-            Err(Refusal::NotMember { name: peer.from.clone() })
+        if !self.0.settings.is_peer(&peer.from) {
+            return Err(Refusal::NotMember { name: peer.from.clone() });
+        }
+        self.keep(peer)
+    }
+
+    fn keep(&self, peer: &Hello) -> Result<(), Refusal> {
+        match peer.raft_id.and_then(|raft_id| membership::superseded(&self.0.views, &peer.from, raft_id)) {
+            Some(refusal) => Err(refusal),
+            None => Ok(()),
         }
     }
 
@@ -78,6 +86,15 @@ impl PeerHandler for Peers {
                 RpcKind::Join => {
                     let request: JoinRequest = decode_json(&payload)?;
                     encode_json(&membership::welcome(&self.0, &peer.from, request).await)
+                }
+                RpcKind::Stand => {
+                    let running = self.0.running.load_full().ok_or_else(not_running)?;
+                    let call: Stand = decode_json(&payload)?;
+                    encode_json(&handover::stand(&running, &peer.from, &call).await)
+                }
+                RpcKind::ReadIndex => {
+                    let running = self.0.running.load_full().ok_or_else(not_running)?;
+                    encode_json(&read_index::answer(&self.0, &running).await)
                 }
                 RpcKind::AppliedIndex => {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;

@@ -6,12 +6,13 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hellojohn_control::{Batch, Envelope, Outcome, Reject, limits};
 use openraft::ServerState;
 use openraft::error::{ClientWriteError, RaftError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::status;
@@ -74,6 +75,7 @@ struct Waiting {
 pub struct Proposals {
     queue: mpsc::Sender<Waiting>,
     timeout: Duration,
+    turn: Arc<Semaphore>,
 }
 
 impl Proposals {
@@ -81,7 +83,14 @@ impl Proposals {
     /// handle is gone.
     pub fn new(raft: Raft, timeout: Duration) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        (Self { queue, timeout }, gather(raft, waiting, timeout))
+        let turn = Arc::new(Semaphore::new(1));
+        (Self { queue, timeout, turn: Arc::clone(&turn) }, gather(raft, waiting, timeout, turn))
+    }
+
+    /// Waits for the entry that is on its way, and lets no other begin while the permit is held: commands wait in
+    /// the queue. `None` when it takes longer than `within`.
+    pub async fn pause(&self, within: Duration) -> Option<OwnedSemaphorePermit> {
+        timeout(within, Arc::clone(&self.turn).acquire_owned()).await.ok()?.ok()
     }
 
     /// Proposes one command and waits for its outcome, at most the write timeout.
@@ -123,7 +132,7 @@ fn size(envelope: &Envelope) -> usize {
     }
 }
 
-async fn gather(raft: Raft, mut queue: mpsc::Receiver<Waiting>, patience: Duration) {
+async fn gather(raft: Raft, mut queue: mpsc::Receiver<Waiting>, patience: Duration, turn: Arc<Semaphore>) {
     let mut received = Vec::with_capacity(limits::BATCH);
     let mut callers = 1;
     while queue.recv_many(&mut received, limits::BATCH).await > 0 {
@@ -137,6 +146,8 @@ async fn gather(raft: Raft, mut queue: mpsc::Receiver<Waiting>, patience: Durati
         let answered = waiting.len();
         while !waiting.is_empty() {
             let (items, answers) = portion(&mut waiting);
+            // Never closed; whoever pauses the queue does so for a bounded time.
+            let Ok(_turn) = turn.acquire().await else { return };
             if let Some(refusal) = refusal(&raft) {
                 answer_all(answers, &refusal);
                 continue;

@@ -19,6 +19,7 @@ use crate::machine::{SnapshotWriter, StateMachine, Views};
 use crate::network::raft_network::PeerNetwork;
 use crate::propose::Proposals;
 use crate::pulse::{self, Pulse};
+use crate::read_index::Rounds;
 use crate::settings::Settings;
 use crate::snapshot::SnapshotStore;
 use crate::types::{LogId, Metrics, Raft, TypeConfig};
@@ -38,8 +39,8 @@ const STOP: Duration = Duration::from_secs(5);
 pub(crate) struct Place {
     /// Its Raft id.
     pub(crate) raft_id: u64,
-    /// Whether the marker says that it is a member already, and not a founder to be.
-    pub(crate) member: bool,
+    /// Whether its log must know of a vote: it took part before, so that its log is lost if it does not.
+    pub(crate) took_part: bool,
 }
 
 /// A running Raft node.
@@ -57,6 +58,8 @@ pub(crate) struct Running {
     pub(crate) pulse: Arc<Pulse>,
     /// When the leader last said that it lives.
     pub(crate) last_sign: Arc<LastSign>,
+    /// Questions to the quorum before reads.
+    pub(crate) reads: Rounds,
     flushes: Mutex<Option<FlushWatchdog>>,
     /// Ends the task that writes proposals.
     gathering: CancellationToken,
@@ -100,6 +103,15 @@ pub enum StartError {
     /// An operator must decide first.
     #[error("{0}")]
     NeedsOperator(String),
+    /// The node took part in a cluster, and its log is gone.
+    #[error(
+        "{dir}/identity.json says that this node is a member of a cluster, but {dir}/log is empty: the log was lost. \
+         Keep the node stopped and see docs/ha.md, \"A node comes back\"."
+    )]
+    LostLog {
+        /// The Raft directory.
+        dir: String,
+    },
 }
 
 impl Running {
@@ -114,7 +126,7 @@ impl Running {
         views: Views,
     ) -> Result<Self, StartError> {
         let (mut store, snapshots) = open(raft_dir).await?;
-        if place.member {
+        if place.took_part {
             refuse_amnesia(&mut store, raft_dir).await?;
         }
         let log = store.handle();
@@ -145,6 +157,7 @@ impl Running {
             settled: AtomicBool::new(false),
             pulse,
             last_sign: Arc::default(),
+            reads: Rounds::default(),
             flushes,
             gathering,
         })
@@ -217,11 +230,7 @@ async fn refuse_amnesia(store: &mut LogStore<TypeConfig>, raft_dir: &Path) -> Re
     if vote.is_some() {
         return Ok(());
     }
-    let dir = raft_dir.display();
-    Err(StartError::NeedsOperator(format!(
-        "{dir}/identity.json says that this node is a member of a cluster, but {dir}/log is empty: the log was lost. \
-         Keep the node stopped and see docs/ha.md, \"A node comes back\"."
-    )))
+    Err(StartError::LostLog { dir: raft_dir.display().to_string() })
 }
 
 /// A log that begins after the entry that the snapshot ends with has a hole, and nothing may be served.

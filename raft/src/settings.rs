@@ -129,6 +129,22 @@ impl Settings {
         self.names().into_iter().filter(|name| *name != self.name).collect()
     }
 
+    /// Address (`host:port`) of the node of this name, where it is configured.
+    pub fn address(&self, name: &str) -> Option<String> {
+        match &self.mode {
+            Mode::Single => None,
+            Mode::Embedded(embedded) => embedded.nodes.get(name).cloned(),
+        }
+    }
+
+    /// Whether a node of this name is another one of [`Self::names`].
+    pub fn is_peer(&self, name: &str) -> bool {
+        match &self.mode {
+            Mode::Single => false,
+            Mode::Embedded(embedded) => name != self.name && embedded.nodes.contains_key(name),
+        }
+    }
+
     /// SHA-256 of the normalised node list: nodes that form a cluster together must agree on it.
     pub fn nodes_hash(&self) -> String {
         let mut hash = Sha256::new();

@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     /// Wakes the forming task when a promise was made.
     pub(crate) promised: Notify,
+    /// Wakes the leader's look at the members.
+    pub(crate) members_asked: Notify,
     /// Why the node is not in a cluster yet.
     pub(crate) waiting: ArcSwapOption<String>,
     identity: std::sync::Mutex<IdentityStore>,
@@ -61,6 +63,7 @@ impl Shared {
             running: ArcSwapOption::empty(),
             stop: CancellationToken::new(),
             promised: Notify::new(),
+            members_asked: Notify::new(),
             waiting: ArcSwapOption::empty(),
             identity: std::sync::Mutex::new(identity),
             orphaned,
@@ -139,6 +142,17 @@ impl Shared {
         .await
         .map_err(|e| e.to_string())??;
         self.local.take_seat(self.stage()?.seat(&self.settings.name));
+        Ok(())
+    }
+
+    /// Gives the Raft id back that the leader gave this node, which has lost what came with it. On disk when this returns
+    /// `Ok`.
+    pub(crate) async fn give_up_joining(self: &Arc<Self>) -> Result<(), String> {
+        let shared = Arc::clone(self);
+        tokio::task::spawn_blocking(move || shared.identity().give_up_joining().map_err(|e| e.to_string()))
+            .await
+            .map_err(|e| e.to_string())??;
+        self.local.take_seat(None);
         Ok(())
     }
 

@@ -24,6 +24,8 @@ const RAFT_THREADS: usize = 1;
 const RAFT_NICE: i32 = -10;
 /// How long threads that are still busy get at the very end.
 const THREADS_END: Duration = Duration::from_secs(5);
+/// How long the hand-over of the leadership may hold up the end of the process.
+const HAND_OVER: Duration = Duration::from_secs(4);
 /// How often the recorder folds what was recorded into its histograms.
 const METRICS_EVERY: Duration = Duration::from_secs(5);
 /// Upper bounds of the histograms of durations, in seconds.
@@ -135,7 +137,12 @@ fn start(
     let stop = process.stop.clone();
     life.spawn("control plane", async move {
         tokio::select! {
-            () = stop.cancelled() => Ok(()),
+            () = stop.cancelled() => {
+                // Whoever goes in order leaves no gap for others to notice. A follower, and the last node, has nothing to
+                // hand over.
+                drop(tokio::time::timeout(HAND_OVER, plane.hand_over(None)).await);
+                Ok(())
+            }
             why = plane.failed() => Err(why),
         }
     });

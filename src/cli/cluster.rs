@@ -1,4 +1,6 @@
-//! `hellojohn cluster …`: how the nodes are doing, and certificates for them.
+//! `hellojohn cluster …`: how the nodes are doing, who is a member, and certificates for them.
+
+mod members;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use self::members::{Members, StepDown};
 use super::api::{AllowedHosts, Api, Patience};
 use super::certs;
 use super::connection::Address;
@@ -27,6 +30,18 @@ pub enum Cluster {
   hellojohn cluster status --all --url http://localhost:8081
   hellojohn cluster status --output json | jq .nodes[0].readyz.cluster.raft")]
     Status(Status),
+    /// List, add, promote and remove members
+    #[command(subcommand)]
+    Members(Members),
+    /// Let another voter lead, for example before the leader's machine is restarted
+    ///
+    /// The leader finishes the write under way, waits until its successor has the whole log, and lets it be
+    /// elected at once. Nothing is lost; writes wait for some milliseconds. A node that is stopped by SIGTERM
+    /// does the same by itself.
+    #[command(after_long_help = "Examples:
+  hellojohn cluster step-down
+  hellojohn cluster step-down --to node2")]
+    StepDown(StepDown),
     /// Make a development CA and one certificate a node
     ///
     /// Each certificate has the node's name as its only DNS name, beside those of --san, and is good for both
@@ -73,6 +88,8 @@ impl Cluster {
     pub async fn run(&self, session: &mut Session<'_>) -> Result<Exit, Failure> {
         match self {
             Cluster::Status(status) => status.run(session).await,
+            Cluster::Members(members) => members.run(session).await,
+            Cluster::StepDown(step_down) => step_down.run(session).await,
             Cluster::Certs(certs) => certs.run(session),
         }
     }

@@ -4,8 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hellojohn_control::{Command, Envelope, Outcome, Precondition, Slug, Timestamp, View};
-use hellojohn_raft::{Node, ProposeError as ProposeFailure, Status};
+use hellojohn_control::{
+    Command, Envelope, Idempotency, Outcome, Precondition, Sealed, Slug, Timestamp, View,
+};
+use hellojohn_raft::{
+    HandOver, HandOverError, MemberRefusal, MemberStatus, Node, ProposeError as ProposeFailure, Status,
+};
 use tokio::sync::watch;
 
 use super::ProposeError;
@@ -22,12 +26,20 @@ pub struct Origin {
     pub ip: Option<IpAddr>,
     /// Condition on the document.
     pub precondition: Option<Precondition>,
+    /// What makes a repetition of the request known.
+    pub idempotency: Option<Idempotency>,
 }
 
 impl Origin {
     /// A job of hellojohn's own.
     pub fn system(request_id: impl Into<String>) -> Self {
-        Self { actor: "system".to_owned(), request_id: request_id.into(), ip: None, precondition: None }
+        Self {
+            actor: "system".to_owned(),
+            request_id: request_id.into(),
+            ip: None,
+            precondition: None,
+            idempotency: None,
+        }
     }
 }
 
@@ -38,6 +50,21 @@ pub struct Written {
     pub index: u64,
     /// What it did.
     pub outcome: Outcome,
+    /// Whether it was done before, under the same idempotency key, and nothing was done now.
+    pub replayed: bool,
+    /// The secret that its answer showed then, sealed.
+    pub secret: Option<Sealed>,
+}
+
+impl Written {
+    fn new(index: u64, outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Replayed { outcome, secret } => {
+                Self { index, outcome: *outcome, replayed: true, secret }
+            }
+            outcome => Self { index, outcome, replayed: false, secret: None },
+        }
+    }
 }
 
 /// The replicated control plane as this node sees it. Cheap to clone.
@@ -91,11 +118,12 @@ impl ControlPlane {
             request_id: origin.request_id.clone(),
             ip: origin.ip,
             precondition: origin.precondition.clone(),
-            idempotency: None,
+            idempotency: origin.idempotency.clone(),
             command,
         };
         let result = self.node.propose(envelope).await;
         let outcome = match &result {
+            Ok(written) if matches!(written.outcome, Outcome::Replayed { .. }) => "replayed",
             Ok(_) => "ok",
             // It may have been done all the same.
             Err(ProposeFailure::OutcomeUnknown) => "unknown",
@@ -113,7 +141,7 @@ impl ControlPlane {
             "control plane write"
         );
         let written = result?;
-        Ok(Written { index: written.index, outcome: written.outcome })
+        Ok(Written::new(written.index, written.outcome))
     }
 
     /// Whether this node knows at least what its disk knew to be committed when it started.
@@ -137,6 +165,56 @@ impl ControlPlane {
     /// Waits until every voter that answers has applied `index`, at most `within` (spec §13.3).
     pub async fn wait_applied_everywhere(&self, index: u64, within: Duration) {
         self.node.wait_applied_everywhere(index, within).await;
+    }
+
+    /// Waits until this node may answer a read that sees every write which was acknowledged before, at most `within`.
+    ///
+    /// # Errors
+    /// [`ProposeError::Unavailable`] when no leader with a quorum was found in time.
+    pub async fn linearize(&self, within: Duration) -> Result<(), ProposeError> {
+        Ok(self.node.linearize(within).await?)
+    }
+
+    /// The members, and those that are on their way out.
+    pub fn members(&self) -> Vec<MemberStatus> {
+        self.node.members()
+    }
+
+    /// Whether a node of this name could come.
+    ///
+    /// # Errors
+    /// [`MemberRefusal`] says what is missing.
+    pub async fn may_add(&self, name: &str) -> Result<(), MemberRefusal> {
+        self.node.may_add(name).await
+    }
+
+    /// Whether this learner may become a voter now.
+    ///
+    /// # Errors
+    /// [`MemberRefusal`] says what is missing.
+    pub async fn may_promote(&self, name: &str) -> Result<(), MemberRefusal> {
+        self.node.may_promote(name).await
+    }
+
+    /// Whether the cluster could do without this member now.
+    ///
+    /// # Errors
+    /// [`MemberRefusal`] says what would be missing.
+    pub fn may_remove(&self, name: &str) -> Result<(), MemberRefusal> {
+        self.node.may_remove(name)
+    }
+
+    /// Waits until the Raft membership says of this name what the state says, at most `within`; whether it does.
+    pub async fn member_settled(&self, name: &str, within: Duration) -> bool {
+        self.node.member_settled(name, within).await
+    }
+
+    /// Hands the leadership over to `to`, or to the voter that has most of the log.
+    ///
+    /// # Errors
+    /// See [`HandOverError`].
+    pub async fn hand_over(&self, to: Option<&str>) -> Result<HandOver, HandOverError> {
+        self.node.hand_over(to).await
     }
 
     /// What the node says about itself.

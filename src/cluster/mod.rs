@@ -10,5 +10,5 @@ mod sealing;
 pub use control_plane::{ControlPlane, Origin, Written};
 pub use error::ProposeError;
 pub use hellojohn_raft::status::{FsStatus, PeerStatus, RaftStatus};
-pub use hellojohn_raft::{Role, Status};
+pub use hellojohn_raft::{HandOver, HandOverError, MemberRefusal, MemberStatus, Role, Status};
 pub use sealing::{SealFailure, Sealing};

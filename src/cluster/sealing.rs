@@ -77,6 +77,25 @@ impl Sealing {
         })
     }
 
+    /// A once-shown secret, kept with the answer that shows it for a repetition under the same idempotency key.
+    ///
+    /// # Errors
+    /// [`SealFailure::Secret`] when it is too long.
+    pub fn seal_answer(&self, slug: &Slug, key: &str, secret: &SecretString) -> Result<Sealed, SealFailure> {
+        let aad = Aad { purpose: Purpose::IdempotentAnswer, tenant: Some(slug), field: key };
+        Ok(self.secretbox.seal(self.rng.as_ref(), &aad, secret.expose().as_bytes())?)
+    }
+
+    /// The secret that [`Self::seal_answer`] has sealed.
+    ///
+    /// # Errors
+    /// [`OpenError`] when this node holds another master key or the value is damaged.
+    pub fn open_answer(&self, slug: &Slug, key: &str, sealed: &Sealed) -> Result<SecretString, OpenError> {
+        let aad = Aad { purpose: Purpose::IdempotentAnswer, tenant: Some(slug), field: key };
+        let bytes = self.secretbox.open(&aad, sealed)?;
+        Ok(SecretString::from(String::from_utf8_lossy(bytes.expose()).into_owned()))
+    }
+
     /// The connection string of a tenant's own database.
     ///
     /// # Errors

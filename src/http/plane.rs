@@ -14,10 +14,10 @@ use axum::routing::MethodFilter;
 use crate::http::bearer::bearer_of;
 use crate::http::edge::Edge;
 use crate::http::error::{ApiError, ApiResult};
-use crate::http::extract::{Caller, ClientInfo, precondition_of};
+use crate::http::extract::{Caller, ClientInfo, idempotency, precondition_of};
 use crate::http::read::{APPLIED_INDEX, set_applied};
 use crate::http::request_id::RequestId;
-use crate::service::{Code, Error, WriteContext};
+use crate::service::{Code, Error, IdempotencyKey, WriteContext};
 
 /// Which half of the system a route works on (spec §1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -173,7 +173,21 @@ pub(super) async fn guard(
         past_gate = spec.is_gated();
         // Taken before the handler looks: whatever it answers, an error too, reflects at least this index.
         let reflects = spec.tells_index().then(|| edge.gate().applied_index());
+        let key = if past_gate {
+            match idempotency::take(request).await {
+                Ok((taken, key)) => {
+                    request = taken;
+                    key
+                }
+                Err(error) => return ApiError::from(error).into_response(),
+            }
+        } else {
+            None
+        };
         let mut response = next.run(request).await;
+        if key.is_some_and(|key| key.was_replayed()) {
+            response.headers_mut().insert(idempotency::REPLAYED, idempotency::TRUE);
+        }
         if let Some(index) = reflects.filter(|_| !response.headers().contains_key(APPLIED_INDEX)) {
             set_applied(response.headers_mut(), index);
         }
@@ -219,19 +233,6 @@ async fn admit(edge: &Edge, spec: &RouteSpec, request: &mut Request) -> Result<(
     Ok(())
 }
 
-/// A caller who sends an Idempotency-Key with a POST counts on one effect (spec §13.5). Until that is kept, the
-/// header is refused: ignoring it would promise what does not hold. PUT and DELETE are safe to repeat anyway.
-fn refuse_idempotency_key(parts: &Parts) -> Result<(), Error> {
-    if parts.method == Method::POST && parts.headers.contains_key("idempotency-key") {
-        return Err(Error::bad_input(
-            Code::InvalidHeader,
-            "Idempotency-Key is not supported by this release; leave it out, and look whether a POST of unknown \
-             outcome took effect before you repeat it",
-        ));
-    }
-    Ok(())
-}
-
 impl<S: Sync> FromRequestParts<S> for WriteContext {
     type Rejection = ApiError;
 
@@ -245,8 +246,9 @@ impl<S: Sync> FromRequestParts<S> for WriteContext {
         let client = ClientInfo::of(&parts.extensions);
         let request_id = RequestId::of(&parts.extensions);
         let precondition = precondition_of(&parts.headers)?;
-        refuse_idempotency_key(parts)?;
-        Ok(WriteContext::after_gate(principal, request_id.as_str().to_owned(), client.ip, precondition))
+        let key = parts.extensions.get::<IdempotencyKey>().cloned();
+        let request_id = request_id.as_str().to_owned();
+        Ok(WriteContext::after_gate(principal, request_id, client.ip, precondition).idempotent(key))
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::{MinIndex, Query};
 use crate::service::control::ControlService;
-use crate::service::{Code, Error};
+use crate::service::{Code, Error, LeaderGate as _};
 
 /// The log index that an answer reflects.
 pub const APPLIED_INDEX: HeaderName = HeaderName::from_static("x-applied-index");
@@ -21,7 +21,8 @@ pub const APPLIED_INDEX: HeaderName = HeaderName::from_static("x-applied-index")
 const WAIT: Duration = Duration::from_secs(2);
 
 /// The view that this read is answered from: at least as new as `X-Min-Index` asks for, else 503
-/// `index_not_reached`.
+/// `index_not_reached`; with `?consistency=linearizable` it has every write that was acknowledged before, else 503
+/// `no_leader`.
 #[derive(Debug, Clone)]
 pub struct Fresh(pub Arc<View>);
 
@@ -40,15 +41,20 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> ApiResult<Self> {
         let MinIndex(wanted) = MinIndex::from_request_parts(parts, state).await?;
         let Query(query) = Query::<Consistency>::from_request_parts(parts, state).await?;
-        if let Some(level) = query.consistency.filter(|level| level != "local") {
-            // Answered as a local read it could be stale, and the caller has said that this must not be.
-            let detail = match level.as_str() {
-                "linearizable" => "linearizable reads are not offered by this release; use X-Min-Index",
-                _ => "consistency must be `local`",
-            };
-            return Err(Error::bad_input(Code::InvalidParameter, detail).into());
-        }
+        let linearizable = match query.consistency.as_deref() {
+            None | Some("local") => false,
+            Some("linearizable") => true,
+            Some(_) => {
+                let detail = "consistency must be `local` or `linearizable`";
+                return Err(Error::bad_input(Code::InvalidParameter, detail).into());
+            }
+        };
         let control = ControlService::from_ref(state);
+        // Also on the public routes, which no guard stands before: what this node knows may be older than what it knew.
+        control.check_knows()?;
+        if linearizable {
+            control.linearize(WAIT).await?;
+        }
         if let Some(index) = wanted
             && !control.wait_applied(index, WAIT).await
         {

@@ -56,6 +56,8 @@ codes! {
     TooManyRequests = "too_many_requests", 1011, "Too many requests";
     /// The client took too long to send the body.
     RequestTimeout = "request_timeout", 1012, "The request was not sent in time";
+    /// The `Idempotency-Key` came with another body before (spec §13.5).
+    IdempotencyKeyReused = "idempotency_key_reused", 1013, "The idempotency key was used for another request";
 
     /// No tenant has this slug.
     TenantNotFound = "tenant_not_found", 2001, "The tenant does not exist";
@@ -77,6 +79,8 @@ codes! {
     LimitReached = "limit_reached", 2009, "The limit of such documents is reached";
     /// A key of the same set and algorithm is still waiting to become active.
     RotationPending = "rotation_pending", 2010, "An earlier rotation has not finished";
+    /// The cluster has no member of this name.
+    MemberNotFound = "member_not_found", 2011, "The node is no member of the cluster";
     /// The tenant has no database of its own.
     TenantDbMissing = "tenant_db_missing", 2601, "The tenant has no user database of its own";
     /// The tenant's database refuses or does not answer.
@@ -113,6 +117,14 @@ codes! {
     IndexNotReached = "index_not_reached", 4004, "This node has not applied that index yet";
     /// The cluster has not been formed yet.
     ClusterNotFormed = "cluster_not_formed", 4005, "The cluster has not formed yet";
+    /// The members cannot be changed like this now; the detail says what is missing.
+    MemberNotReady = "member_not_ready", 4006, "The members cannot be changed like this now";
+    /// The member leads the cluster and must hand over before it is removed.
+    MemberLeads = "member_leads", 4007, "The member leads the cluster";
+    /// Without the member the cluster would have no voter, or no quorum that answers.
+    QuorumAtRisk = "quorum_at_risk", 4008, "The cluster would lose its quorum";
+    /// Nobody can take over from the leader now.
+    NoSuccessor = "no_successor", 4009, "Nobody can take over";
 
     /// A fault of this server; the details are in its log under the request id.
     Internal = "internal", 5001, "The server failed to answer";

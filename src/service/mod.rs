@@ -19,4 +19,4 @@ pub mod write_context;
 pub use code::Code;
 pub use error::{Error, FieldError, Payload, RateLimit, Result};
 pub use principal::{AdminAuthorizer, LeaderGate, Principal, UserAuthorizer};
-pub use write_context::{Precondition, WriteContext};
+pub use write_context::{IdempotencyKey, Precondition, WriteContext};

@@ -5,6 +5,8 @@
 //! an ungated route (T42).
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Principal;
 
@@ -23,7 +25,7 @@ pub enum Precondition {
 }
 
 /// The circumstances of a control-plane write, for its envelope and its audit record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct WriteContext {
     /// The administrator.
     pub principal: Principal,
@@ -33,6 +35,40 @@ pub struct WriteContext {
     pub client_ip: IpAddr,
     /// The condition that the machine checks when the write is applied.
     pub precondition: Precondition,
+    /// What makes a repetition of the request known, where the caller sent an `Idempotency-Key`.
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+/// An `Idempotency-Key` with the request that it came with (spec §13.5).
+#[derive(Debug, Clone)]
+pub struct IdempotencyKey {
+    /// The key.
+    pub key: String,
+    /// The method of the request.
+    pub method: String,
+    /// The path of the request.
+    pub path: String,
+    /// SHA-256 over query and body, hex.
+    pub body_hash: String,
+    /// Set when the request turns out to be a repetition.
+    replayed: Arc<AtomicBool>,
+}
+
+impl IdempotencyKey {
+    /// The key of a request, not known to be a repetition.
+    pub fn new(key: String, method: String, path: String, body_hash: String) -> Self {
+        Self { key, method, path, body_hash, replayed: Arc::default() }
+    }
+
+    /// Says that the request was done before.
+    pub fn note_replayed(&self) {
+        self.replayed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Self::note_replayed`] was called.
+    pub fn was_replayed(&self) -> bool {
+        self.replayed.load(Ordering::Relaxed)
+    }
 }
 
 impl WriteContext {
@@ -43,6 +79,18 @@ impl WriteContext {
         client_ip: IpAddr,
         precondition: Precondition,
     ) -> Self {
-        Self { principal, request_id, client_ip, precondition }
+        Self { principal, request_id, client_ip, precondition, idempotency: None }
+    }
+
+    /// Whether the write turned out to be a repetition.
+    pub fn was_replayed(&self) -> bool {
+        self.idempotency.as_ref().is_some_and(IdempotencyKey::was_replayed)
+    }
+
+    /// The same, known by this key.
+    #[must_use]
+    pub fn idempotent(mut self, key: Option<IdempotencyKey>) -> Self {
+        self.idempotency = key;
+        self
     }
 }

@@ -9,7 +9,8 @@ use crate::harness::node::{Follower, TestNode, send};
 
 /// The pattern with its parameters filled in.
 fn concrete(spec: &RouteSpec) -> String {
-    spec.path.replace("{slug}", "acme").replace("{client_id}", "web").replace("{file}", "acme.json")
+    let named = [("{slug}", "acme"), ("{client_id}", "web"), ("{file}", "acme.json"), ("{id}", "n3")];
+    named.iter().fold(spec.path.to_owned(), |path, (parameter, value)| path.replace(parameter, value))
 }
 
 /// The mutators below the control plane's paths that spec §13.9 counts to the user plane.

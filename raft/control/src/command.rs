@@ -20,8 +20,26 @@ pub enum Command {
         /// Raft id of each founder by node name.
         members: BTreeMap<String, u64>,
     },
-    /// Gives a member that lost its disk a new Raft id (spec §13.4).
+    /// Gives a member with an empty disk a new Raft id (spec §13.4).
     AdmitNode {
+        /// Its node name.
+        name: String,
+        /// What the process that asks has drawn; the same again is given the same id again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        admission: Option<Uuid>,
+    },
+    /// Lets a node of this name become a learner when it comes (spec §3.2).
+    AddMember {
+        /// Its node name.
+        name: String,
+    },
+    /// Makes a learner a voter.
+    PromoteMember {
+        /// Its node name.
+        name: String,
+    },
+    /// Takes a member out of the cluster. Its Raft id stays used up for ever.
+    RemoveMember {
         /// Its node name.
         name: String,
     },
@@ -139,6 +157,9 @@ impl Command {
         match self {
             Command::FormCluster { .. } => "cluster.form",
             Command::AdmitNode { .. } => "cluster.admit_node",
+            Command::AddMember { .. } => "cluster.member.add",
+            Command::PromoteMember { .. } => "cluster.member.promote",
+            Command::RemoveMember { .. } => "cluster.member.remove",
             Command::PutTenant { .. } => "tenant.put",
             Command::DeleteTenant { .. } => "tenant.delete",
             Command::PutClient { .. } => "client.put",
@@ -167,6 +188,9 @@ impl Command {
             },
             Command::FormCluster { .. }
             | Command::AdmitNode { .. }
+            | Command::AddMember { .. }
+            | Command::PromoteMember { .. }
+            | Command::RemoveMember { .. }
             | Command::EnsureGlobalKeys { .. }
             | Command::RetireKeys { .. } => None,
         }
@@ -178,7 +202,10 @@ impl Command {
             Command::PutClient { client_id, .. }
             | Command::DeleteClient { client_id, .. }
             | Command::RotateClientSecret { client_id, .. } => Some(client_id.as_str()),
-            Command::AdmitNode { name } => Some(name),
+            Command::AdmitNode { name, .. }
+            | Command::AddMember { name }
+            | Command::PromoteMember { name }
+            | Command::RemoveMember { name } => Some(name),
             Command::RotateKeys { key, .. } => Some(key.kid.as_str()),
             Command::ActivateKey { kid, .. } => Some(kid.as_str()),
             Command::FormCluster { .. }

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::Timestamp;
 use crate::command::Command;
+use crate::sealed::Sealed;
 
 /// Version of the batch and envelope format. A member that meets a higher one stops instead of skipping it.
 pub const FORMAT_VERSION: u16 = 1;
@@ -60,6 +61,9 @@ pub struct Idempotency {
     pub path: String,
     /// SHA-256 of the body, hex.
     pub body_hash: String,
+    /// The secret that the answer will show once, sealed, so that a repetition can show it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Sealed>,
 }
 
 /// The payload of a log entry: the commands that waited while the entry before it was on its way, so that

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::documents::{Client, ScopeCatalogue, SigningKey, Tenant};
 use crate::graveyard::Graveyard;
 use crate::keyring::KeyRing;
+use crate::ledger::{self, Ledger};
 use crate::state::{Formation, Global, State, TenantEntry};
 use crate::view::Issuer;
 
@@ -32,6 +33,9 @@ pub struct Image {
     pub tombstones: BTreeMap<String, u64>,
     /// The last revision that any other document which is gone can have had.
     pub revision_floor: u64,
+    /// What requests with an idempotency key did, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idempotency: Vec<Arc<ledger::Entry>>,
 }
 
 /// A tenant with all that belongs to it.
@@ -74,7 +78,7 @@ impl Image {
     }
 
     pub(crate) fn of(state: &State) -> Self {
-        let State { formation, global, tenants, graveyard } = state;
+        let State { formation, global, tenants, graveyard, ledger } = state;
         Self {
             v: IMAGE_VERSION,
             formation: formation.clone(),
@@ -94,12 +98,13 @@ impl Image {
                 .collect(),
             tombstones: graveyard.tombstones().iter().map(|(name, last)| (name.clone(), *last)).collect(),
             revision_floor: graveyard.floor(),
+            idempotency: ledger.entries().cloned().collect(),
         }
     }
 
     /// The state, with what readers get rendered for that issuer.
     pub(crate) fn into_state(self, issuer: &Issuer) -> Result<State, ImageError> {
-        let Image { v, formation, global_keys, tenants, tombstones, revision_floor } = self;
+        let Image { v, formation, global_keys, tenants, tombstones, revision_floor, idempotency } = self;
         if v != IMAGE_VERSION {
             return Err(ImageError::UnknownVersion { found: v });
         }
@@ -108,6 +113,8 @@ impl Image {
             global: Global::new(issuer, ring(global_keys)?),
             tenants: OrdMap::new(),
             graveyard: Graveyard::new(tombstones.into_iter().collect(), revision_floor),
+            ledger: Ledger::new(idempotency)
+                .ok_or_else(|| ImageError::Duplicate("an idempotency key".to_owned()))?,
         };
         for TenantImage { tenant, clients, scopes, keys } in tenants {
             let slug = tenant.slug.clone();

@@ -28,5 +28,9 @@ pub const GRACE_SECONDS: u32 = 31_536_000;
 pub const ACCESS_TTL_SECONDS: u32 = 86_400;
 /// Longest life of a refresh token in seconds: one year.
 pub const REFRESH_TTL_SECONDS: u32 = 31_536_000;
+/// Members of a cluster, learners included.
+pub const MEMBERS: usize = 16;
+/// Requests with an idempotency key that are remembered.
+pub const IDEMPOTENCY_KEYS: usize = 10_000;
 /// Commands in one log entry.
 pub const BATCH: usize = 256;

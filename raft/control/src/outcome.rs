@@ -5,12 +5,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::documents::{Alg, Client, ScopeCatalogue, SigningKey, Tenant};
+use crate::sealed::Sealed;
 use crate::validate::FieldError;
 use crate::{ClientId, Kid, ScopeName, Timestamp};
 
 /// What a command did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Outcome {
     /// The cluster exists.
     ClusterFormed,
@@ -21,6 +22,13 @@ pub enum Outcome {
         /// How often the name has been admitted.
         incarnation: u64,
     },
+    /// The member is as asked.
+    Member {
+        /// Whether it is new.
+        created: bool,
+    },
+    /// The member is gone.
+    MemberRemoved,
     /// The tenant is as asked.
     Tenant {
         /// Whether it is new.
@@ -48,6 +56,14 @@ pub enum Outcome {
     Scopes {
         /// The catalogue after the command.
         scopes: Arc<ScopeCatalogue>,
+    },
+    /// The request was done before; nothing was done now.
+    Replayed {
+        /// What it did.
+        outcome: Box<Outcome>,
+        /// The secret that its answer showed, sealed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        secret: Option<Sealed>,
     },
     /// The keys are as asked.
     Keys {
@@ -126,6 +142,15 @@ pub enum Reject {
     /// No such member.
     #[error("the node is no member of the cluster")]
     NodeNotFound,
+    /// Without this member the cluster would have nobody left who votes.
+    #[error("the last voter cannot leave the cluster")]
+    LastVoter,
+    /// A learner that never came cannot vote.
+    #[error("the node has not joined the cluster yet")]
+    NotJoined,
+    /// The idempotency key came with another request before.
+    #[error("the idempotency key was used for another body")]
+    IdempotencyKeyReused,
     /// The cluster was formed already.
     #[error("the cluster was formed already")]
     AlreadyFormed,

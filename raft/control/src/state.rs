@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::documents::{Client, ScopeCatalogue, Tenant};
 use crate::graveyard::Graveyard;
 use crate::keyring::KeyRing;
+use crate::ledger::Ledger;
 use crate::view::Issuer;
 use crate::{ClientId, Slug, discovery};
 
@@ -26,14 +27,50 @@ pub struct Formation {
     pub members: BTreeMap<String, MemberIdentity>,
 }
 
-/// Under which Raft id a node is a member.
+/// Under which Raft id a node is a member, and as what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemberIdentity {
-    /// Raft id.
-    pub raft_id: u64,
-    /// Counts up each time the node comes back with an empty disk.
+    /// Raft id; none while a node that was added has not come yet.
+    pub raft_id: Option<u64>,
+    /// Counts up each time the node comes with an empty disk.
     pub incarnation: u64,
+    /// What it is to be.
+    #[serde(default, skip_serializing_if = "MemberRole::is_voter")]
+    pub role: MemberRole,
+    /// What the process that was given the Raft id had drawn, so that asking again does not cost another id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<Uuid>,
+}
+
+impl MemberIdentity {
+    /// Of those who formed the cluster, or the only one of it.
+    pub fn founder(raft_id: u64) -> Self {
+        Self { raft_id: Some(raft_id), incarnation: 1, role: MemberRole::Voter, admission: None }
+    }
+
+    /// Of a node that was added and has not come yet.
+    pub(crate) fn expected() -> Self {
+        Self { raft_id: None, incarnation: 0, role: MemberRole::Learner, admission: None }
+    }
+}
+
+/// What a member is to be. What it is now stands in the Raft membership, which follows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberRole {
+    /// It has a vote.
+    #[default]
+    Voter,
+    /// It receives the log and has no vote.
+    Learner,
+}
+
+impl MemberRole {
+    /// Whether this is [`Self::Voter`].
+    pub fn is_voter(&self) -> bool {
+        matches!(self, Self::Voter)
+    }
 }
 
 /// A tenant with all that belongs to it.
@@ -117,6 +154,8 @@ pub struct State {
     pub(crate) tenants: OrdMap<Slug, Arc<TenantEntry>>,
     /// What documents that are gone leave behind.
     pub(crate) graveyard: Graveyard,
+    /// What requests with an idempotency key did.
+    pub(crate) ledger: Ledger,
 }
 
 impl State {
@@ -127,6 +166,7 @@ impl State {
             global: Global::new(issuer, KeyRing::default()),
             tenants: OrdMap::new(),
             graveyard: Graveyard::default(),
+            ledger: Ledger::default(),
         }
     }
 }

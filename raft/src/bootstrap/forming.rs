@@ -8,17 +8,17 @@ use hellojohn_control::{Command, Envelope};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::joining;
+use super::joining::{self, As};
 use super::messages::{Probe, PromiseAnswer, PromiseRequest};
 use super::rule::{Decision, decide};
 use crate::alive;
 use crate::compaction;
 use crate::election::{self, Elections};
 use crate::membership;
-use crate::network::RpcKind;
 use crate::network::raft_network::PeerNetwork;
+use crate::network::{Refusal, RpcKind};
 use crate::node::Node;
-use crate::running::{Place, Running};
+use crate::running::{Place, Running, StartError};
 use crate::settings::Mode;
 use crate::shared::Shared;
 use crate::stage::{Founding, Stage};
@@ -46,40 +46,103 @@ pub(crate) async fn run(node: Node) {
 
 async fn live(node: &Node) -> Result<(), String> {
     let shared = &node.shared;
-    let seat = agree(shared).await?;
-    let member = matches!(seat.how, How::Member);
-    let running = run_raft(node, Place { raft_id: seat.raft_id, member }).await?;
+    let (part, running) = begin(node).await?;
+    let live = async {
+        join(node, &running, &part).await?;
+        match shared.settings.mode {
+            Mode::Single => std::future::pending().await,
+            Mode::Embedded(_) => Err(joining::keep_seat(shared, &running).await),
+        }
+    };
     // From the first moment: a node whose log fails while it waits for the others must say so too.
     tokio::select! {
-        failed = watch_storage(&running) => return failed,
-        joined = join(node, &running, &seat) => joined?,
+        failed = watch_storage(&running) => failed,
+        why = superseded(shared) => Err(why),
+        ended = live => ended,
     }
-    watch_storage(&running).await
 }
 
-/// The cluster that this node is to live in.
-struct Seat {
+/// Finds a part to take in a cluster, and starts Raft.
+async fn begin(node: &Node) -> Result<(Part, Arc<Running>), String> {
+    let shared = &node.shared;
+    loop {
+        let part = agree(shared).await?;
+        if part.took_part() {
+            // An old disk that is found again must not serve what it knew; those who answer know better.
+            ask_peers(shared).await;
+            if let Some(why) = shared.local.superseded().borrow().as_ref() {
+                return Err(old_disk(why));
+            }
+        }
+        let place = Place { raft_id: part.raft_id, took_part: part.took_part() };
+        match run_raft(node, place).await {
+            Ok(running) => return Ok((part, running)),
+            // It had no vote, so that it has not broken its word: it comes as somebody else.
+            Err(StartError::LostLog { .. }) if matches!(part.how, How::Joiner { .. }) => {
+                tracing::warn!(
+                    raft_id = part.raft_id,
+                    "raft/log was lost while this node joined; it asks for a new Raft id"
+                );
+                shared.give_up_joining().await?;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// Resolves when a peer has said that this disk is none of the cluster's any more.
+async fn superseded(shared: &Shared) -> String {
+    let mut said = shared.local.superseded();
+    let why = said.wait_for(Option::is_some).await.ok().and_then(|why| why.as_ref().map(old_disk));
+    match why {
+        Some(why) => why,
+        None => std::future::pending().await,
+    }
+}
+
+fn old_disk(why: &Refusal) -> String {
+    format!(
+        "this disk is no longer one of the cluster's: {why}. To let the node in again, move its raft/ aside and start it; if \
+         it was removed, run `hellojohn cluster members add` with its name besides. See docs/ha.md, \"A node comes back\"."
+    )
+}
+
+/// The part that this node is to take in a cluster.
+struct Part {
     cluster_id: Uuid,
     raft_id: u64,
     how: How,
 }
 
-/// How a node comes to its seat.
+/// How a node comes to its part.
 enum How {
     /// As one of those who form the cluster.
     Founder(Founding),
     /// Let in by the leader.
-    Joiner,
+    Joiner {
+        /// By this process, so that its log is still empty.
+        now: bool,
+    },
     /// It had it before.
     Member,
 }
 
+impl Part {
+    /// Whether this node took the part before this process began.
+    fn took_part(&self) -> bool {
+        match self.how {
+            How::Founder(_) | How::Joiner { now: true } => false,
+            How::Joiner { now: false } | How::Member => true,
+        }
+    }
+}
+
 /// From a Raft that runs to a member that shows its files.
-async fn join(node: &Node, running: &Running, seat: &Seat) -> Result<(), String> {
+async fn join(node: &Node, running: &Running, part: &Part) -> Result<(), String> {
     let shared = &node.shared;
-    let founding = match &seat.how {
+    let founding = match &part.how {
         How::Founder(founding) => Some(founding),
-        How::Joiner | How::Member => None,
+        How::Joiner { .. } | How::Member => None,
     };
     refuse_alone(shared, running, founding).await?;
     if let Some(founding) = founding
@@ -87,12 +150,12 @@ async fn join(node: &Node, running: &Running, seat: &Seat) -> Result<(), String>
     {
         found(shared, running, founding).await?;
     }
-    match &seat.how {
-        How::Founder(_) | How::Member => settle(shared, running, seat, 0).await?,
-        How::Joiner => catch_up(shared, running, seat).await?,
+    match &part.how {
+        How::Founder(_) | How::Member => settle(shared, running, part, 0).await?,
+        How::Joiner { .. } => catch_up(shared, running, part).await?,
     }
     running.settle();
-    shared.become_member(seat.cluster_id, seat.raft_id).await?;
+    shared.become_member(part.cluster_id, part.raft_id).await?;
     shared.wait_for(None);
     // After a power cut the disk may know fewer entries to be committed than the files already show; shown
     // too early, the state would take newer files for strangers.
@@ -104,10 +167,10 @@ async fn join(node: &Node, running: &Running, seat: &Seat) -> Result<(), String>
 }
 
 /// As a node that was let in: receives the log up to where the leader was when it was asked.
-async fn catch_up(shared: &Arc<Shared>, running: &Running, seat: &Seat) -> Result<(), String> {
-    let raft_id = seat.raft_id;
+async fn catch_up(shared: &Arc<Shared>, running: &Running, part: &Part) -> Result<(), String> {
+    let raft_id = part.raft_id;
     let admission = loop {
-        match joining::ask(shared, Some(raft_id)).await {
+        match joining::ask(shared, As::Member(raft_id)).await {
             Ok(admission) if admission.raft_id != raft_id => {
                 return Err(joining::replaced(raft_id, admission.raft_id));
             }
@@ -118,25 +181,27 @@ async fn catch_up(shared: &Arc<Shared>, running: &Running, seat: &Seat) -> Resul
     };
     shared.wait_for(Some(joining::receiving(raft_id)));
     tokio::select! {
-        settled = settle(shared, running, seat, admission.index) => settled,
+        settled = settle(shared, running, part, admission.index) => settled,
         why = joining::keep_asking(shared, raft_id) => Err(why),
     }
 }
 
 /// Waits until this node has a cluster to belong to.
-async fn agree(shared: &Arc<Shared>) -> Result<Seat, String> {
+async fn agree(shared: &Arc<Shared>) -> Result<Part, String> {
+    let admission = Uuid::new_v4();
+    let mut now = false;
     loop {
         match shared.stage()? {
             Stage::Promised(founding) => {
                 let name = &shared.settings.name;
                 let raft_id = *founding.members.get(name).ok_or_else(|| format!("{name} is no founder"))?;
-                return Ok(Seat { cluster_id: founding.cluster_id, raft_id, how: How::Founder(founding) });
+                return Ok(Part { cluster_id: founding.cluster_id, raft_id, how: How::Founder(founding) });
             }
             Stage::Joining { cluster_id, raft_id } => {
-                return Ok(Seat { cluster_id, raft_id, how: How::Joiner });
+                return Ok(Part { cluster_id, raft_id, how: How::Joiner { now } });
             }
             Stage::Member { cluster_id, raft_id } => {
-                return Ok(Seat { cluster_id, raft_id, how: How::Member });
+                return Ok(Part { cluster_id, raft_id, how: How::Member });
             }
             Stage::Pristine => {}
         }
@@ -148,9 +213,10 @@ async fn agree(shared: &Arc<Shared>) -> Result<Seat, String> {
                 continue;
             }
             Decision::Wait(why) => shared.wait_for(Some(why)),
-            Decision::ClusterExists { cluster_id } => match joining::ask(shared, None).await {
+            Decision::ClusterExists { cluster_id } => match joining::ask(shared, As::Nobody(admission)).await {
                 Ok(admitted) => {
                     shared.join(admitted.cluster_id, admitted.raft_id, admitted.incarnation).await?;
+                    now = true;
                     continue;
                 }
                 Err(why) => shared.wait_for(Some(format!(
@@ -216,13 +282,12 @@ fn new_cluster(shared: &Shared) -> PromiseRequest {
     }
 }
 
-async fn run_raft(node: &Node, place: Place) -> Result<Arc<Running>, String> {
+async fn run_raft(node: &Node, place: Place) -> Result<Arc<Running>, StartError> {
     let shared = &node.shared;
     let network = PeerNetwork::new(place.raft_id, Arc::clone(&shared.dialer), Arc::clone(&shared.contacts));
     let views = shared.views.clone();
-    let running = Running::start(&shared.settings, &shared.raft_dir, place, &node.tasks, network, views)
-        .await
-        .map_err(|e| e.to_string())?;
+    let running =
+        Running::start(&shared.settings, &shared.raft_dir, place, &node.tasks, network, views).await?;
     let running = Arc::new(running);
     shared.running.store(Some(Arc::clone(&running)));
     let stop = shared.stop.clone();
@@ -283,11 +348,11 @@ async fn collect(shared: &Arc<Shared>, request: &PromiseRequest) -> Option<Strin
 
 /// Waits until the state says which cluster this is and holds all that this disk knew to be committed, and all up
 /// to the entry `index`; and checks that it is the right cluster. A leader says it first.
-async fn settle(shared: &Arc<Shared>, running: &Running, seat: &Seat, index: u64) -> Result<(), String> {
-    let cluster_id = seat.cluster_id;
-    let founding = match &seat.how {
+async fn settle(shared: &Arc<Shared>, running: &Running, part: &Part, index: u64) -> Result<(), String> {
+    let cluster_id = part.cluster_id;
+    let founding = match &part.how {
         How::Founder(founding) => Some(founding),
-        How::Joiner | How::Member => None,
+        How::Joiner { .. } | How::Member => None,
     };
     let mut views = shared.views.subscribe();
     if let Some(founding) = founding {

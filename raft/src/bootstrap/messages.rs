@@ -84,6 +84,8 @@ pub struct JoinRequest {
     pub probe: Probe,
     /// The Raft id that it was given and has on disk.
     pub raft_id: Option<u64>,
+    /// Drawn by the joiner for its empty disk, so that asking again after a lost answer gives the same Raft id.
+    pub admission: Option<Uuid>,
 }
 
 /// The answer to a join request.

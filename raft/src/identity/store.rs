@@ -133,6 +133,19 @@ impl IdentityStore {
         }
     }
 
+    /// Forgets the Raft id that the leader gave this disk, which was lost with the log that it was used in: it is never used
+    /// again. Durable when it returns `Ok`.
+    ///
+    /// # Errors
+    /// [`IdentityError::Member`] for a member, [`IdentityError::Io`].
+    pub fn give_up_joining(&mut self) -> Result<(), IdentityError> {
+        match self.current.state {
+            Standing::Joining => self.replace(Identity::pristine(&self.current.node_name)),
+            Standing::Pristine => Ok(()),
+            Standing::Promised | Standing::Member => Err(self.member("give up a Raft id")),
+        }
+    }
+
     /// Makes this disk a member: after the promised cluster has formed, or when it has caught up under the id that
     /// the leader gave it (spec §13.4). Durable when it returns `Ok`. The same again is fine.
     ///

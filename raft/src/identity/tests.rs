@@ -158,10 +158,15 @@ fn a_joiner_keeps_the_id_that_it_was_given() {
     assert!(matches!(store.join("c1", 5, 3), Err(IdentityError::Member { .. })));
     assert!(matches!(store.join("c2", 4, 2), Err(IdentityError::WrongCluster { .. })));
     assert!(matches!(store.promise(promise("c1")), Err(IdentityError::Member { .. })));
+    store.give_up_joining().unwrap();
+    assert_eq!((store.identity().state, store.identity().raft_id), (Standing::Pristine, None));
+    store.give_up_joining().unwrap();
+    store.join("c1", 4, 2).unwrap();
     assert!(matches!(store.become_member("c1", 5, 2), Err(IdentityError::Member { .. })));
     store.become_member("c1", 4, 2).unwrap();
     assert_eq!(store.identity().state, Standing::Member);
     assert!(matches!(store.join("c1", 4, 2), Err(IdentityError::Member { .. })));
+    assert!(matches!(store.give_up_joining(), Err(IdentityError::Member { .. })));
 }
 
 #[test]

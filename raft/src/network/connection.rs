@@ -183,12 +183,20 @@ impl Connection {
 }
 
 impl Driver {
-    /// Moves frames until the connection ends; then fails whatever waits for an answer.
-    pub(super) async fn run(self) {
+    /// Moves frames until the connection ends; then fails whatever waits for an answer. Gives the refusal with which the
+    /// peer ended it, if that is how it ended.
+    pub(super) async fn run(self) -> Option<Refusal> {
         let Self { io, mut queue, shared, limits } = self;
         let (reader, mut writer) = tokio::io::split(io);
+        let mut refusal = None;
         let reason = tokio::select! {
-            error = receive(BufReader::new(reader), &shared, limits) => error.to_string(),
+            ended = receive(BufReader::new(reader), &shared, limits) => {
+                let reason = ended.to_string();
+                if let Ended::Refused(refused) = ended {
+                    refusal = Some(refused);
+                }
+                reason
+            }
             ended = send(&mut queue, &mut writer, limits.frame) => match ended {
                 Ok(()) => "no longer needed".to_owned(),
                 Err(error) => error.to_string(),
@@ -199,6 +207,7 @@ impl Driver {
         queue.close();
         shared.close(reason);
         let _best_effort = timeout(GOODBYE, writer.shutdown()).await;
+        refusal
     }
 }
 

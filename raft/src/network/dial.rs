@@ -239,7 +239,12 @@ impl Dialer {
         let limits =
             ConnectionLimits { idle: self.limits.idle, frame: self.limits.frame, stall: self.limits.stall };
         let (connection, driver) = connection::over(stream.io, limits, self.stop.child_token());
-        self.tasks.spawn(driver.run());
+        let local = Arc::clone(&self.local);
+        self.tasks.spawn(async move {
+            if let Some(refusal) = driver.run().await {
+                local.turned_down(&refusal);
+            }
+        });
         Ok(connection)
     }
 
@@ -250,6 +255,7 @@ impl Dialer {
             Tag::Hello => {}
             Tag::Refusal => {
                 let refusal = serde_json::from_slice(&answer.payload).unwrap_or(Refusal::Unrecognised);
+                self.local.turned_down(&refusal);
                 return Err(CallError::Refused(refusal));
             }
             Tag::Answer | Tag::Failure | Tag::Request(_) => {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 /// The newest protocol this release speaks.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -68,6 +69,16 @@ pub enum Refusal {
         raft_id: Option<u64>,
         /// The Raft id that was meant.
         meant: u64,
+    },
+    /// The sender's disk is one that this name had before: it was lost and found, or its node was removed.
+    #[error("member {raft_id} of the name {name} {}", .by.map_or_else(|| "was removed from the cluster".to_owned(), |id| format!("was replaced by member {id}")))]
+    Superseded {
+        /// Name of the sender.
+        name: String,
+        /// The Raft id that it has.
+        raft_id: u64,
+        /// The Raft id that its name has now, if any.
+        by: Option<u64>,
     },
     /// No protocol version in common.
     #[error("{node} speaks peer protocol {min} to {max}, the other side {other_min} to {other_max}")]
@@ -131,12 +142,29 @@ pub struct LocalNode {
     software: String,
     formats: BTreeMap<String, u32>,
     seat: ArcSwapOption<Seat>,
+    superseded: watch::Sender<Option<Refusal>>,
 }
 
 impl LocalNode {
     /// The node `name` (`NODE_ID`), still without a cluster.
     pub fn new(name: &str, software: &str, formats: BTreeMap<String, u32>) -> Self {
-        Self { name: name.to_owned(), software: software.to_owned(), formats, seat: ArcSwapOption::empty() }
+        let (superseded, _) = watch::channel(None);
+        let (name, software) = (name.to_owned(), software.to_owned());
+        Self { name, software, formats, seat: ArcSwapOption::empty(), superseded }
+    }
+
+    /// Notes how a peer turned this node down, if that is for good.
+    pub(super) fn turned_down(&self, refusal: &Refusal) {
+        if let Refusal::Superseded { raft_id, .. } = refusal
+            && self.seat().is_some_and(|seat| seat.raft_id == *raft_id)
+        {
+            self.superseded.send_replace(Some(refusal.clone()));
+        }
+    }
+
+    /// Why this node's disk can take part no longer, once a peer has said so.
+    pub fn superseded(&self) -> watch::Receiver<Option<Refusal>> {
+        self.superseded.subscribe()
     }
 
     /// `NODE_ID`.

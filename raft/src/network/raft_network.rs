@@ -269,7 +269,9 @@ where
         | RpcKind::AppliedIndex
         | RpcKind::PreVote
         | RpcKind::Alive
-        | RpcKind::Join => Err(RpcFailure::UnknownKind { kind: kind.number() }),
+        | RpcKind::Join
+        | RpcKind::Stand
+        | RpcKind::ReadIndex => Err(RpcFailure::UnknownKind { kind: kind.number() }),
     }
 }
 

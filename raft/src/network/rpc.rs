@@ -30,11 +30,15 @@ pub enum RpcKind {
     Alive,
     /// Let this node in (spec §13.4).
     Join,
+    /// Stand for election now: the leader hands over (Ongaro's dissertation, section 3.10).
+    Stand,
+    /// Up to which entry must a read see the log? (Ongaro's dissertation, section 6.4)
+    ReadIndex,
 }
 
 impl RpcKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Append,
         Self::Vote,
         Self::InstallSnapshot,
@@ -44,6 +48,8 @@ impl RpcKind {
         Self::PreVote,
         Self::Alive,
         Self::Join,
+        Self::Stand,
+        Self::ReadIndex,
     ];
 
     /// The number on the wire, 1 to 127.
@@ -58,6 +64,8 @@ impl RpcKind {
             Self::PreVote => 7,
             Self::Alive => 8,
             Self::Join => 9,
+            Self::Stand => 10,
+            Self::ReadIndex => 11,
         }
     }
 
@@ -78,6 +86,8 @@ impl RpcKind {
             Self::PreVote => "pre_vote",
             Self::Alive => "alive",
             Self::Join => "join",
+            Self::Stand => "stand",
+            Self::ReadIndex => "read_index",
         }
     }
 
@@ -90,7 +100,9 @@ impl RpcKind {
             | Self::InstallSnapshot
             | Self::AppliedIndex
             | Self::PreVote
-            | Self::Alive => true,
+            | Self::Alive
+            | Self::Stand
+            | Self::ReadIndex => true,
             Self::Probe | Self::Promise | Self::Join => false,
         }
     }
@@ -142,6 +154,11 @@ pub trait PeerHandler: Send + Sync + 'static {
     /// connection, after TLS, name, version and cluster id were found right. Must not block.
     fn admit(&self, peer: &Hello) -> Result<(), Refusal>;
 
+    /// Whether a peer that was admitted may go on talking. Called before each request. Must not block.
+    fn keep(&self, _peer: &Hello) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     /// Carries out one request of an admitted peer. The future is dropped when it exceeds the server's
     /// bound or the node shuts down, so it must be safe to drop.
     fn call<'a>(
@@ -182,7 +199,9 @@ mod tests {
                 ("applied_index", 6),
                 ("pre_vote", 7),
                 ("alive", 8),
-                ("join", 9)
+                ("join", 9),
+                ("stand", 10),
+                ("read_index", 11)
             ]
         );
         assert!(RpcKind::ALL.iter().all(|kind| RpcKind::from_number(kind.number()) == Some(*kind)));

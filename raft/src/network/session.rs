@@ -140,8 +140,9 @@ async fn converse(host: &Host, admitted: Admitted) -> Result<(), FrameError> {
         let Tag::Request(kind) = frame.tag else {
             return Err(FrameError::Malformed("not a request"));
         };
-        // The answer to this check may have changed since the hello: this node may have joined a cluster.
-        if let Err(refusal) = host.local.check_cluster(&peer) {
+        // The answers may have changed since the hello: this node may have joined a cluster, and the peer may have been
+        // replaced or removed.
+        if let Err(refusal) = host.local.check_cluster(&peer).and_then(|()| host.handler.keep(&peer)) {
             tracing::warn!(peer = peer.from, %refusal, "peer connection ended");
             let payload = serde_json::to_vec(&refusal).unwrap_or_default();
             let frame = Frame::control(Tag::Refusal, Bytes::from(payload));

@@ -1,5 +1,5 @@
-//! Administration of the control plane: tenants, clients, scopes and keys (EP100-EP106, EP109, EP110), and their
-//! user databases (EP107, EP108).
+//! Administration of the control plane: tenants, clients, scopes and keys (EP100-EP106, EP109, EP110), their user
+//! databases (EP107, EP108), and the cluster itself (EP131).
 //!
 //! Handlers extract, call one service function and map its answer. Must never answer with a sealed value or the
 //! hash of a secret: documents leave through the types of `shown`, which cannot hold one.
@@ -7,6 +7,7 @@
 mod answer;
 mod body;
 mod clients;
+mod cluster;
 mod keys;
 mod ping;
 mod scopes;
@@ -57,5 +58,10 @@ where
         .route(Post, ROTATE, Control, Admin, keys::rotate_tenant)
         .route(Get, "/v1/admin/keys", Control, Admin, keys::list_global)
         .route(Post, "/v1/admin/keys/rotate", Control, Admin, keys::rotate_global)
+        .route(Get, "/v1/admin/cluster", Control, Admin, cluster::get)
+        .route(Post, "/v1/admin/cluster/members", Control, Admin, cluster::add)
+        .route(Post, "/v1/admin/cluster/members/{id}/promote", Control, Admin, cluster::promote)
+        .route(Delete, "/v1/admin/cluster/members/{id}", Control, Admin, cluster::remove)
+        .route(Post, "/v1/admin/cluster/step-down", Control, Admin, cluster::step_down)
         .merge(user_store::surface())
 }

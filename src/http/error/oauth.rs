@@ -27,6 +27,7 @@ pub fn error_of(code: Code) -> (StatusCode, &'static str) {
     match code {
         Code::MalformedJson
         | Code::ValidationFailed
+        | Code::IdempotencyKeyReused
         | Code::InvalidSlug
         | Code::InvalidClientId
         | Code::InvalidParameter
@@ -38,8 +39,13 @@ pub fn error_of(code: Code) -> (StatusCode, &'static str) {
         | Code::EmailTaken
         | Code::ScopeInUse
         | Code::KeyNotFound
+        | Code::MemberNotFound
         | Code::LimitReached
         | Code::RotationPending
+        | Code::MemberNotReady
+        | Code::MemberLeads
+        | Code::QuorumAtRisk
+        | Code::NoSuccessor
         | Code::PreconditionFailed => (StatusCode::BAD_REQUEST, "invalid_request"),
         Code::BodyTooLarge
         | Code::UnsupportedMediaType

@@ -12,7 +12,7 @@ pub fn of(code: Code) -> StatusCode {
         | Code::InvalidClientId
         | Code::InvalidParameter
         | Code::InvalidHeader => StatusCode::BAD_REQUEST,
-        Code::ValidationFailed => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::ValidationFailed | Code::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -21,6 +21,7 @@ pub fn of(code: Code) -> StatusCode {
         | Code::ClientNotFound
         | Code::UserNotFound
         | Code::KeyNotFound
+        | Code::MemberNotFound
         | Code::IssuerModeGlobal => StatusCode::NOT_FOUND,
         Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -28,6 +29,10 @@ pub fn of(code: Code) -> StatusCode {
         | Code::ScopeInUse
         | Code::LimitReached
         | Code::RotationPending
+        | Code::MemberNotReady
+        | Code::MemberLeads
+        | Code::QuorumAtRisk
+        | Code::NoSuccessor
         | Code::FollowerConflict => StatusCode::CONFLICT,
         Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Code::TenantDbMissing => StatusCode::NOT_IMPLEMENTED,

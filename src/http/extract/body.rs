@@ -5,6 +5,7 @@
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
+use axum::http::Extensions;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
@@ -27,7 +28,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> ApiResult<Self> {
-        Ok(Self(json::parse(&read(request).await?)?))
+        Ok(Self(json::parse(&read_of(request).await?)?))
     }
 }
 
@@ -35,15 +36,19 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for OptionalJsonBody
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> ApiResult<Self> {
-        let bytes = read(request).await?;
+        let bytes = read_of(request).await?;
         Ok(Self(if bytes.is_empty() { T::default() } else { json::parse(&bytes)? }))
     }
 }
 
+async fn read_of(request: Request) -> Result<Bytes, Error> {
+    let (parts, body) = request.into_parts();
+    read(&parts.extensions, body).await
+}
+
 /// The body, within the limits of the edge.
-async fn read(request: Request) -> Result<Bytes, Error> {
-    let limits = BodyLimits::of(request.extensions());
-    let body: Body = request.into_body();
+pub(super) async fn read(extensions: &Extensions, body: Body) -> Result<Bytes, Error> {
+    let limits = BodyLimits::of(extensions);
     let too_large = || {
         let detail = format!("the body may have at most {} bytes", limits.max_bytes);
         Error::bad_input(Code::BodyTooLarge, detail)

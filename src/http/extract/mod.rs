@@ -6,6 +6,7 @@ pub mod body;
 pub mod caller;
 pub mod client_info;
 pub mod conditions;
+pub mod idempotency;
 pub mod page;
 pub mod query;
 mod requester;

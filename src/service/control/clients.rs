@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use hellojohn_control::documents::{Client, ClientPatch};
-use hellojohn_control::{ClientId, Command, Outcome, Slug};
+use hellojohn_control::{ClientId, Command, Outcome, Sealed, Slug};
 
-use super::cleanup::{Deleted, TokenRevoker, attempt};
-use super::{ControlService, origin, unexpected};
+use super::cleanup::{Cleanup, Deleted, TokenRevoker, attempt};
+use super::{ControlService, errors, unexpected};
 use crate::cluster::Written;
 use crate::crypto::secret::SecretString;
 use crate::service::audit::{Administrator, record_admin};
@@ -46,9 +46,11 @@ impl ControlService {
             new_id: self.sealing.new_id(),
             new_secret,
         };
-        let written = self.propose(&origin(context), command).await.map_err(|e| self.refused(e))?;
-        let put = answer(written, secret)?;
+        let sealed = self.sealed_answer(context, slug, &secret)?;
+        let written = self.write_with(context, sealed, command).await.map_err(|e| self.refused(e))?;
+        let put = self.answer(slug, context, written, secret)?;
         if !put.client.enabled
+            && !context.was_replayed()
             && let Ok(entry) = self.tenant(slug)
         {
             // What cannot be done now is done by the job.
@@ -75,8 +77,40 @@ impl ControlService {
             secret,
             overlap_seconds,
         };
-        let written = self.propose(&origin(context), command).await.map_err(|e| self.refused(e))?;
-        answer(written, text)
+        let sealed = self.sealed_answer(context, slug, &text)?;
+        let written = self.write_with(context, sealed, command).await.map_err(|e| self.refused(e))?;
+        self.answer(slug, context, written, text)
+    }
+
+    /// The new secret for a repetition of the request, which must show the same.
+    fn sealed_answer(
+        &self,
+        context: &WriteContext,
+        slug: &Slug,
+        secret: &SecretString,
+    ) -> Result<Option<Sealed>> {
+        let Some(asked) = &context.idempotency else { return Ok(None) };
+        self.sealing.seal_answer(slug, &asked.key, secret).map(Some).map_err(errors::unsealable)
+    }
+
+    fn answer(
+        &self,
+        slug: &Slug,
+        context: &WriteContext,
+        written: Written,
+        secret: SecretString,
+    ) -> Result<PutClient> {
+        let Outcome::Client { created, client, secret_taken } = written.outcome else {
+            return Err(unexpected(&written.outcome));
+        };
+        let secret = match (&written.secret, &context.idempotency) {
+            _ if !secret_taken => None,
+            (Some(sealed), Some(asked)) if context.was_replayed() => {
+                Some(self.sealing.open_answer(slug, &asked.key, sealed).map_err(Error::internal)?)
+            }
+            _ => Some(secret),
+        };
+        Ok(PutClient { client, created, secret, index: written.index })
     }
 
     /// Removes a client, then revokes the refresh tokens that are bound to it.
@@ -90,15 +124,19 @@ impl ControlService {
         client_id: &ClientId,
         tokens: &dyn TokenRevoker,
     ) -> Result<Deleted> {
-        let entry = self.tenant(slug)?;
+        let entry = self.tenant_to_delete(context, slug)?;
         let command = Command::DeleteClient { slug: slug.clone(), client_id: client_id.clone() };
-        let written = self.propose(&origin(context), command).await.map_err(|e| self.refused(e))?;
-        match written.outcome {
-            Outcome::ClientDeleted { id } => {
+        let written = self.write(context, command).await.map_err(|e| self.refused(e))?;
+        match (written.outcome, entry) {
+            (Outcome::ClientDeleted { id }, Some(entry)) if !context.was_replayed() => {
                 let cleanup = attempt(tokens.revoke_client(&entry.tenant, id, self.plane.now())).await;
                 Ok(Deleted { index: written.index, cleanup })
             }
-            other => Err(unexpected(&other)),
+            // Done before: what was left to do then is the job's.
+            (Outcome::ClientDeleted { .. }, _) => {
+                Ok(Deleted { index: written.index, cleanup: Cleanup::Done })
+            }
+            (other, _) => Err(unexpected(&other)),
         }
     }
 
@@ -138,14 +176,5 @@ impl ControlService {
             return Err(Error::precondition_failed(Some(client.revision)));
         }
         tokens.revoke_client(&entry.tenant, client.id, self.plane.now()).await
-    }
-}
-
-fn answer(written: Written, secret: SecretString) -> Result<PutClient> {
-    match written.outcome {
-        Outcome::Client { created, client, secret_taken } => {
-            Ok(PutClient { client, created, secret: secret_taken.then_some(secret), index: written.index })
-        }
-        other => Err(unexpected(&other)),
     }
 }

@@ -38,9 +38,11 @@ fn rejected(reject: Reject) -> Error {
         Reject::PublicClient => {
             Error::invalid_field("client_type", "public_client", "a public client has no secret")
         }
-        Reject::KeyNeeded { .. } | Reject::NotDue { .. } | Reject::NodeNotFound | Reject::AlreadyFormed => {
-            Error::internal(text)
-        }
+        Reject::IdempotencyKeyReused => Error::new(Code::IdempotencyKeyReused),
+        Reject::NodeNotFound => Error::new(Code::MemberNotFound),
+        Reject::NotJoined => Error::new(Code::MemberNotReady).detail(text),
+        Reject::LastVoter => Error::new(Code::QuorumAtRisk).detail(text),
+        Reject::KeyNeeded { .. } | Reject::NotDue { .. } | Reject::AlreadyFormed => Error::internal(text),
     }
 }
 

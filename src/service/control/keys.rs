@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{ControlService, errors, origin, unexpected};
 use crate::cluster::{Origin, ProposeError, Written};
-use crate::service::{Error, Result, WriteContext};
+use crate::service::{Code, Error, Result, WriteContext};
 
 /// When a new key starts to sign.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -70,7 +70,6 @@ impl ControlService {
         let Ok(Ok(_permit)) = turn else {
             return Err(Error::busy(self.defaults.retry_after));
         };
-        let origin = origin(context);
         let tenant = match &set {
             KeySet::Global => None,
             KeySet::Tenant(slug) => Some(slug.clone()),
@@ -84,13 +83,26 @@ impl ControlService {
             prepublish_seconds: rotation.prepublish_seconds,
             activate_now: rotation.activate == Activate::Now,
         };
-        let added = self.propose(&origin, command).await.map_err(|e| self.refused(e))?;
+        let added = self.write(context, command).await.map_err(|e| self.refused(e))?;
+        if added.replayed {
+            return self.as_it_is_now(&set, rotated(added)?);
+        }
         if rotation.activate == Activate::Now || rotation.prepublish_seconds > 0 {
             return rotated(added);
         }
         self.plane.wait_applied_everywhere(added.index, VISIBLE_WITHIN).await;
         let command = Command::ActivateKey { set, kid };
-        rotated(self.propose(&origin, command).await.map_err(|e| self.refused(e))?)
+        // Not under the caller's key: that is the rotation's.
+        rotated(self.propose(&origin(context), command).await.map_err(|e| self.refused(e))?)
+    }
+
+    /// A rotation that was done before, with its key as it is now. One that did not get as far as signing is carried on by
+    /// the leader's job.
+    fn as_it_is_now(&self, set: &KeySet, rotated: Rotated) -> Result<Rotated> {
+        let view = self.plane.view();
+        let ring = view.keys(set).ok_or_else(|| Error::new(Code::TenantNotFound))?;
+        let key = ring.get(rotated.key.kid.as_str()).cloned().unwrap_or(rotated.key);
+        Ok(Rotated { key, retiring: ring.retiring().cloned().collect(), index: rotated.index })
     }
 
     /// What the leader owes the keys: the global ones exist, intents are carried out, graces end. Does
@@ -154,7 +166,7 @@ impl ControlService {
     /// `tenant_not_found`.
     pub fn keys(&self, set: &KeySet) -> Result<Vec<Arc<SigningKey>>> {
         let view = self.plane.view();
-        let ring = view.keys(set).ok_or_else(|| Error::new(crate::service::Code::TenantNotFound))?;
+        let ring = view.keys(set).ok_or_else(|| Error::new(Code::TenantNotFound))?;
         Ok(ring.keys().values().cloned().collect())
     }
 }

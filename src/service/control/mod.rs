@@ -8,6 +8,7 @@ mod clients;
 mod errors;
 mod gate;
 mod keys;
+mod members;
 mod scopes;
 mod sweep;
 mod tenant_rules;
@@ -16,12 +17,13 @@ mod tenants;
 pub use cleanup::{Cleanup, Deleted, TokenRevoker};
 pub use clients::PutClient;
 pub use keys::{Activate, Rotated, Rotation};
+pub use members::Settled;
 pub use tenants::TenantInput;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use hellojohn_control::{Command, Outcome, Slug, TenantEntry};
+use hellojohn_control::{Command, Idempotency, Outcome, Sealed, Slug, TenantEntry};
 use tokio::sync::Semaphore;
 
 use crate::cluster::{ControlPlane, Origin, ProposeError, Sealing, Written};
@@ -91,6 +93,45 @@ impl ControlService {
         self.plane.wait_applied(index, within).await
     }
 
+    /// Waits until this node may answer a read that sees every acknowledged write, at most `within`.
+    ///
+    /// # Errors
+    /// `no_leader`; `busy` where too many wait already.
+    pub async fn linearize(&self, within: Duration) -> Result<()> {
+        let Ok(_place) = self.waiting.try_acquire() else { return Err(Error::new(Code::Busy)) };
+        self.plane.linearize(within).await.map_err(|error| self.refused(error))
+    }
+
+    /// Proposes what a request asks for, known by the key that it carries, if any.
+    async fn write(
+        &self,
+        context: &WriteContext,
+        command: Command,
+    ) -> std::result::Result<Written, ProposeError> {
+        self.write_with(context, None, command).await
+    }
+
+    /// As [`Self::write`], with the sealed secret that the answer will show.
+    async fn write_with(
+        &self,
+        context: &WriteContext,
+        secret: Option<Sealed>,
+        command: Command,
+    ) -> std::result::Result<Written, ProposeError> {
+        let idempotency = context.idempotency.as_ref().map(|asked| Idempotency {
+            key: asked.key.clone(),
+            method: asked.method.clone(),
+            path: asked.path.clone(),
+            body_hash: asked.body_hash.clone(),
+            secret,
+        });
+        let written = self.propose(&Origin { idempotency, ..origin(context) }, command).await?;
+        if let Some(asked) = context.idempotency.as_ref().filter(|_| written.replayed) {
+            asked.note_replayed();
+        }
+        Ok(written)
+    }
+
     async fn propose(&self, origin: &Origin, command: Command) -> std::result::Result<Written, ProposeError> {
         self.plane.propose(origin, command).await
     }
@@ -113,6 +154,7 @@ fn origin(context: &WriteContext) -> Origin {
             }
             Precondition::Absent => Some(hellojohn_control::Precondition::Absent),
         },
+        idempotency: None,
     }
 }
 

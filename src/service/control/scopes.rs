@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hellojohn_control::documents::{Scope, ScopeCatalogue};
 use hellojohn_control::{Command, Outcome, ScopesMode, Slug};
 
-use super::{ControlService, origin, unexpected};
+use super::{ControlService, unexpected};
 use crate::service::{Result, WriteContext};
 
 impl ControlService {
@@ -22,7 +22,7 @@ impl ControlService {
         mode: ScopesMode,
     ) -> Result<(Arc<ScopeCatalogue>, u64)> {
         let command = Command::PutScopes { slug: slug.clone(), scopes, mode };
-        let written = self.propose(&origin(context), command).await.map_err(|e| self.refused(e))?;
+        let written = self.write(context, command).await.map_err(|e| self.refused(e))?;
         match written.outcome {
             Outcome::Scopes { scopes } => Ok((scopes, written.index)),
             other => Err(unexpected(&other)),

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use hellojohn_control::documents::{Alg, IssuerMode, NewKey, Patch, Tenant, TenantPatch, TenantStatus};
-use hellojohn_control::{Command, Outcome, Reject, Slug};
+use hellojohn_control::{Command, Outcome, Reject, Slug, TenantEntry};
 
-use super::cleanup::{Deleted, TokenRevoker, attempt};
+use super::cleanup::{Cleanup, Deleted, TokenRevoker, attempt};
 use super::tenant_rules::Installation;
-use super::{ControlService, errors, origin, unexpected};
+use super::{ControlService, errors, unexpected};
 use crate::cluster::ProposeError;
 use crate::crypto::secret::SecretString;
 use crate::service::{Error, Result, WriteContext};
@@ -32,7 +32,7 @@ impl ControlService {
         tokens: &dyn TokenRevoker,
     ) -> Result<(Arc<Tenant>, bool, u64)> {
         let (tenant, created, index) = self.write_tenant(context, slug, input).await?;
-        if tenant.status == TenantStatus::Suspended {
+        if tenant.status == TenantStatus::Suspended && !context.was_replayed() {
             // What cannot be done now is done by the job.
             attempt(tokens.revoke_tenant(&tenant, self.plane.now())).await;
         }
@@ -54,7 +54,7 @@ impl ControlService {
         for _ in 0..KEY_ATTEMPTS {
             let command =
                 Command::PutTenant { slug: slug.clone(), patch: patch.clone(), new_keys: new_keys.clone() };
-            match self.propose(&origin(context), command).await {
+            match self.write(context, command).await {
                 Ok(written) => {
                     return match written.outcome {
                         Outcome::Tenant { created, tenant } => Ok((tenant, created, written.index)),
@@ -83,15 +83,30 @@ impl ControlService {
     ) -> Result<Deleted> {
         self.installation(self.plane.view().global_issuer()).check_deletion(slug)?;
         // Which database the people are in is known only while the tenant exists.
-        let entry = self.tenant(slug)?;
+        let entry = self.tenant_to_delete(context, slug)?;
         let command = Command::DeleteTenant { slug: slug.clone() };
-        let written = self.propose(&origin(context), command).await.map_err(|e| self.refused(e))?;
-        match written.outcome {
-            Outcome::TenantDeleted => {
+        let written = self.write(context, command).await.map_err(|e| self.refused(e))?;
+        match (written.outcome, entry) {
+            (Outcome::TenantDeleted, Some(entry)) if !context.was_replayed() => {
                 let cleanup = attempt(tokens.revoke_tenant(&entry.tenant, self.plane.now())).await;
                 Ok(Deleted { index: written.index, cleanup })
             }
-            other => Err(unexpected(&other)),
+            // Done before: what was left to do then is the job's, and a tenant of this slug is another one.
+            (Outcome::TenantDeleted, _) => Ok(Deleted { index: written.index, cleanup: Cleanup::Done }),
+            (other, _) => Err(unexpected(&other)),
+        }
+    }
+
+    /// The tenant that a deletion is about. It may be gone where the request carries a key: then it may have been done.
+    pub(super) fn tenant_to_delete(
+        &self,
+        context: &WriteContext,
+        slug: &Slug,
+    ) -> Result<Option<Arc<TenantEntry>>> {
+        match self.tenant(slug) {
+            Ok(entry) => Ok(Some(entry)),
+            Err(_) if context.idempotency.is_some() => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -6,6 +6,7 @@ mod attack;
 mod cleanup;
 mod clients;
 mod health;
+mod idempotency;
 mod keys;
 mod process;
 mod tenants;

@@ -5,9 +5,14 @@
 mod availability;
 mod files;
 mod gating;
+mod handover;
+mod idempotency;
 mod input;
 mod issuer;
 mod leadership;
+mod linearizable;
+mod members;
+mod old_disks;
 mod recovery;
 mod rejoin;
 mod secrets;

@@ -6,16 +6,21 @@ use super::{everywhere, make_acme, with_acme};
 use crate::harness::cluster::{Cluster, NAMES, tree};
 
 /// The marker of a node's disk.
-fn identity(cluster: &Cluster, name: &str) -> Value {
+pub(super) fn identity(cluster: &Cluster, name: &str) -> Value {
     let path = cluster.root(name).join("raft/identity.json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 /// Kills a node, empties its `raft/`, starts it, and waits until it is a voter again.
-async fn lose_the_disk_of(cluster: &mut Cluster, name: &'static str) {
+pub(super) async fn lose_the_disk_of(cluster: &mut Cluster, name: &'static str) {
     cluster.kill9(name);
     std::fs::remove_dir_all(cluster.root(name).join("raft")).unwrap();
     cluster.start_node(name);
+    votes_again(cluster, name).await;
+}
+
+/// Waits until a node serves people and has a vote.
+pub(super) async fn votes_again(cluster: &Cluster, name: &str) {
     cluster.ready(name).await;
     cluster.until(name, "a voter", |answer| answer.json()["cluster"]["voter"] == true).await;
 }

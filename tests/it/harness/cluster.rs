@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hellojohn::cli::certs;
 use hellojohn::domain::clock::SystemClock;
+use nix::sys::signal::Signal;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -67,6 +68,23 @@ impl Cluster {
         let mut cluster = Self::prepare().await;
         cluster.start_all().await;
         cluster
+    }
+
+    /// Makes room for one more node in what nodes that are started from now on are told, and a certificate for it.
+    pub(crate) fn expect_node(&mut self, name: &'static str) {
+        let options = certs::Options { overwrite: false, extra_sans: Vec::new() };
+        certs::generate(&self.dir.path().join("certs"), &[name.to_owned()], &options, &SystemClock).unwrap();
+        self.http.insert(name, free_port());
+        self.raft.insert(name, free_port());
+    }
+
+    /// Ends a node in order and starts it again, and waits until it serves people.
+    pub(crate) async fn restart(&mut self, name: &'static str) {
+        let mut process = self.processes.remove(name).unwrap();
+        process.signal(Signal::SIGTERM);
+        assert!(process.wait(PATIENCE).is_some_and(|status| status.success()), "{name} did not end well");
+        self.start_node(name);
+        self.ready(name).await;
     }
 
     /// Sets an environment variable for nodes that are started from now on.
@@ -222,7 +240,7 @@ impl Cluster {
         while Instant::now() < deadline {
             let ended = self.processes.iter().find(|(_, process)| process.has_ended());
             assert!(ended.is_none(), "{} ended while a leader was awaited", ended.unwrap().0);
-            for name in NAMES {
+            for name in self.processes.keys().copied() {
                 if let Some(answer) = self.readyz(name).await
                     && answer.json()["cluster"]["role"] == "leader"
                 {
@@ -237,7 +255,7 @@ impl Cluster {
     /// The nodes that do not lead.
     pub(crate) async fn followers(&self) -> Vec<&'static str> {
         let leader = self.leader().await;
-        NAMES.into_iter().filter(|name| *name != leader && self.processes.contains_key(name)).collect()
+        self.processes.keys().copied().filter(|name| *name != leader).collect()
     }
 
     /// Writes a tenant through whoever leads, for as long as a test waits; gives the log index.

@@ -66,6 +66,18 @@ impl Machine {
 
     /// Runs a command entirely or not at all. The state is persistent, so keeping the old one costs nothing.
     fn apply_whole(&mut self, envelope: &Envelope) -> Result<Outcome, Reject> {
+        let Some(asked) = &envelope.idempotency else { return self.apply_or_undo(envelope) };
+        let (actor, at) = (&envelope.actor, envelope.at);
+        // Before any condition on a document: what was done has changed the document.
+        if let Some(replayed) = self.state.ledger.find(actor, asked, at)? {
+            return Ok(replayed);
+        }
+        let outcome = self.apply_or_undo(envelope)?;
+        self.state.ledger.note(actor, asked, at, &outcome);
+        Ok(outcome)
+    }
+
+    fn apply_or_undo(&mut self, envelope: &Envelope) -> Result<Outcome, Reject> {
         let before = self.state.clone();
         let result = self.apply_one(envelope);
         if result.is_err() {
@@ -79,7 +91,10 @@ impl Machine {
         let precondition = envelope.precondition.as_ref();
         match &envelope.command {
             Command::FormCluster { cluster_id, members } => self.form_cluster(*cluster_id, members),
-            Command::AdmitNode { name } => self.admit_node(name),
+            Command::AdmitNode { name, admission } => self.admit_node(name, *admission),
+            Command::AddMember { name } => self.add_member(name),
+            Command::PromoteMember { name } => self.promote_member(name),
+            Command::RemoveMember { name } => self.remove_member(name),
             Command::PutTenant { slug, patch, new_keys } => {
                 self.put_tenant(slug, patch, new_keys, precondition, at)
             }

@@ -4,7 +4,8 @@ use hellojohn_control::documents::{
     Alg, ClientPatch, KeySet, NewClientSecret, NewKey, PublicJwk, Scope, SecretHash, TenantPatch,
 };
 use hellojohn_control::{
-    ClientId, Command, Envelope, KeyRef, Kid, Precondition, ScopeName, ScopesMode, Sealed, Slug, Timestamp,
+    ClientId, Command, Envelope, Idempotency, KeyRef, Kid, Precondition, ScopeName, ScopesMode, Sealed, Slug,
+    Timestamp,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -159,7 +160,12 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (any::<u128>(), members).prop_map(|(id, members)| Command::FormCluster {
             cluster_id: Uuid::from_u128(id), members,
         }),
-        1 => "[a-c]".prop_map(|name| Command::AdmitNode { name }),
+        1 => ("[a-c]", option::of(0..3_u128)).prop_map(|(name, drawn)| Command::AdmitNode {
+            name, admission: drawn.map(Uuid::from_u128),
+        }),
+        1 => "[a-e]".prop_map(|name| Command::AddMember { name }),
+        1 => "[a-e]".prop_map(|name| Command::PromoteMember { name }),
+        1 => "[a-e]".prop_map(|name| Command::RemoveMember { name }),
     ]
 }
 
@@ -186,14 +192,26 @@ fn beginning() -> Vec<Command> {
     ]
 }
 
+/// Few keys and bodies, so that some come again.
+fn idempotency() -> impl Strategy<Value = Option<Idempotency>> {
+    let asked = ("[ab]", "[xy]").prop_map(|(key, body_hash)| Idempotency {
+        key,
+        method: "POST".to_owned(),
+        path: "/".to_owned(),
+        body_hash,
+        secret: None,
+    });
+    option::weighted(0.1, asked)
+}
+
 /// A history: commands whose clock mostly advances and sometimes, after a change of leader, steps back.
 pub(crate) fn history() -> impl Strategy<Value = Vec<Envelope>> {
-    let steps = vec((command(), precondition(), -3..20_i64), 1..60);
+    let steps = vec((command(), precondition(), idempotency(), -3..20_i64), 1..60);
     (prop::bool::weighted(0.8), steps).prop_map(|(begun, steps)| {
         let beginning = if begun { beginning() } else { Vec::new() };
-        let steps = beginning.into_iter().map(|command| (command, None, 0)).chain(steps);
+        let steps = beginning.into_iter().map(|command| (command, None, None, 0)).chain(steps);
         let mut now = 1_800_000_000;
-        let stamp = |(command, precondition, passed): (Command, Option<Precondition>, i64)| {
+        let stamp = |(command, precondition, idempotency, passed): (_, _, _, i64)| {
             now += passed;
             Envelope {
                 at: Timestamp::from_secs(now),
@@ -201,7 +219,7 @@ pub(crate) fn history() -> impl Strategy<Value = Vec<Envelope>> {
                 request_id: "r".to_owned(),
                 ip: None,
                 precondition,
-                idempotency: None,
+                idempotency,
                 command,
             }
         };

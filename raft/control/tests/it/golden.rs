@@ -38,6 +38,9 @@ goldens! {
     DeleteClient in "10-delete_client.json",
     DeleteTenant in "11-delete_tenant.json",
     AdmitNode in "12-admit_node.json",
+    AddMember in "13-add_member.json",
+    PromoteMember in "14-promote_member.json",
+    RemoveMember in "15-remove_member.json",
 }
 
 fn pretty(value: &impl serde::Serialize) -> String {

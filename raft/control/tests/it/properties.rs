@@ -202,11 +202,12 @@ proptest! {
 fn random_histories_reach_every_outcome() {
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
     let mut runner = TestRunner::deterministic();
-    for _ in 0..500 {
+    for _ in 0..900 {
         let history = history().new_tree(&mut runner).unwrap().current();
         let results = apply(&mut machine(), &history);
         for (item, result) in history.iter().zip(results) {
             let result = match result {
+                Ok(Outcome::Replayed { .. }) => "replayed".to_owned(),
                 Ok(_) => "ok".to_owned(),
                 Err(reject) => serde_json::to_value(reject).unwrap()["type"].as_str().unwrap().to_owned(),
             };
@@ -226,6 +227,11 @@ fn random_histories_reach_every_outcome() {
         "cluster.form already_formed",
         "cluster.form invalid",
         "cluster.form ok",
+        "cluster.member.add ok",
+        "cluster.member.promote not_joined",
+        "cluster.member.promote ok",
+        "cluster.member.remove last_voter",
+        "cluster.member.remove ok",
         "keys.activate key_not_found",
         "keys.activate not_due",
         "keys.activate ok",
@@ -242,6 +248,8 @@ fn random_histories_reach_every_outcome() {
         "scopes.put ok",
         "scopes.put scope_in_use",
         "tenant.delete ok",
+        "tenant.put idempotency_key_reused",
+        "tenant.put replayed",
         "tenant.put invalid",
         "tenant.put key_needed",
         "tenant.put ok",

@@ -75,7 +75,9 @@ impl PeerHandler for Core {
                 | RpcKind::AppliedIndex
                 | RpcKind::PreVote
                 | RpcKind::Alive
-                | RpcKind::Join => Err(RpcFailure::UnknownKind { kind: kind.number() }),
+                | RpcKind::Join
+                | RpcKind::Stand
+                | RpcKind::ReadIndex => Err(RpcFailure::UnknownKind { kind: kind.number() }),
             }
         }
         .boxed()

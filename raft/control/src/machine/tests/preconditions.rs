@@ -105,6 +105,9 @@ fn commands_on_client() -> impl Iterator<Item = Command> {
         | Command::DeleteTenant { .. }
         | Command::FormCluster { .. }
         | Command::AdmitNode { .. }
+        | Command::AddMember { .. }
+        | Command::PromoteMember { .. }
+        | Command::RemoveMember { .. }
         | Command::EnsureGlobalKeys { .. }
         | Command::RotateKeys { .. }
         | Command::ActivateKey { .. }
