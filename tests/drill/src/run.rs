@@ -163,6 +163,9 @@ impl Run {
         let mut books = load.stop().await;
         figures.reads_in_history = books.reads_linearizably;
         figures.count(&books.operations, books.session_reads, mark);
+        if !books.reasons.is_empty() {
+            figures.notes.push(format!("unknown because: {}", books.reasons));
+        }
         figures.violations.append(&mut books.violations);
         if let Err(why) = invariants::settle(&cluster, books.highest_index).await {
             figures.violations.push(why);

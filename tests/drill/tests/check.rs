@@ -1,5 +1,7 @@
 //! The program itself says so, and fails, when a history cannot be.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use std::process::Command;
 
 use hellojohn_drill::history::{Action, Operation, Outcome, save};

@@ -50,8 +50,10 @@ impl Answer {
 pub enum Silence {
     /// No connection came about: nothing was sent.
     NotSent,
-    /// Something was sent; what became of it is not known.
+    /// Something was sent, and the connection ended before an answer.
     Lost,
+    /// Something was sent, and no answer came in time.
+    TimedOut,
 }
 
 /// Where the nodes are.
@@ -154,8 +156,11 @@ impl Directory {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let silence =
-            |error: &reqwest::Error| if error.is_connect() { Silence::NotSent } else { Silence::Lost };
+        let silence = |error: &reqwest::Error| match (error.is_connect(), error.is_timeout()) {
+            (true, _) => Silence::NotSent,
+            (false, true) => Silence::TimedOut,
+            (false, false) => Silence::Lost,
+        };
         let answer = request.send().await.map_err(|error| silence(&error))?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = answer.bytes().await.map_err(|_| Silence::Lost)?.to_vec();

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
+use reqwest::Method;
+use serde_json::json;
 use tokio::time::sleep;
 
 use crate::cluster::PATIENCE;
+use crate::history::Outcome;
 use crate::net::NODES;
 use crate::run::Run;
 
@@ -68,16 +71,53 @@ pub(super) fn all(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
     .boxed_local()
 }
 
-/// F4: the shortest gap of all. A planned hand-over by command is not built yet.
+/// F4: another node leads when it is asked to, the shortest gap of all, and no write is in doubt.
+pub(super) fn step_down(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
+    async {
+        let before = unknown(run);
+        for _ in 0..5 {
+            let leader = run.leader().await?;
+            let directory = &run.cluster.directory;
+            let (path, within) = ("/v1/admin/cluster/step-down", Duration::from_secs(10));
+            let answer = directory
+                .send_within(within, leader, Method::POST, path, &[], Some(&json!({})))
+                .await
+                .map_err(|silence| format!("step-down: {silence:?}"))?;
+            let said = answer.json();
+            run.expect(answer.status == 200, &format!("a hand-over, not {} {said}", answer.status));
+            if let Some(gap) = said.get("gap_ms") {
+                run.note(format!("gap of a hand-over {gap} ms"));
+            }
+            run.cluster.leader_other_than(Some(leader), PATIENCE).await?;
+            sleep(BREATH).await;
+        }
+        let unknown = unknown(run) - before;
+        run.expect(unknown == 0, &format!("no write in doubt, not {unknown}"));
+        Ok(())
+    }
+    .boxed_local()
+}
+
+/// Writes of unknown outcome so far.
+fn unknown(run: &Run) -> usize {
+    run.load.recorder().operations().iter().filter(|operation| operation.outcome == Outcome::Unknown).count()
+}
+
+/// F4: a leader that is told to end hands over first, so that no write is in doubt.
 pub(super) fn terminate(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
     async {
-        let leader = run.leader().await?;
-        run.cluster.terminate(leader).await?;
-        run.cluster.leader_other_than(Some(leader), PATIENCE).await?;
-        run.load.flows(50).await?;
-        run.cluster.start_node(leader)?;
-        run.cluster.healthy().await?;
-        sleep(BREATH).await;
+        let before = unknown(run);
+        for _ in 0..3 {
+            let leader = run.leader().await?;
+            run.cluster.terminate(leader).await?;
+            run.cluster.leader_other_than(Some(leader), PATIENCE).await?;
+            run.load.flows(50).await?;
+            run.cluster.start_node(leader)?;
+            run.cluster.healthy().await?;
+            sleep(BREATH).await;
+        }
+        let unknown = unknown(run) - before;
+        run.expect(unknown == 0, &format!("no write in doubt, not {unknown}"));
         Ok(())
     }
     .boxed_local()

@@ -6,9 +6,11 @@ mod crashes;
 mod disks;
 mod edge;
 mod lossy;
+mod members;
 mod partitions;
 mod pauses;
 mod proxied;
+mod repeated;
 mod rotation;
 mod snapshots;
 mod wiped;
@@ -41,7 +43,13 @@ pub const ALL: &[Drill] = &[
     Drill { name: "F1", title: "kill -9 the leader", prepare: plain, inject: crashes::leader },
     Drill { name: "F2", title: "kill -9 a follower", prepare: plain, inject: crashes::follower },
     Drill { name: "F3", title: "kill -9 all at once", prepare: plain, inject: crashes::all },
-    Drill { name: "F4", title: "SIGTERM the leader", prepare: plain, inject: crashes::terminate },
+    Drill { name: "F4-sigterm", title: "SIGTERM the leader", prepare: plain, inject: crashes::terminate },
+    Drill {
+        name: "F4-handover",
+        title: "the leader is told to step down",
+        prepare: plain,
+        inject: crashes::step_down,
+    },
     Drill { name: "F5", title: "SIGSTOP the leader for 5 s", prepare: plain, inject: pauses::leader },
     Drill { name: "F6", title: "leader cut off from both", prepare: plain, inject: partitions::isolated },
     Drill { name: "F7-oneway", title: "one-way loss", prepare: plain, inject: partitions::one_way },
@@ -86,8 +94,15 @@ pub const ALL: &[Drill] = &[
         prepare: snapshots::slow,
         inject: snapshots::cut_off,
     },
+    Drill { name: "F15", title: "a member replaced", prepare: members::prepare, inject: members::replace },
     Drill { name: "F18", title: "clocks 2 h apart", prepare: clocks::apart, inject: clocks::unmoved },
     Drill { name: "F22", title: "two nodes wiped", prepare: plain, inject: wiped::two },
+    Drill {
+        name: "F23",
+        title: "leader killed, request repeated",
+        prepare: plain,
+        inject: repeated::across_a_failover,
+    },
     Drill { name: "F24", title: "leader killed during rotation", prepare: plain, inject: rotation::killed },
     Drill { name: "F25", title: "forged hosts and paths", prepare: plain, inject: edge::forged },
     Drill {
@@ -106,7 +121,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
              one by one are not built yet",
     ),
     ("F12", "tests: raft log (cut tail, flipped bits in the log), raft snapshot, raft project (YAML)"),
-    ("F15", "not built yet: members cannot be replaced while running"),
     ("F16", "tests: raft network handshake, product cluster startup; joining by hand is not built yet"),
     ("F17", "not built yet"),
     ("F19", "not built yet"),
@@ -115,7 +129,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "F21",
         "tests: golden files of commands, snapshots and frames; mixed versions in one cluster are not built yet",
     ),
-    ("F23", "not built yet: Idempotency-Key"),
 ];
 
 /// What `list` prints: every fault and what proves it.

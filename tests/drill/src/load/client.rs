@@ -66,7 +66,13 @@ impl Client {
                 self.judge(&key, end, &answer)
             }
             Err(Silence::NotSent) => Outcome::Refused,
-            Err(Silence::Lost) => Outcome::Unknown,
+            Err(silence @ (Silence::Lost | Silence::TimedOut)) => {
+                self.shared.sessions.unknown(match silence {
+                    Silence::TimedOut => "no answer in time",
+                    Silence::Lost | Silence::NotSent => "connection ended",
+                });
+                Outcome::Unknown
+            }
         };
         self.shared.recorder.record(Operation {
             client: self.number,
@@ -114,7 +120,10 @@ impl Client {
                 Outcome::Refused
             }
             (503, "no_leader" | "cluster_not_formed") => Outcome::Refused,
-            (503 | 500, _) => Outcome::Unknown,
+            (503 | 500, code) => {
+                self.shared.sessions.unknown(code);
+                Outcome::Unknown
+            }
             (status, code) => {
                 self.shared.sessions.violation(format!(
                     "a write of {key} was answered {status} {code}, which no fault explains"
@@ -124,9 +133,10 @@ impl Client {
         }
     }
 
-    /// A read for the history, at the leader.
+    /// A read for the history, at any node.
     async fn read(&mut self, key: String) {
-        let (node, process) = (self.leader, self.shared.directory.starts(self.leader));
+        let node = self.anybody();
+        let process = self.shared.directory.starts(node);
         let start = self.shared.recorder.now();
         let path = format!("{}?consistency=linearizable", path(&key));
         let answer = self.send(node, Method::GET, &path, &[], None).await;
@@ -146,7 +156,7 @@ impl Client {
     /// A read at any node that asks for what this client wrote last.
     async fn read_own(&mut self, key: String) {
         let Some((index, revision)) = self.known.get(&key).copied() else { return };
-        let node = usize::try_from(self.dice.below(u64::try_from(NODES).unwrap_or(1))).unwrap_or(0);
+        let node = self.anybody();
         let process = self.shared.directory.starts(node);
         let wanted = [("x-min-index", index.to_string())];
         self.shared.session_reads.fetch_add(1, Ordering::Relaxed);
@@ -162,6 +172,10 @@ impl Client {
                 node + 1
             ));
         }
+    }
+
+    fn anybody(&mut self) -> usize {
+        usize::try_from(self.dice.below(u64::try_from(NODES).unwrap_or(1))).unwrap_or(0)
     }
 
     fn note(&self, node: usize, process: u64, answer: &Answer) {

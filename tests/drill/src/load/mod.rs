@@ -128,6 +128,7 @@ impl Load {
         Books {
             operations: self.shared.recorder.operations(),
             violations: self.shared.sessions.violations(),
+            reasons: self.shared.sessions.reasons(),
             highest_index: self.shared.sessions.highest(),
             session_reads: self.shared.session_reads.load(Ordering::Relaxed),
             reads_linearizably: self.shared.reads_linearizably,
@@ -143,6 +144,8 @@ pub struct Books {
     pub operations: Vec<crate::history::Operation>,
     /// What sessions saw that must not be.
     pub violations: Vec<String>,
+    /// Why the outcome of writes is not known.
+    pub reasons: String,
     /// The highest log index that any acknowledgement told.
     pub highest_index: u64,
     /// Reads outside the history.

@@ -17,6 +17,8 @@ struct Seen {
     highest: u64,
     /// And how often.
     violations: BTreeMap<String, u64>,
+    /// Why the outcome of writes is not known, and how often.
+    unknown: BTreeMap<String, u64>,
 }
 
 impl Sessions {
@@ -33,6 +35,19 @@ impl Sessions {
             );
             *seen.violations.entry(what).or_default() += 1;
         }
+    }
+
+    /// The outcome of a write is not known, for this reason.
+    pub(crate) fn unknown(&self, why: &str) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen.unknown.entry(why.to_owned()).or_default() += 1;
+    }
+
+    /// Why outcomes are not known, and how often; empty where all are.
+    pub fn reasons(&self) -> String {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let reasons: Vec<String> = seen.unknown.iter().map(|(why, times)| format!("{why} {times}")).collect();
+        reasons.join(", ")
     }
 
     /// Something that must not be.
