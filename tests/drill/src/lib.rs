@@ -10,6 +10,7 @@ pub mod drills;
 pub mod history;
 pub mod invariants;
 pub mod load;
+pub mod machine;
 pub mod net;
 pub mod observer;
 pub mod process;

@@ -11,6 +11,7 @@ use crate::cluster::{Cluster, PATIENCE, Wiring};
 use crate::history;
 use crate::invariants::{self, documents, sameness, secrets};
 use crate::load::{Load, Plan};
+use crate::machine::Ticks;
 use crate::net::Place;
 use crate::observer::Observer;
 use crate::report::Figures;
@@ -55,6 +56,7 @@ pub struct Run {
     secrets: Vec<String>,
     mark: u64,
     marked: Instant,
+    ticks: Ticks,
     term: u64,
     changes: u64,
 }
@@ -94,6 +96,7 @@ impl Run {
             secrets,
             mark: 0,
             marked: Instant::now(),
+            ticks: Ticks::now(),
             term: 0,
             changes: 0,
         };
@@ -108,6 +111,7 @@ impl Run {
         let seen = self.observer.seen();
         (self.term, self.changes) = (seen.term, seen.changes);
         (self.mark, self.marked) = (self.load.recorder().now(), Instant::now());
+        self.ticks = Ticks::now();
     }
 
     /// Terms that were begun since the mark.
@@ -148,6 +152,9 @@ impl Run {
         if let Err(why) = self.healed().await {
             self.figures.violations.push(format!("after healing: {why}"));
         }
+        if let Some((idle, stolen)) = Ticks::now().since(self.ticks) {
+            self.note(format!("processors {idle} % idle, {stolen} % stolen"));
+        }
         let dropped = self.cluster.net.dropped();
         if dropped > 0 {
             self.note(format!("{dropped} packets dropped"));
@@ -156,7 +163,8 @@ impl Run {
         if struck > 0 {
             self.note(format!("{struck} messages lost or connections ended by the proxies"));
         }
-        let Self { cluster, load, observer, mut figures, secrets, mark, marked, term, changes } = self;
+        let Self { cluster, load, observer, mut figures, secrets, mark, marked, term, changes, ticks: _ } =
+            self;
         figures.seconds = marked.elapsed().as_secs();
         let stopped = load.recorder().now();
         let after = Instant::now();

@@ -74,6 +74,12 @@ impl Settings {
     }
 
     pub(super) async fn make_certificates(&self) -> Result<(), String> {
+        // What an earlier run kept, or an interrupted one left behind.
+        self.unmount().await;
+        if self.work.exists() {
+            std::fs::remove_dir_all(&self.work)
+                .map_err(|error| format!("cannot remove {}: {error}", self.work.display()))?;
+        }
         std::fs::create_dir_all(&self.work)
             .map_err(|error| format!("cannot make {}: {error}", self.work.display()))?;
         let mut command = Command::new(&self.binary);

@@ -9,12 +9,18 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::cluster::PATIENCE;
-use crate::history::Outcome;
 use crate::net::NODES;
-use crate::run::Run;
+use crate::run::{Run, Setup};
 
 /// How long writes go on between two events of a drill.
 pub(super) const BREATH: Duration = Duration::from_secs(2);
+
+/// Clients that wait for the answer, which a node that hands over or ends in order gives to everybody.
+#[expect(clippy::unnecessary_wraps, reason = "one of several functions of one type")]
+pub(super) fn patient(setup: &mut Setup) -> Result<(), String> {
+    setup.plan.patience = Duration::from_secs(3);
+    Ok(())
+}
 
 /// F1: a new leader, and the old one returns.
 pub(super) fn leader(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
@@ -74,7 +80,7 @@ pub(super) fn all(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
 /// F4: another node leads when it is asked to, the shortest gap of all, and no write is in doubt.
 pub(super) fn step_down(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
     async {
-        let before = unknown(run);
+        let before = run.load.in_doubt();
         for _ in 0..5 {
             let leader = run.leader().await?;
             let directory = &run.cluster.directory;
@@ -91,22 +97,17 @@ pub(super) fn step_down(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>>
             run.cluster.leader_other_than(Some(leader), PATIENCE).await?;
             sleep(BREATH).await;
         }
-        let unknown = unknown(run) - before;
+        let unknown = run.load.in_doubt() - before;
         run.expect(unknown == 0, &format!("no write in doubt, not {unknown}"));
         Ok(())
     }
     .boxed_local()
 }
 
-/// Writes of unknown outcome so far.
-fn unknown(run: &Run) -> usize {
-    run.load.recorder().operations().iter().filter(|operation| operation.outcome == Outcome::Unknown).count()
-}
-
 /// F4: a leader that is told to end hands over first, so that no write is in doubt.
 pub(super) fn terminate(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
     async {
-        let before = unknown(run);
+        let before = run.load.in_doubt();
         for _ in 0..3 {
             let leader = run.leader().await?;
             run.cluster.terminate(leader).await?;
@@ -116,7 +117,7 @@ pub(super) fn terminate(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>>
             run.cluster.healthy().await?;
             sleep(BREATH).await;
         }
-        let unknown = unknown(run) - before;
+        let unknown = run.load.in_doubt() - before;
         run.expect(unknown == 0, &format!("no write in doubt, not {unknown}"));
         Ok(())
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::sessions::CONNECTION_ENDED;
 use super::{Plan, Shared};
 use crate::cluster::directory::{Answer, Silence};
 use crate::dice::Dice;
@@ -69,7 +70,7 @@ impl Client {
             Err(silence @ (Silence::Lost | Silence::TimedOut)) => {
                 self.shared.sessions.unknown(match silence {
                     Silence::TimedOut => "no answer in time",
-                    Silence::Lost | Silence::NotSent => "connection ended",
+                    Silence::Lost | Silence::NotSent => CONNECTION_ENDED,
                 });
                 Outcome::Unknown
             }

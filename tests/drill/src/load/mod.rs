@@ -116,6 +116,11 @@ impl Load {
         .await
     }
 
+    /// Writes so far whose outcome is not known although the connection stood.
+    pub fn in_doubt(&self) -> u64 {
+        self.shared.sessions.in_doubt()
+    }
+
     /// The history so far.
     pub fn recorder(&self) -> &Recorder {
         &self.shared.recorder

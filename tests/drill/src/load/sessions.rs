@@ -4,6 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+/// The reason for a connection that ended before an answer. A client that sends while a server closes an idle connection
+/// sees it too, and cannot know that nothing was done.
+pub(crate) const CONNECTION_ENDED: &str = "connection ended";
+
 /// One client at one process of one node.
 type Session = (usize, usize, u64);
 
@@ -41,6 +45,12 @@ impl Sessions {
     pub(crate) fn unknown(&self, why: &str) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *seen.unknown.entry(why.to_owned()).or_default() += 1;
+    }
+
+    /// How many outcomes are not known although the connection stood.
+    pub fn in_doubt(&self) -> u64 {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.unknown.iter().filter(|(why, _)| *why != CONNECTION_ENDED).map(|(_, times)| times).sum()
     }
 
     /// Why outcomes are not known, and how often; empty where all are.
