@@ -123,20 +123,21 @@ const ELSEWHERE: &[(&str, &str)] = &[
     (
         "F11",
         "tests: power_cut (kill -9 and power cuts while the log is written), snapshot (unfinished files), project::trouble \
-         (crash between files and index), old_disks (death while joining); vote, apply and purge have none of their own yet",
+         (crash between files and index), old_disks (death while joining), cut_short (restore and recovery); vote, apply and \
+         purge have none of their own yet",
     ),
-    ("F12", "tests: log (a cut file, a flipped bit anywhere), snapshot (damage), project::reconcile (YAML)"),
+    (
+        "F12",
+        "tests: log (a cut file, a flipped bit anywhere), snapshot (damage), project::reconcile (YAML), snapshots (archives)",
+    ),
     (
         "F16",
         "tests: network::tests::handshake (another CA or cluster, wrong name, expired), network::tls, old_disks (a used \
          Raft id), bootstrap::rule (another master key)",
     ),
-    (
-        "F17",
-        "test: network::tests::calls (certificates and CA change without a restart); not yet on a cluster under load",
-    ),
-    ("F19", "not built yet: snapshots cannot be saved and restored by hand"),
-    ("F20", "not built yet: recovery from the loss of two nodes"),
+    ("F17", "test: cluster::certificates (certificates and CA of three nodes change under load)"),
+    ("F19", "test: cluster::snapshots (saved, restored into a new cluster; damaged and cut archives)"),
+    ("F20", "test: cluster::quorum_loss (two of three lost for good)"),
     (
         "F21",
         "tests: golden files of commands, snapshots and frames; mixed versions in one cluster are not tried yet",
