@@ -47,13 +47,11 @@ pub(crate) async fn with_acme() -> (Cluster, String) {
 /// Makes tenant `acme` with its client `web`; gives the log index.
 pub(crate) async fn make_acme(cluster: &Cluster, token: &str) -> u64 {
     cluster.put_tenant(token, "acme").await;
-    let leader = cluster.api(cluster.leader().await).bearer(token);
     let client = json!({
         "name": "Web", "client_type": "public",
         "redirect_uris": ["http://localhost:3000/cb"], "scopes": ["openid", "profile", "email"],
     });
-    let answer = leader.put("/v1/admin/tenants/acme/clients/web", client).await.expect(201);
-    answer.header("x-applied-index").unwrap().parse().unwrap()
+    cluster.put(token, "/v1/admin/tenants/acme/clients/web", &client).await
 }
 
 /// Waits until every node that runs has applied `index`.

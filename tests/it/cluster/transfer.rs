@@ -53,6 +53,8 @@ fn disk(cluster: &Cluster, name: &str) -> Value {
     let mut seen = told(&cluster_command(&["snapshot", "inspect", &root, "--output", "json"]));
     // It may have voted since.
     seen["log"]["vote_term"].take();
+    // When it was looked at.
+    seen["state"]["created_at"].take();
     seen
 }
 

@@ -278,12 +278,16 @@ impl Cluster {
 
     /// Writes a tenant through whoever leads, for as long as a test waits; gives the log index.
     pub(crate) async fn put_tenant(&self, token: &str, slug: &str) -> u64 {
+        self.put(token, &format!("/v1/admin/tenants/{slug}"), &json!({"name": slug})).await
+    }
+
+    /// Writes a document through whoever leads, for as long as a test waits; gives the log index.
+    pub(crate) async fn put(&self, token: &str, path: &str, document: &Value) -> u64 {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let leader = self.leader().await;
-            let path = format!("/v1/admin/tenants/{slug}");
-            let body = Some(json!({"name": slug}).to_string().into_bytes());
-            let answer = self.api(leader).bearer(token).try_send(Method::PUT, &path, &[], body).await;
+            let body = Some(document.to_string().into_bytes());
+            let answer = self.api(leader).bearer(token).try_send(Method::PUT, path, &[], body).await;
             if let Some(answer) = &answer
                 && matches!(answer.status, 200 | 201)
             {
