@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Version};
+use axum::http::{HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -27,6 +27,8 @@ use crate::http::edge::Connection;
 
 /// How long a connection that was asked to close may take to send what it has.
 const LINGER: Duration = Duration::from_secs(5);
+/// How long a connection is kept for one more request when the process is told to end.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
 
 /// What a connection is served with.
 pub(super) struct Serving {
@@ -63,9 +65,16 @@ impl Serving {
             let in_work = activity.begin(request.version());
             request.extensions_mut().insert(origin);
             let router = self.router.clone();
+            let (soft, multiplexed) = (self.shutdown.soft.clone(), request.version() == Version::HTTP_2);
             async move {
-                let answer = router.oneshot(request.map(Body::new)).await;
+                let mut answer = router.oneshot(request.map(Body::new)).await;
                 drop(in_work);
+                if let Ok(answer) = &mut answer
+                    && soft.is_cancelled()
+                    && !multiplexed
+                {
+                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
                 answer
             }
         });
@@ -82,7 +91,18 @@ impl Serving {
                 Stall::Idle => LINGER,
             },
             // Requests in work are bounded by the edge's time-out, the drain by the hard signal.
-            () = self.shutdown.soft.cancelled() => Duration::MAX,
+            () = self.shutdown.soft.cancelled() => {
+                // The client may be sending its next request at this moment. On HTTP/1 it would never learn what became of
+                // it (RFC 9112 §9.6), so that one is answered, and the answer says that it was the last.
+                if !activity.is_multiplexed() {
+                    tokio::select! {
+                        ended = connection.as_mut() => return self.log(ended),
+                        () = self.shutdown.hard.cancelled() => return,
+                        () = tokio::time::sleep(LAST_REQUEST) => {}
+                    }
+                }
+                Duration::MAX
+            }
         };
         connection.as_mut().graceful_shutdown();
         tokio::select! {
@@ -132,6 +152,10 @@ impl Activity {
         // A connection begins with a head that is due: a client that sends nothing is not idle but late.
         let state = State { in_work: 0, idle_since: now, head_since: Some(now), multiplexed: false };
         Self { state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    fn is_multiplexed(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).multiplexed
     }
 
     fn change(&self, how: impl FnOnce(&mut State)) {

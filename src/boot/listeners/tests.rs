@@ -179,11 +179,18 @@ async fn at_the_soft_signal_requests_in_work_are_finished_and_new_connections_re
     let mut idle = server.connect().await;
     idle.write_all(GET).await.unwrap();
     until(&mut idle, "hello").await;
+    let mut next = server.connect().await;
+    next.write_all(GET).await.unwrap();
+    until(&mut next, "hello").await;
     let mut busy = server.connect().await;
     busy.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     timeout(DEADLINE, entered.notified()).await.unwrap();
 
     server.shutdown.soft.cancel();
+    // Whoever was about to ask is answered once more, and told that this was the last answer.
+    next.write_all(GET).await.unwrap();
+    let last = to_end(&mut next).await;
+    assert!(last.ends_with("hello") && last.contains("connection: close"), "{last}");
     assert_eq!(to_end(&mut idle).await, "", "an idle connection is closed");
     let refused = async { while TcpStream::connect(server.addr).await.is_ok() {} };
     timeout(DEADLINE, refused).await.expect("new connections are still accepted");
