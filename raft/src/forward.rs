@@ -110,19 +110,26 @@ impl Node {
         request: Bytes,
         within: Duration,
     ) -> Result<Bytes, ForwardError> {
-        let passed = tokio::time::timeout(within, self.pass(leader, request, within));
-        passed.await.unwrap_or_else(|_| Err(ForwardError::Unknown("no answer in time".to_owned())))
+        self.pass(RpcKind::Forward, leader, request, within).await
     }
 
-    async fn pass(&self, leader: &str, request: Bytes, within: Duration) -> Result<Bytes, ForwardError> {
+    /// One call over a connection that is kept for the next one.
+    pub(crate) async fn pass(
+        &self,
+        kind: RpcKind,
+        leader: &str,
+        request: Bytes,
+        within: Duration,
+    ) -> Result<Bytes, ForwardError> {
         let pool = self.shared.lanes.to(leader);
-        let closed = |_| ForwardError::NotSent("this node is shutting down".to_owned());
-        let _room = pool.room.acquire().await.map_err(closed)?;
+        let Ok(Ok(_room)) = tokio::time::timeout(within, pool.room.acquire()).await else {
+            return Err(ForwardError::NotSent("all connections to the leader are in use".to_owned()));
+        };
         let idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let client = idle.unwrap_or_else(|| self.shared.dialer.client(leader));
         let lane = Lane { pool: &pool, client: Some(client) };
         match &lane.client {
-            Some(client) => Ok(client.call(RpcKind::Forward, request, within).await?),
+            Some(client) => Ok(client.call(kind, request, within).await?),
             None => Err(ForwardError::NotSent("no connection".to_owned())),
         }
     }

@@ -104,7 +104,13 @@ impl Node {
         }
         shared.check_leader(&running)?;
         let term = running.metrics().current_term;
-        step_aside(shared, &running, term, &successor).await.map_err(|why| no_successor(&why))?;
+        // From here on the others may vote for the successor, whatever becomes of this node's own step.
+        step_aside(shared, &running, term, &successor).await.map_err(|why| {
+            HandOverError::NotElected(format!(
+                "{} was not called to stand: {why}; the others elect a leader as after a failure",
+                successor.name
+            ))
+        })?;
         self.install(&running, term, &successor, began).await
     }
 

@@ -11,6 +11,7 @@ mod by_hand;
 mod due;
 mod welcome;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use crate::machine::Views;
 use crate::network::{PeerClient, Refusal, RpcKind};
 use crate::running::Running;
 use crate::shared::Shared;
+use crate::status::name_of;
 use crate::types::{Member, Metrics};
 
 /// How long a node has to say what it is.
@@ -106,7 +108,10 @@ async fn tend(shared: &Arc<Shared>, running: &Running) -> Option<String> {
 
 async fn make(shared: &Arc<Shared>, running: &Running, change: &Change) -> Result<(), String> {
     let asked: ChangeMembers<u64, Member> = match change {
-        Change::Finish(voters) | Change::Unseat { voters, .. } => {
+        Change::Finish(voters) => ChangeMembers::ReplaceAllVoters(voters.clone()),
+        Change::Unseat { name, voters } => {
+            // Asked again: who answered when the removal was decided may be gone.
+            quorum_answers(shared, running, voters).await.map_err(|why| format!("{name} stays: {why}"))?;
             ChangeMembers::ReplaceAllVoters(voters.clone())
         }
         Change::Seat { name, raft_id, voters } => {
@@ -120,6 +125,30 @@ async fn make(shared: &Arc<Shared>, running: &Running, change: &Change) -> Resul
         Ok(Err(error)) => Err(error.to_string()),
         Err(_elapsed) => Err(format!("no quorum has agreed in {CHANGE:?}")),
     }
+}
+
+/// Whether a majority of these voters is there, each under its Raft id: a name that lost its disk answers, and votes for
+/// nobody.
+async fn quorum_answers(
+    shared: &Arc<Shared>,
+    running: &Running,
+    voters: &BTreeSet<u64>,
+) -> Result<(), String> {
+    let metrics = running.metrics();
+    let asked = voters.iter().filter(|id| **id != metrics.id).map(|id| {
+        let name = name_of(&metrics, *id).unwrap_or_else(|| format!("member {id}"));
+        async move { joined(shared, &name, *id).await.err() }
+    });
+    let silent: Vec<String> = futures::future::join_all(asked).await.into_iter().flatten().collect();
+    if voters.len() - silent.len() > voters.len() / 2 {
+        return Ok(());
+    }
+    Err(format!(
+        "of {} voters that would remain, {} cannot vote ({}), and the cluster could take no writes",
+        voters.len(),
+        silent.len(),
+        silent.join("; ")
+    ))
 }
 
 /// Whether the node has its membership on disk: before, it may start again without a log. And whether it is who answers,

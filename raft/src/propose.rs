@@ -145,9 +145,14 @@ async fn gather(raft: Raft, mut queue: mpsc::Receiver<Waiting>, patience: Durati
             .collect();
         let answered = waiting.len();
         while !waiting.is_empty() {
-            let (items, answers) = portion(&mut waiting);
             // Never closed; whoever pauses the queue does so for a bounded time.
             let Ok(_turn) = turn.acquire().await else { return };
+            // Some may have given up meanwhile.
+            waiting.retain(|w| !w.answer.is_closed());
+            if waiting.is_empty() {
+                break;
+            }
+            let (items, answers) = portion(&mut waiting);
             if let Some(refusal) = refusal(&raft) {
                 answer_all(answers, &refusal);
                 continue;

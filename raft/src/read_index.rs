@@ -1,7 +1,7 @@
 //! Reads that see every write which was acknowledged before they began (Ongaro's dissertation, section 6.4).
 //!
 //! The leader asks a quorum whether it still leads, and names the entry that was committed by then; whoever has applied
-//! that entry may answer. Readers who come while it asks share the next round.
+//! that entry may answer. Readers who come while it is asked share the next round, on the leader and on each follower.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::network::RpcKind;
+use crate::network::{RpcKind, decode_json, encode_json};
 use crate::node::Node;
 use crate::propose::ProposeError;
 use crate::running::Running;
@@ -56,8 +56,9 @@ impl Default for Rounds {
 }
 
 impl Rounds {
-    /// The entry that a read which begins now must see; `None` where this node cannot tell.
-    async fn index(&self, raft: &Raft) -> Option<u64> {
+    /// The entry that a read which begins now must see, as `ask` says or has said to another read since; `None` where
+    /// nobody can tell.
+    async fn index(&self, ask: impl Future<Output = Option<u64>>) -> Option<u64> {
         let asked = Instant::now();
         // Bounded: every round is.
         let _turn = self.turn.acquire().await.ok()?;
@@ -66,11 +67,16 @@ impl Rounds {
             return Some(round.index);
         }
         let began = Instant::now();
-        let (read, _) = timeout(ROUND, raft.get_read_log_id()).await.ok()?.ok()?;
-        let index = read.map_or(0, |id| id.index);
+        let index = ask.await?;
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Round { began, index });
         Some(index)
     }
+}
+
+/// Asks a quorum whether this node leads.
+async fn confirm(raft: &Raft) -> Option<u64> {
+    let (read, _) = timeout(ROUND, raft.get_read_log_id()).await.ok()?.ok()?;
+    Some(read.map_or(0, |id| id.index))
 }
 
 /// Answers a peer that wants to read.
@@ -78,7 +84,7 @@ pub(crate) async fn answer(shared: &Shared, running: &Running) -> ReadAnswer {
     if shared.check_leader(running).is_err() {
         return ReadAnswer::NotLeader;
     }
-    match running.reads.index(&running.raft).await {
+    match running.reads.index(confirm(&running.raft)).await {
         Some(index) => ReadAnswer::At { index },
         None => ReadAnswer::NotLeader,
     }
@@ -109,15 +115,19 @@ impl Node {
     async fn read_index(&self) -> Option<u64> {
         let shared = &self.shared;
         let running = shared.running.load_full()?;
-        let answer = match shared.check_leader(&running) {
-            Ok(()) => answer(shared, &running).await,
+        match shared.check_leader(&running) {
+            Ok(()) => running.reads.index(confirm(&running.raft)).await,
             Err(ProposeError::NotLeader { leader: Some(leader) }) => {
-                let client = shared.dialer.client(&leader);
-                client.call_json(RpcKind::ReadIndex, &(), ROUND).await.ok()?
+                running.reads.index(self.ask_leader(&leader)).await
             }
-            Err(_) => return None,
-        };
-        match answer {
+            Err(_) => None,
+        }
+    }
+
+    async fn ask_leader(&self, leader: &str) -> Option<u64> {
+        let question = encode_json(&()).ok()?;
+        let answer = self.pass(RpcKind::ReadIndex, leader, question, ROUND).await.ok()?;
+        match decode_json(&answer).ok()? {
             ReadAnswer::At { index } => Some(index),
             ReadAnswer::NotLeader => None,
         }

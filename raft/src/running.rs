@@ -56,7 +56,7 @@ pub(crate) struct Running {
     pub(crate) pulse: Arc<Pulse>,
     /// When the leader last said that it lives.
     pub(crate) last_sign: Arc<LastSign>,
-    /// Questions to the quorum before reads.
+    /// Questions before reads: to the quorum, or to the leader.
     pub(crate) reads: Rounds,
     flushes: Mutex<Option<FlushWatchdog>>,
     /// Ends the task that writes proposals.

@@ -109,10 +109,11 @@ impl Certificates {
         if !near || self.state().handed_over == Some(ends) || self.plane.may_write().is_err() {
             return;
         }
-        self.state().handed_over = Some(ends);
         tracing::error!(%ends, "the certificate for the peer connections ends; this node hands over");
-        if let Err(error) = self.plane.hand_over(None).await {
-            tracing::error!(%error, "the leadership could not be handed over");
+        match self.plane.hand_over(None).await {
+            Ok(_) => self.state().handed_over = Some(ends),
+            // Tried again at the next look.
+            Err(error) => tracing::error!(%error, "the leadership could not be handed over"),
         }
     }
 

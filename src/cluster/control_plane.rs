@@ -234,8 +234,8 @@ impl ControlPlane {
     ///
     /// # Errors
     /// [`MemberRefusal`] says what would be missing.
-    pub fn may_remove(&self, name: &str) -> Result<(), MemberRefusal> {
-        self.node.may_remove(name)
+    pub async fn may_remove(&self, name: &str) -> Result<(), MemberRefusal> {
+        self.node.may_remove(name).await
     }
 
     /// Waits until the Raft membership says of this name what the state says, at most `within`; whether it does.

@@ -105,7 +105,11 @@ async fn pass(
 ) -> Result<(Response, bool), Error> {
     let request = Asked::of(parts, body.clone()).encode()?;
     let within = edge.settings().request_timeout;
-    match forwarder.forward(leader, request, within).await {
+    let passed = tokio::select! {
+        passed = forwarder.forward(leader, request, within) => passed,
+        () = leads_no_longer(edge, leader) => Err(NotForwarded::Unknown(format!("{leader} leads no longer"))),
+    };
+    match passed {
         Ok(answer) => {
             let answer = Answer::decode(answer)?;
             Ok((answer.response, answer.nothing_written))
@@ -115,6 +119,22 @@ async fn pass(
             Ok((ApiError::from(error).into_response(), true))
         }
         Err(NotForwarded::Unknown(why)) => Err(Error::outcome_unknown(Duration::from_secs(1)).context(why)),
+    }
+}
+
+/// Resolves when this node has heard for a while that the node which was asked does not lead: it may hang, and then would
+/// never answer.
+async fn leads_no_longer(edge: &Edge, leader: &str) {
+    let mut since = Instant::now();
+    while since.elapsed() < HOLD / 2 {
+        sleep(AGAIN * 5).await;
+        let leads = match edge.gate().check() {
+            Ok(()) => false,
+            Err(error) => matches!(error.payload(), Payload::Leader(name) if name == leader),
+        };
+        if leads {
+            since = Instant::now();
+        }
     }
 }
 

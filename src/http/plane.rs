@@ -171,8 +171,11 @@ pub(super) async fn guard(
         if let Err(error) = admit(&edge, &spec, &mut request).await {
             return ApiError::from(error).into_response();
         }
-        // What another node has passed on goes no further.
+        // What another node has passed on goes no further, and is a write of the control plane.
         let passed_on = request.extensions().get::<forward::Once>().is_some();
+        if passed_on && !spec.is_gated() {
+            return ApiError::from(Code::RouteNotFound).into_response();
+        }
         let forwarder = edge.forwarder().filter(|_| spec.is_gated() && !passed_on);
         if forwarder.is_none()
             && spec.is_gated()

@@ -41,6 +41,8 @@ pub(crate) struct Ledger {
     entries: OrdMap<u64, Arc<Entry>>,
     /// Place in that order by id.
     places: OrdMap<String, u64>,
+    /// Bytes of all outcomes, as an image holds them.
+    bytes: usize,
 }
 
 impl Ledger {
@@ -51,6 +53,7 @@ impl Ledger {
             if ledger.places.insert(entry.id.clone(), place).is_some() {
                 return None;
             }
+            ledger.bytes = ledger.bytes.saturating_add(size(&entry));
             ledger.entries.insert(place, entry);
         }
         Some(ledger)
@@ -88,20 +91,34 @@ impl Ledger {
         let id = id(actor, asked);
         let next = self.entries.get_max().map_or(0, |(place, _)| place + 1);
         if let Some(expired) = self.places.insert(id.clone(), next) {
-            self.entries.remove(&expired);
+            self.forget(expired);
         }
         let (body_hash, secret) = (asked.body_hash.clone(), asked.secret.clone());
         let entry = Entry { id, body_hash, at, outcome: outcome.clone(), secret };
+        self.bytes = self.bytes.saturating_add(size(&entry));
         self.entries.insert(next, Arc::new(entry));
         while let Some((place, oldest)) = self.entries.get_min() {
-            if self.entries.len() <= limits::IDEMPOTENCY_KEYS && at.since(oldest.at) < KEPT {
+            let fits =
+                self.entries.len() <= limits::IDEMPOTENCY_KEYS && self.bytes <= limits::IDEMPOTENCY_BYTES;
+            if fits && at.since(oldest.at) < KEPT {
                 break;
             }
             let (place, id) = (*place, oldest.id.clone());
-            self.entries.remove(&place);
             self.places.remove(&id);
+            self.forget(place);
         }
     }
+
+    fn forget(&mut self, place: u64) {
+        if let Some(entry) = self.entries.remove(&place) {
+            self.bytes = self.bytes.saturating_sub(size(&entry));
+        }
+    }
+}
+
+/// Bytes of an outcome. Documents are JSON that was read or written before, so it can always be told.
+fn size(entry: &Entry) -> usize {
+    serde_json::to_vec(&entry.outcome).map_or(0, |json| json.len())
 }
 
 /// One id for what tells requests apart. Each part goes in with its length, so that no two mean the same text.
@@ -161,6 +178,20 @@ mod tests {
         ledger.note("a", &asked("k", "2"), at(86_400), &DONE);
         assert_eq!(ledger.entries().count(), 1);
         assert!(ledger.find("a", &asked("k", "2"), at(86_401)).is_ok_and(|found| found.is_some()));
+    }
+
+    #[test]
+    fn large_answers_are_bounded_by_their_bytes() {
+        let wordy = Outcome::NodeAdmitted { raft_id: u64::MAX, incarnation: u64::MAX };
+        let mut ledger = Ledger::default();
+        ledger.note("a", &asked("0", "1"), at(0), &wordy);
+        let each = ledger.bytes;
+        ledger.bytes = limits::IDEMPOTENCY_BYTES - each;
+        ledger.note("a", &asked("1", "1"), at(0), &wordy);
+        assert_eq!(ledger.entries().count(), 2, "they just fit");
+        ledger.note("a", &asked("2", "1"), at(0), &wordy);
+        assert_eq!(ledger.find("a", &asked("0", "1"), at(1)), Ok(None), "the oldest made room");
+        assert_eq!(ledger.entries().count(), 2);
     }
 
     #[test]

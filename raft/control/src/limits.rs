@@ -32,5 +32,7 @@ pub const REFRESH_TTL_SECONDS: u32 = 31_536_000;
 pub const MEMBERS: usize = 16;
 /// Requests with an idempotency key that are remembered.
 pub const IDEMPOTENCY_KEYS: usize = 10_000;
+/// Bytes of what they did, as a snapshot holds it.
+pub const IDEMPOTENCY_BYTES: usize = 32 * 1024 * 1024;
 /// Commands in one log entry.
 pub const BATCH: usize = 256;

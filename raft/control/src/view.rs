@@ -9,6 +9,7 @@ use imbl::OrdMap;
 use crate::command::KeyRef;
 use crate::discovery;
 use crate::documents::{Activation, Client, IssuerMode, KeySet, KeyState};
+use crate::envelope::Idempotency;
 use crate::keyring::KeyRing;
 use crate::state::{Formation, State, TenantEntry};
 use crate::{ClientId, Slug, Timestamp};
@@ -56,6 +57,11 @@ impl View {
     /// The cluster, once it is formed.
     pub fn formation(&self) -> Option<&Arc<Formation>> {
         self.state.formation.as_ref()
+    }
+
+    /// Whether the request was done before, as far as this view goes: then it changes nothing, whatever else holds now.
+    pub fn was_done(&self, actor: &str, asked: &Idempotency, at: Timestamp) -> bool {
+        matches!(self.state.ledger.find(actor, asked, at), Ok(Some(_)))
     }
 
     /// The tenant of that slug with all that belongs to it.

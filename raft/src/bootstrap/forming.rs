@@ -171,10 +171,12 @@ async fn catch_up(shared: &Arc<Shared>, running: &Running, part: &Part) -> Resul
     let raft_id = part.raft_id;
     let admission = loop {
         match joining::ask(shared, As::Member(raft_id)).await {
-            Ok(admission) if admission.raft_id != raft_id => {
+            Ok(admission) if admission.raft_id > raft_id => {
                 return Err(joining::replaced(raft_id, admission.raft_id));
             }
-            Ok(admission) => break admission,
+            Ok(admission) if admission.raft_id == raft_id => break admission,
+            // Ids only grow: whoever named an older one is behind.
+            Ok(_) => {}
             Err(why) => shared.wait_for(Some(format!("joining as member {raft_id}: {why}"))),
         }
         sleep(AGAIN).await;

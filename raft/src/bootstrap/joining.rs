@@ -87,7 +87,7 @@ pub(super) async fn keep_asking(shared: &Arc<Shared>, raft_id: u64) -> String {
     loop {
         sleep(AGAIN).await;
         shared.wait_for(Some(match ask(shared, As::Member(raft_id)).await {
-            Ok(admission) if admission.raft_id != raft_id => return replaced(raft_id, admission.raft_id),
+            Ok(admission) if admission.raft_id > raft_id => return replaced(raft_id, admission.raft_id),
             Ok(_) => receiving(raft_id),
             Err(why) => format!("joining as member {raft_id}: {why}"),
         }));
@@ -105,7 +105,7 @@ pub(super) async fn keep_seat(shared: &Arc<Shared>, running: &Running) -> String
             continue;
         }
         match ask(shared, As::Member(raft_id)).await {
-            Ok(admission) if admission.raft_id != raft_id => return replaced(raft_id, admission.raft_id),
+            Ok(admission) if admission.raft_id > raft_id => return replaced(raft_id, admission.raft_id),
             Ok(_) => {}
             Err(why) => tracing::info!(why, "this node has no vote, and no leader takes it up"),
         }

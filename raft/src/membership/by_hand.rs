@@ -7,7 +7,7 @@ use hellojohn_control::{MemberIdentity, MemberRole};
 use serde::Serialize;
 
 use super::due::caught_up;
-use super::{ANSWER, joined};
+use super::{ANSWER, joined, quorum_answers};
 use crate::bootstrap::messages::Probe;
 use crate::network::RpcKind;
 use crate::node::Node;
@@ -133,42 +133,35 @@ impl Node {
         Ok(())
     }
 
-    /// Whether the cluster could do without this member now: it is not the leader, and a majority of the voters that
-    /// would remain was heard from lately.
+    /// Whether the cluster could do without this member now: it is not the leader, nobody else is leaving, and a majority
+    /// of the voters that would remain answers.
     ///
     /// # Errors
-    /// [`MemberRefusal::Leads`], [`MemberRefusal::QuorumAtRisk`].
-    pub fn may_remove(&self, name: &str) -> Result<(), MemberRefusal> {
+    /// [`MemberRefusal::Leads`], [`MemberRefusal::NotReady`], [`MemberRefusal::QuorumAtRisk`].
+    pub async fn may_remove(&self, name: &str) -> Result<(), MemberRefusal> {
         let Some(running) = self.shared.running.load_full() else { return Ok(()) };
         if name == self.shared.settings.name {
             return Err(MemberRefusal::Leads(name.to_owned()));
         }
+        let view = running.view();
+        let Some(formation) = view.formation() else { return Ok(()) };
         let metrics = running.metrics();
         let membership = metrics.membership_config.membership();
-        let names: BTreeSet<&str> = membership
-            .voter_ids()
-            .filter_map(|id| membership.get_node(&id).map(|node| node.name.as_str()))
-            .collect();
-        if !names.contains(name) {
+        let of = |id: &u64| membership.get_node(id).map_or("", |node| node.name.as_str());
+        let voters: BTreeSet<u64> = membership.voter_ids().collect();
+        if !voters.iter().any(|id| of(id) == name) {
             return Ok(());
         }
-        let remaining: Vec<&str> = names.into_iter().filter(|other| *other != name).collect();
-        let silent: Vec<&str> = remaining.iter().copied().filter(|other| !self.is_there(other)).collect();
-        if remaining.len() - silent.len() > remaining.len() / 2 {
-            return Ok(());
+        // Each removal is judged by itself, so the next has to wait for the one before.
+        let leaving =
+            voters.iter().map(of).find(|other| *other != name && !formation.members.contains_key(*other));
+        if let Some(other) = leaving {
+            return Err(MemberRefusal::NotReady(format!(
+                "{other} is still leaving; remove one after the other"
+            )));
         }
-        Err(MemberRefusal::QuorumAtRisk(format!(
-            "without {name}, {} of {} voters would be silent ({}): the cluster could take no writes",
-            silent.len(),
-            remaining.len(),
-            silent.join(", ")
-        )))
-    }
-
-    fn is_there(&self, name: &str) -> bool {
-        let shared = &self.shared;
-        name == shared.settings.name
-            || shared.contacts.age(name).is_some_and(|age| age <= shared.settings.timers.election_max)
+        let remaining: BTreeSet<u64> = voters.iter().copied().filter(|id| of(id) != name).collect();
+        quorum_answers(&self.shared, &running, &remaining).await.map_err(MemberRefusal::QuorumAtRisk)
     }
 
     /// Waits until the Raft membership says of this name what the state says, at most `within`. `false` when it does not

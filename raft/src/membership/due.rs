@@ -48,7 +48,9 @@ pub(super) fn due(formation: &Formation, metrics: &Metrics) -> Vec<Change> {
     }
     let removed = nodes
         .iter()
-        .filter(|(id, name)| voters.contains(id) && !formation.members.contains_key(**name))
+        // Added again before it had left, it comes as a learner.
+        .filter(|(_, name)| formation.members.get(**name).is_none_or(|member| !member.role.is_voter()))
+        .filter(|(id, _)| voters.contains(id))
         .map(|(_, name)| *name);
     for name in removed {
         let voters = without(name);

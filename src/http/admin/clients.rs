@@ -97,6 +97,10 @@ pub(super) async fn delete(
     context: WriteContext,
 ) -> ApiResult<Response> {
     if how.soft {
+        if context.idempotency.is_some() {
+            let detail = "?soft=true takes no Idempotency-Key; it may be repeated as it is";
+            return Err(Error::bad_input(Code::InvalidHeader, detail).into());
+        }
         control.revoke_client_tokens(&by, &slug, &client_id, context.precondition, &stores).await?;
         return Ok(revoked(&control));
     }

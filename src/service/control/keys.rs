@@ -91,9 +91,17 @@ impl ControlService {
             return rotated(added);
         }
         self.plane.wait_applied_everywhere(added.index, VISIBLE_WITHIN).await;
-        let command = Command::ActivateKey { set, kid };
+        let command = Command::ActivateKey { set: set.clone(), kid };
         // Not under the caller's key: that is the rotation's.
-        rotated(self.propose(&origin(context), command).await.map_err(|e| self.refused(e))?)
+        match self.propose(&origin(context), command).await {
+            Ok(activated) => rotated(activated),
+            // The rotation is in the log, and another leader carries it on. "Nothing was written" would be wrong, and
+            // whoever believed it would rotate again.
+            Err(
+                ProposeError::NotLeader { .. } | ProposeError::Unavailable | ProposeError::OutcomeUnknown,
+            ) => self.as_it_is_now(&set, rotated(added)?),
+            Err(error) => Err(self.refused(error)),
+        }
     }
 
     /// A rotation that was done before, with its key as it is now. One that did not get as far as signing is carried on by

@@ -28,7 +28,9 @@ impl ControlService {
     /// # Errors
     /// `member_not_ready` while its address is not known everywhere, `limit_reached`, and the cluster's refusals.
     pub async fn add_member(&self, context: &WriteContext, name: &str) -> Result<Settled> {
-        self.plane.may_add(name).await.map_err(|why| refusal(&why))?;
+        if !self.was_done(context) {
+            self.plane.may_add(name).await.map_err(|why| refusal(&why))?;
+        }
         self.change(context, name, Command::AddMember { name: name.to_owned() }).await
     }
 
@@ -37,7 +39,9 @@ impl ControlService {
     /// # Errors
     /// `member_not_found`, `member_not_ready`, and the cluster's refusals.
     pub async fn promote_member(&self, context: &WriteContext, name: &str) -> Result<Settled> {
-        self.plane.may_promote(name).await.map_err(|why| refusal(&why))?;
+        if !self.was_done(context) {
+            self.plane.may_promote(name).await.map_err(|why| refusal(&why))?;
+        }
         self.change(context, name, Command::PromoteMember { name: name.to_owned() }).await
     }
 
@@ -46,7 +50,9 @@ impl ControlService {
     /// # Errors
     /// `member_not_found`, `member_leads`, `quorum_at_risk`, and the cluster's refusals.
     pub async fn remove_member(&self, context: &WriteContext, name: &str) -> Result<Settled> {
-        self.plane.may_remove(name).map_err(|why| refusal(&why))?;
+        if !self.was_done(context) {
+            self.plane.may_remove(name).await.map_err(|why| refusal(&why))?;
+        }
         self.change(context, name, Command::RemoveMember { name: name.to_owned() }).await
     }
 
@@ -54,6 +60,10 @@ impl ControlService {
         let written = self.write(context, command).await.map_err(|e| self.refused(e))?;
         let created = match written.outcome {
             Outcome::Member { created } => created,
+            // Whoever has this name now came after.
+            Outcome::MemberRemoved if context.was_replayed() => {
+                return Ok(Settled { index: written.index, created: false, member: None });
+            }
             Outcome::MemberRemoved => false,
             other => return Err(unexpected(&other)),
         };

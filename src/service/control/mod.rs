@@ -107,6 +107,12 @@ impl ControlService {
         self.plane.linearize(within).await.map_err(|error| self.refused(error))
     }
 
+    /// Whether the request is a repetition of one that was done, so that what holds now is no reason to refuse it.
+    fn was_done(&self, context: &WriteContext) -> bool {
+        let actor = context.principal.actor();
+        asked(context).is_some_and(|asked| self.plane.view().was_done(&actor, &asked, self.plane.now()))
+    }
+
     /// Proposes what a request asks for, known by the key that it carries, if any.
     async fn write(
         &self,
@@ -123,13 +129,7 @@ impl ControlService {
         secret: Option<Sealed>,
         command: Command,
     ) -> std::result::Result<Written, ProposeError> {
-        let idempotency = context.idempotency.as_ref().map(|asked| Idempotency {
-            key: asked.key.clone(),
-            method: asked.method.clone(),
-            path: asked.path.clone(),
-            body_hash: asked.body_hash.clone(),
-            secret,
-        });
+        let idempotency = asked(context).map(|asked| Idempotency { secret, ..asked });
         let written = self.propose(&Origin { idempotency, ..origin(context) }, command).await?;
         if let Some(asked) = context.idempotency.as_ref().filter(|_| written.replayed) {
             asked.note_replayed();
@@ -144,6 +144,17 @@ impl ControlService {
     fn refused(&self, error: ProposeError) -> Error {
         errors::refused(error, self.defaults.retry_after)
     }
+}
+
+/// The key of the request, in the terms of the control plane.
+fn asked(context: &WriteContext) -> Option<Idempotency> {
+    context.idempotency.as_ref().map(|asked| Idempotency {
+        key: asked.key.clone(),
+        method: asked.method.clone(),
+        path: asked.path.clone(),
+        body_hash: asked.body_hash.clone(),
+        secret: None,
+    })
 }
 
 /// Who asks, in the terms of the control plane.

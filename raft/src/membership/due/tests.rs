@@ -98,4 +98,9 @@ fn a_member_that_was_removed_loses_its_vote_or_is_forgotten() {
     let forget = Change::Forget([4].into());
     assert_eq!(due(&formation, &metrics(&[&[1, 2, 3]], &WITH_LEARNER, 100)), [unseat, forget]);
     assert_eq!(due(&formation, &metrics(&[&[3]], &[(3, "n3")], 100)), [], "never the last voter");
+    // Added again while its removal was under way: it comes as a learner, and the old one goes all the same.
+    let again = MemberIdentity { raft_id: None, role: MemberRole::Learner, ..MemberIdentity::founder(9) };
+    formation.members.insert("n3".to_owned(), again);
+    let unseat = Change::Unseat { name: "n3".to_owned(), voters: [1, 2].into() };
+    assert_eq!(due(&formation, &metrics(&[&[1, 2, 3]], &OLD, 100)), [unseat]);
 }
