@@ -10,11 +10,9 @@ async fn a_linearizable_read_sees_what_was_written_before_on_any_node() {
     let mut cluster = Cluster::prepare_without_database();
     cluster.start_all().await;
     let token = cluster.mint_token();
-    let leader = cluster.leader().await;
-    let writer = cluster.api(leader).bearer(&token);
     for round in 0..50 {
         let name = format!("round {round}");
-        writer.put("/v1/admin/tenants/acme", json!({"name": name})).await;
+        cluster.put(&token, "/v1/admin/tenants/acme", &json!({"name": name})).await;
         let node = NAMES[round % NAMES.len()];
         let read = cluster.api(node).bearer(&token);
         let answer = read.get("/v1/admin/tenants/acme?consistency=linearizable").await.expect(200);
