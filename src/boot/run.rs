@@ -16,6 +16,7 @@ use super::lifecycle::{Exit, Lifecycle};
 use super::listeners::{Limits, Listener, ListenerSettings};
 use super::tls::ServerTls;
 use super::{BootError, certificates, schema, surface, telemetry};
+use crate::cluster::HandOverError;
 use crate::config::Config;
 use crate::http::forward::Inbound;
 use crate::http::health::metrics_surface;
@@ -153,7 +154,12 @@ fn start(
             () = stop.cancelled() => {
                 // Whoever goes in order leaves no gap for others to notice. A follower, and the last node, has nothing to
                 // hand over.
-                drop(tokio::time::timeout(HAND_OVER, plane.hand_over(None)).await);
+                match tokio::time::timeout(HAND_OVER, plane.hand_over(None)).await {
+                    Ok(Ok(_) | Err(HandOverError::NotLeader(_))) => {}
+                    Ok(Err(HandOverError::NoSuccessor(why))) => tracing::info!(why, "nobody takes the leadership over"),
+                    Ok(Err(error)) => tracing::warn!(%error, "the leadership was not handed over"),
+                    Err(_elapsed) => tracing::warn!("the leadership was not handed over in time"),
+                }
                 Ok(())
             }
             why = plane.failed() => Err(why),

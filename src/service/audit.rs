@@ -122,10 +122,7 @@ pub fn record_admin<T>(
     object: Option<&str>,
     result: &super::Result<T>,
 ) {
-    let (outcome, reason) = match result {
-        Ok(_) => ("ok", None),
-        Err(error) => ("refused", Some(error.code().as_str())),
-    };
+    let (outcome, reason) = told(result);
     tracing::info!(
         target: "audit",
         action,
@@ -141,12 +138,17 @@ pub fn record_admin<T>(
     );
 }
 
-/// Writes down what an administrator did to a node, outside the replicated log.
-pub fn record_node<T>(by: &Administrator, action: &'static str, node: &str, result: &super::Result<T>) {
-    let (outcome, reason) = match result {
+/// How it ended. A failed change of the leader or of a database may have happened all the same; the code says so.
+fn told<T>(result: &super::Result<T>) -> (&'static str, Option<&'static str>) {
+    match result {
         Ok(_) => ("ok", None),
         Err(error) => ("refused", Some(error.code().as_str())),
-    };
+    }
+}
+
+/// Writes down what an administrator did to a node, outside the replicated log.
+pub fn record_node<T>(by: &Administrator, action: &'static str, node: &str, result: &super::Result<T>) {
+    let (outcome, reason) = told(result);
     tracing::info!(
         target: "audit",
         action,

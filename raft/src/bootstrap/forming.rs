@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::joining::{self, As};
 use super::messages::{Probe, PromiseAnswer, PromiseRequest};
+use super::part::{How, Part};
 use super::rule::{Decision, decide};
 use crate::alive;
 use crate::compaction;
@@ -107,43 +108,10 @@ fn old_disk(why: &Refusal) -> String {
     )
 }
 
-/// The part that this node is to take in a cluster.
-struct Part {
-    cluster_id: Uuid,
-    raft_id: u64,
-    how: How,
-}
-
-/// How a node comes to its part.
-enum How {
-    /// As one of those who form the cluster.
-    Founder(Founding),
-    /// Let in by the leader.
-    Joiner {
-        /// By this process, so that its log is still empty.
-        now: bool,
-    },
-    /// It had it before.
-    Member,
-}
-
-impl Part {
-    /// Whether this node took the part before this process began.
-    fn took_part(&self) -> bool {
-        match self.how {
-            How::Founder(_) | How::Joiner { now: true } => false,
-            How::Joiner { now: false } | How::Member => true,
-        }
-    }
-}
-
 /// From a Raft that runs to a member that shows its files.
 async fn join(node: &Node, running: &Running, part: &Part) -> Result<(), String> {
     let shared = &node.shared;
-    let founding = match &part.how {
-        How::Founder(founding) => Some(founding),
-        How::Joiner { .. } | How::Member => None,
-    };
+    let founding = part.founding();
     refuse_alone(shared, running, founding).await?;
     if let Some(founding) = founding
         && founding.former == shared.settings.name
@@ -352,10 +320,7 @@ async fn collect(shared: &Arc<Shared>, request: &PromiseRequest) -> Option<Strin
 /// to the entry `index`; and checks that it is the right cluster. A leader says it first.
 async fn settle(shared: &Arc<Shared>, running: &Running, part: &Part, index: u64) -> Result<(), String> {
     let cluster_id = part.cluster_id;
-    let founding = match &part.how {
-        How::Founder(founding) => Some(founding),
-        How::Joiner { .. } | How::Member => None,
-    };
+    let founding = part.founding();
     let mut views = shared.views.subscribe();
     if let Some(founding) = founding {
         shared.wait_for(Some(format!(

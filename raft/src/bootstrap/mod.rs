@@ -4,4 +4,5 @@
 pub(crate) mod forming;
 mod joining;
 pub mod messages;
+mod part;
 pub mod rule;

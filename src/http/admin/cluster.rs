@@ -11,6 +11,7 @@ use crate::config::cluster::NodeName;
 use crate::http::ApiResult;
 use crate::http::extract::{JsonBody, OptionalJsonBody, PathParam, Segment};
 use crate::http::read::{Fresh, set_applied};
+use crate::service::audit::Administrator;
 use crate::service::control::ControlService;
 use crate::service::{Code, Error, WriteContext};
 
@@ -112,6 +113,7 @@ pub(super) struct StepDown {
 
 pub(super) async fn step_down(
     State(control): State<ControlService>,
+    by: Administrator,
     context: WriteContext,
     OptionalJsonBody(body): OptionalJsonBody<StepDown>,
 ) -> ApiResult<Document<HandOver>> {
@@ -119,6 +121,6 @@ pub(super) async fn step_down(
         let detail = "a hand-over takes no Idempotency-Key; look who leads before you repeat it";
         return Err(Error::bad_input(Code::InvalidHeader, detail).into());
     }
-    let handed = control.hand_over(&context, body.to.as_deref()).await?;
+    let handed = control.hand_over(&context, &by, body.to.as_deref()).await?;
     Ok(Document::list(control.plane().view().applied_index(), handed))
 }

@@ -6,6 +6,7 @@ use hellojohn_control::{Command, Outcome};
 
 use super::{ControlService, unexpected};
 use crate::cluster::{HandOver, HandOverError, MemberRefusal, MemberStatus};
+use crate::service::audit::{Administrator, record_node};
 use crate::service::{Code, Error, Result, WriteContext};
 
 /// How long a change has to take effect before it is answered as begun.
@@ -79,23 +80,20 @@ impl ControlService {
     /// # Errors
     /// `no_successor` while this node still leads; `no_leader` when the successor was not elected; and the cluster's
     /// refusals.
-    pub async fn hand_over(&self, context: &WriteContext, to: Option<&str>) -> Result<HandOver> {
+    pub async fn hand_over(
+        &self,
+        _gated: &WriteContext,
+        by: &Administrator,
+        to: Option<&str>,
+    ) -> Result<HandOver> {
         let handed = self.plane.hand_over(to).await;
-        tracing::info!(
-            target: "audit",
-            action = "cluster.step_down",
-            outcome = if handed.is_ok() { "ok" } else { "refused" },
-            object = to,
-            actor = context.principal.actor(),
-            request_id = context.request_id,
-            ip = tracing::field::display(context.client_ip),
-            "control plane write"
-        );
-        handed.map_err(|error| match error {
+        let result = handed.map_err(|error| match error {
             HandOverError::NotLeader(error) => self.refused(error.into()),
             HandOverError::NoSuccessor(why) => Error::new(Code::NoSuccessor).detail(why),
             HandOverError::NotElected(why) => Error::no_leader(self.defaults.retry_after).detail(why),
-        })
+        });
+        record_node(by, "cluster.step_down", to.unwrap_or_default(), &result);
+        result
     }
 }
 
