@@ -19,6 +19,7 @@ pub mod log;
 pub mod machine;
 mod membership;
 pub mod network;
+mod newer;
 pub mod node;
 pub mod offline;
 mod peers;

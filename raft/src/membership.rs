@@ -9,6 +9,7 @@
 
 mod by_hand;
 mod due;
+pub(crate) mod raise;
 mod welcome;
 
 use std::collections::BTreeSet;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::by_hand::{MemberRefusal, MemberStatus};
 use self::due::{Change, due};
+pub(crate) use self::raise::keep_raising;
 pub(crate) use self::welcome::welcome;
 use crate::bootstrap::messages::{Probe, Standing};
 use crate::machine::Views;
@@ -56,7 +58,7 @@ pub(crate) fn superseded(views: &Views, name: &str, raft_id: u64) -> Option<Refu
     gone.then(|| Refusal::Superseded { name: name.to_owned(), raft_id, by })
 }
 
-async fn standing(shared: &Arc<Shared>, client: PeerClient) -> Result<Standing, String> {
+async fn standing(shared: &Shared, client: &PeerClient) -> Result<Standing, String> {
     match client.call_json::<_, Probe>(RpcKind::Probe, &shared.probe(), ANSWER).await {
         Ok(probe) => Ok(probe.standing),
         Err(error) => {
@@ -154,7 +156,7 @@ async fn quorum_answers(
 /// Whether the node has its membership on disk: before, it may start again without a log. And whether it is who answers,
 /// not an old disk of its name that was found again.
 async fn joined(shared: &Arc<Shared>, name: &str, raft_id: u64) -> Result<(), String> {
-    match standing(shared, shared.dialer.member(name, raft_id)).await? {
+    match standing(shared, &shared.dialer.member(name, raft_id)).await? {
         Standing::Member { .. } => Ok(()),
         Standing::Pristine | Standing::Orphaned | Standing::Promised { .. } | Standing::Joining { .. } => {
             Err(format!("{name} is still receiving the log"))

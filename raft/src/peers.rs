@@ -13,9 +13,11 @@ use crate::handover::{self, Stand};
 use crate::membership;
 use crate::network::raft_network::dispatch;
 use crate::network::{Hello, PeerHandler, Refusal, RpcFailure, RpcKind, decode_json, encode_json};
+use crate::newer;
 use crate::prevote::{self, PreVote};
 use crate::read_index;
 use crate::shared::Shared;
+use crate::status;
 
 /// How long a promise waits for Raft to start. Well below what the former gives it for an answer.
 const START: Duration = Duration::from_millis(500);
@@ -34,7 +36,11 @@ impl PeerHandler for Peers {
     }
 
     fn keep(&self, peer: &Hello) -> Result<(), Refusal> {
-        match peer.raft_id.and_then(|raft_id| membership::superseded(&self.0.views, &peer.from, raft_id)) {
+        let Some(raft_id) = peer.raft_id else { return Ok(()) };
+        if let Some(acknowledged) = self.0.reverted.recently(raft_id) {
+            return Err(Refusal::Reverted { name: peer.from.clone(), raft_id, acknowledged });
+        }
+        match membership::superseded(&self.0.views, &peer.from, raft_id) {
             Some(refusal) => Err(refusal),
             None => Ok(()),
         }
@@ -54,7 +60,13 @@ impl PeerHandler for Peers {
             match kind {
                 RpcKind::Append | RpcKind::Vote | RpcKind::InstallSnapshot => {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;
-                    dispatch(&running.raft, kind, payload).await
+                    let answer = dispatch(&running.raft, kind, payload.clone()).await;
+                    if matches!((kind, &answer), (RpcKind::Append, Err(RpcFailure::BadRequest { .. })))
+                        && let Some(unknown) = newer::unknown_entry(&payload)
+                    {
+                        self.0.fail(format!("{} sends what this node cannot follow: {unknown}", peer.from));
+                    }
+                    answer
                 }
                 RpcKind::Probe => {
                     let _asked: Probe = decode_json(&payload)?;
@@ -85,7 +97,7 @@ impl PeerHandler for Peers {
                 }
                 RpcKind::Join => {
                     let request: JoinRequest = decode_json(&payload)?;
-                    encode_json(&membership::welcome(&self.0, &peer.from, request).await)
+                    encode_json(&membership::welcome(&self.0, peer, request).await)
                 }
                 RpcKind::Stand => {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;
@@ -99,6 +111,15 @@ impl PeerHandler for Peers {
                 RpcKind::ReadIndex => {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;
                     encode_json(&read_index::answer(&self.0, &running).await)
+                }
+                RpcKind::TurnDown => {
+                    let running = self.0.running.load_full().ok_or_else(not_running)?;
+                    let refusal: Refusal = decode_json(&payload)?;
+                    let leader = status::leader_name(&running.raft.metrics().borrow());
+                    if leader.as_deref() == Some(peer.from.as_str()) {
+                        self.0.local.turned_down(&refusal);
+                    }
+                    encode_json(&())
                 }
                 RpcKind::AppliedIndex => {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;

@@ -15,6 +15,7 @@ use openraft::error::{ClientWriteError, RaftError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::machine::Views;
 use crate::status;
 use crate::types::{Member, Raft, TypeConfig};
 
@@ -74,6 +75,7 @@ struct Waiting {
 #[derive(Debug, Clone)]
 pub struct Proposals {
     queue: mpsc::Sender<Waiting>,
+    views: Views,
     timeout: Duration,
     turn: Arc<Semaphore>,
 }
@@ -81,10 +83,14 @@ pub struct Proposals {
 impl Proposals {
     /// The queue, and the work of writing what waits in it, which somebody must run. It ends when the last
     /// handle is gone.
-    pub fn new(raft: Raft, timeout: Duration) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn new(
+        raft: Raft,
+        views: Views,
+        timeout: Duration,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let turn = Arc::new(Semaphore::new(1));
-        (Self { queue, timeout, turn: Arc::clone(&turn) }, gather(raft, waiting, timeout, turn))
+        (Self { queue, views, timeout, turn: Arc::clone(&turn) }, gather(raft, waiting, timeout, turn))
     }
 
     /// Waits for the entry that is on its way, and lets no other begin while the permit is held: commands wait in
@@ -98,6 +104,8 @@ impl Proposals {
     /// # Errors
     /// See [`ProposeError`]; only [`ProposeError::OutcomeUnknown`] leaves open whether anything changed.
     pub async fn propose(&self, envelope: Envelope) -> Answer {
+        // Before anything unknown to an older release is in the log. The state of a leader may be behind, never ahead.
+        self.views.load().may_write(&envelope.command)?;
         let bytes = size(&envelope);
         if bytes > COMMAND_BYTES {
             let limit = u64::try_from(COMMAND_BYTES).unwrap_or(u64::MAX);

@@ -139,7 +139,7 @@ impl Running {
             .map_err(|e| StartError::Storage(e.to_string()))?;
         let (pulse, gathering) = (Arc::new(Pulse::new()), CancellationToken::new());
         tasks.spawn(pulse::follow(raft.metrics(), Arc::clone(&pulse), gathering.clone()));
-        let (proposals, gather) = Proposals::new(raft.clone(), settings.write_timeout);
+        let (proposals, gather) = Proposals::new(raft.clone(), views.clone(), settings.write_timeout);
         let end = gathering.clone();
         tasks.spawn(async move { end.run_until_cancelled(gather).await });
         let flushes = FlushWatchdog::start(log.clone(), settings.flush_patience, end_process)?;

@@ -13,7 +13,7 @@ use crate::bootstrap::messages::{Probe, PromiseRequest, Standing};
 use crate::forward::{Forwarded, Lanes};
 use crate::identity::{IdentityStore, Promise};
 use crate::machine::Views;
-use crate::network::{Contacts, Dialer, LocalNode, PeerTls};
+use crate::network::{Contacts, Dialer, LocalNode, PeerTls, Reverted};
 use crate::running::Running;
 use crate::settings::{Mode, Settings};
 use crate::stage::Stage;
@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     /// Certificates of the peer connections; none without TLS.
     pub(crate) tls: Option<Arc<PeerTls>>,
     pub(crate) contacts: Arc<Contacts>,
+    /// Members whose log lacks what they acknowledged.
+    pub(crate) reverted: Arc<Reverted>,
     pub(crate) running: ArcSwapOption<Running>,
     pub(crate) stop: CancellationToken,
     /// Wakes the forming task when a promise was made.
@@ -77,6 +79,7 @@ impl Shared {
             dialer,
             tls,
             contacts,
+            reverted: Arc::default(),
             running: ArcSwapOption::empty(),
             stop: CancellationToken::new(),
             promised: Notify::new(),

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use hellojohn_control::FORMAT;
 use tokio_util::task::TaskTracker;
 
 use crate::bootstrap::forming;
 use crate::identity::IdentityStore;
 use crate::machine::Views;
+use crate::membership::raise;
 use crate::network::{
     AddressBook, ClientLimits, Contacts, Dialer, LocalNode, PeerServer, PeerTls, Security, ServerLimits,
 };
@@ -24,7 +26,11 @@ use crate::stage::Stage;
 pub(crate) async fn start(settings: Settings) -> Result<Node, StartError> {
     let raft_dir = settings.root.join("raft");
     let (identity, stage, orphaned) = open_disk(&settings, &raft_dir).await?;
-    let formats = BTreeMap::from([("log".to_owned(), 1), ("snapshot".to_owned(), 1)]);
+    let formats = BTreeMap::from([
+        ("log".to_owned(), 1),
+        ("snapshot".to_owned(), 1),
+        (raise::NAME.to_owned(), u32::from(FORMAT)),
+    ]);
     let local = Arc::new(LocalNode::new(&settings.name, env!("CARGO_PKG_VERSION"), formats));
     local.take_seat(stage.seat(&settings.name));
     let security = security(&settings)?;

@@ -125,6 +125,8 @@ codes! {
     QuorumAtRisk = "quorum_at_risk", 4008, "The cluster would lose its quorum";
     /// Nobody can take over from the leader now.
     NoSuccessor = "no_successor", 4009, "Nobody can take over";
+    /// Some member runs a release that could not read the change; it can be made once every node is upgraded.
+    UpgradePending = "upgrade_pending", 4010, "Not every node is upgraded yet";
 
     /// A fault of this server; the details are in its log under the request id.
     Internal = "internal", 5001, "The server failed to answer";

@@ -1,12 +1,13 @@
 //! Commands: what may be asked of the control plane. Everything random or secret in them was made, hashed or
 //! sealed by the leader before it proposed them (spec §2.1). Golden files pin their form.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::documents::{ClientPatch, KeySet, NewClientSecret, NewKey, Scope, TenantPatch};
+use crate::state::Formation;
 use crate::{ClientId, Kid, Slug};
 
 /// An intent to change the control plane.
@@ -27,6 +28,9 @@ pub enum Command {
         /// What the process that asks has drawn; the same again is given the same id again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         admission: Option<Uuid>,
+        /// The newest format that it knows.
+        #[serde(default = "Formation::first_format", skip_serializing_if = "Formation::is_first_format")]
+        format: u16,
     },
     /// Lets a node of this name become a learner when it comes (spec §3.2).
     AddMember {
@@ -41,6 +45,21 @@ pub enum Command {
     /// Takes a member out of the cluster. Its Raft id stays used up for ever.
     RemoveMember {
         /// Its node name.
+        name: String,
+    },
+    /// Lets the cluster write what only releases that know this format can read; there is no way back.
+    RaiseFormat {
+        /// The format.
+        to: u16,
+        /// Raft ids of those who were seen to know it: all members.
+        seen: BTreeSet<u64>,
+    },
+    /// What releases with format 1 do not know.
+    #[cfg(feature = "next-format")]
+    RenameTenant {
+        /// Which tenant.
+        slug: Slug,
+        /// Its new name.
         name: String,
     },
     /// Creates or changes a tenant.
@@ -160,6 +179,9 @@ impl Command {
             Command::AddMember { .. } => "cluster.member.add",
             Command::PromoteMember { .. } => "cluster.member.promote",
             Command::RemoveMember { .. } => "cluster.member.remove",
+            Command::RaiseFormat { .. } => "cluster.format.raise",
+            #[cfg(feature = "next-format")]
+            Command::RenameTenant { .. } => "tenant.rename",
             Command::PutTenant { .. } => "tenant.put",
             Command::DeleteTenant { .. } => "tenant.delete",
             Command::PutClient { .. } => "client.put",
@@ -182,6 +204,8 @@ impl Command {
             | Command::DeleteClient { slug, .. }
             | Command::RotateClientSecret { slug, .. }
             | Command::PutScopes { slug, .. } => Some(slug),
+            #[cfg(feature = "next-format")]
+            Command::RenameTenant { slug, .. } => Some(slug),
             Command::RotateKeys { set, .. } | Command::ActivateKey { set, .. } => match set {
                 KeySet::Tenant(slug) => Some(slug),
                 KeySet::Global => None,
@@ -191,6 +215,7 @@ impl Command {
             | Command::AddMember { .. }
             | Command::PromoteMember { .. }
             | Command::RemoveMember { .. }
+            | Command::RaiseFormat { .. }
             | Command::EnsureGlobalKeys { .. }
             | Command::RetireKeys { .. } => None,
         }
@@ -208,7 +233,10 @@ impl Command {
             | Command::RemoveMember { name } => Some(name),
             Command::RotateKeys { key, .. } => Some(key.kid.as_str()),
             Command::ActivateKey { kid, .. } => Some(kid.as_str()),
+            #[cfg(feature = "next-format")]
+            Command::RenameTenant { .. } => None,
             Command::FormCluster { .. }
+            | Command::RaiseFormat { .. }
             | Command::PutTenant { .. }
             | Command::DeleteTenant { .. }
             | Command::PutScopes { .. }

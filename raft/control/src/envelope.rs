@@ -11,10 +11,8 @@ use serde_json::value::RawValue;
 
 use crate::Timestamp;
 use crate::command::Command;
+use crate::format::{FIRST_FORMAT, check_version};
 use crate::sealed::Sealed;
-
-/// Version of the batch and envelope format. A member that meets a higher one stops instead of skipping it.
-pub const FORMAT_VERSION: u16 = 1;
 
 /// A command on its way through the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,16 +78,17 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// A batch of this format version.
+    /// A batch of the first format that has all of these commands.
     pub fn new(items: Vec<Envelope>) -> Self {
-        Self::of_version(FORMAT_VERSION, items.into())
+        let v = items.iter().map(|item| item.command.format()).max().unwrap_or(FIRST_FORMAT);
+        Self::of_version(v, items.into())
     }
 
     pub(crate) fn of_version(v: u16, items: Arc<[Envelope]>) -> Self {
         Self { v, items, json: Arc::default() }
     }
 
-    /// See [`FORMAT_VERSION`].
+    /// Its format; see [`crate::format`].
     pub fn version(&self) -> u16 {
         self.v
     }
@@ -126,21 +125,6 @@ impl Serialize for Batch {
 struct Written<'a> {
     v: u16,
     items: &'a [Envelope],
-}
-
-/// What a member says about an entry that only a newer release understands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "log entry has format version {found}, this release knows version {FORMAT_VERSION}; upgrade this node"
-)]
-pub struct UnknownVersion {
-    /// Version of the entry.
-    pub found: u16,
-}
-
-/// Whether this release knows entries of version `found`.
-pub(crate) fn check_version(found: u16) -> Result<(), UnknownVersion> {
-    if found == FORMAT_VERSION { Ok(()) } else { Err(UnknownVersion { found }) }
 }
 
 impl<'de> Deserialize<'de> for Batch {

@@ -8,20 +8,18 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::documents::{Client, ScopeCatalogue, SigningKey, Tenant};
+use crate::format::{FORMAT, is_known};
 use crate::graveyard::Graveyard;
 use crate::keyring::KeyRing;
 use crate::ledger::{self, Ledger};
 use crate::state::{Formation, Global, State, TenantEntry};
 use crate::view::Issuer;
 
-/// Version of the image format.
-pub const IMAGE_VERSION: u16 = 1;
-
 /// Everything that the state holds, in a canonical order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Image {
-    /// See [`IMAGE_VERSION`].
+    /// The format that the cluster writes; see [`crate::format`].
     pub v: u16,
     /// The cluster.
     pub formation: Option<Arc<Formation>>,
@@ -57,7 +55,7 @@ pub struct TenantImage {
 pub enum ImageError {
     /// It was written by a newer release.
     #[error(
-        "snapshot image has version {found}, this release knows version {IMAGE_VERSION}; upgrade this node"
+        "snapshot image has format version {found}, this release knows versions up to {FORMAT}; upgrade this node"
     )]
     UnknownVersion {
         /// Version of the image.
@@ -80,7 +78,7 @@ impl Image {
     pub(crate) fn of(state: &State) -> Self {
         let State { formation, global, tenants, graveyard, ledger } = state;
         Self {
-            v: IMAGE_VERSION,
+            v: state.format(),
             formation: formation.clone(),
             global_keys: global.keys().keys().values().cloned().collect(),
             tenants: tenants
@@ -105,8 +103,9 @@ impl Image {
     /// The state, with what readers get rendered for that issuer.
     pub(crate) fn into_state(self, issuer: &Issuer) -> Result<State, ImageError> {
         let Image { v, formation, global_keys, tenants, tombstones, revision_floor, idempotency } = self;
-        if v != IMAGE_VERSION {
-            return Err(ImageError::UnknownVersion { found: v });
+        let found = formation.as_deref().map_or(v, |formation| formation.format.max(v));
+        if !(is_known(v) && is_known(found)) {
+            return Err(ImageError::UnknownVersion { found });
         }
         let mut state = State {
             formation,
@@ -151,7 +150,7 @@ impl Image {
             v: u16,
         }
         let Version { v } = serde_json::from_slice(bytes)?;
-        if v != IMAGE_VERSION {
+        if !is_known(v) {
             return Err(ImageError::UnknownVersion { found: v });
         }
         Ok(serde_json::from_slice(bytes)?)

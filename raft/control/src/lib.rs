@@ -9,6 +9,7 @@ pub mod command;
 mod discovery;
 pub mod documents;
 pub mod envelope;
+pub mod format;
 mod graveyard;
 pub mod ids;
 pub mod image;
@@ -25,7 +26,8 @@ pub mod validate;
 pub mod view;
 
 pub use command::{Command, KeyRef, ScopesMode};
-pub use envelope::{Batch, Envelope, Idempotency, Precondition, UnknownVersion};
+pub use envelope::{Batch, Envelope, Idempotency, Precondition};
+pub use format::{FORMAT, UnknownVersion};
 pub use ids::{ClientId, InvalidId, Kid, ScopeName, Slug};
 pub use image::{Image, ImageError};
 pub use keyring::KeyRing;

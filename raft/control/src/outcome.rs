@@ -29,6 +29,11 @@ pub enum Outcome {
     },
     /// The member is gone.
     MemberRemoved,
+    /// The cluster writes this format.
+    FormatRaised {
+        /// See [`crate::format`].
+        format: u16,
+    },
     /// The tenant is as asked.
     Tenant {
         /// Whether it is new.
@@ -148,6 +153,29 @@ pub enum Reject {
     /// A learner that never came cannot vote.
     #[error("the node has not joined the cluster yet")]
     NotJoined,
+    /// Some member runs a release that could not read it.
+    #[error(
+        "it needs format {needed} and the cluster writes format {format}, which is raised once every node is upgraded"
+    )]
+    UpgradePending {
+        /// The format that has the command.
+        needed: u16,
+        /// The format that the cluster writes.
+        format: u16,
+    },
+    /// The node could not read what the cluster writes.
+    #[error(
+        "its release knows formats up to {knows} and the cluster writes format {format}; upgrade the node"
+    )]
+    ReleaseTooOld {
+        /// The newest format that the node knows.
+        knows: u16,
+        /// The format that the cluster writes.
+        format: u16,
+    },
+    /// Somebody came or went meanwhile.
+    #[error("the members have changed")]
+    MembersChanged,
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used for another body")]
     IdempotencyKeyReused,

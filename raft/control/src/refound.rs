@@ -45,7 +45,8 @@ impl Image {
         let incarnation = before.members.get(name).map_or(1, |member| member.incarnation.saturating_add(1));
         let member = MemberIdentity { incarnation, ..MemberIdentity::founder(raft_id) };
         let members = BTreeMap::from([(name.to_owned(), member)]);
-        let formation = Some(Arc::new(Formation { cluster_id, next_raft_id, members }));
+        let formation =
+            Some(Arc::new(Formation { cluster_id, next_raft_id, members, format: before.format }));
         Ok(Refounded { image: Self { formation, ..self }, raft_id, incarnation })
     }
 }

@@ -25,6 +25,9 @@ pub struct Formation {
     pub next_raft_id: u64,
     /// Raft id and incarnation of each member by node name.
     pub members: BTreeMap<String, MemberIdentity>,
+    /// The format that the cluster writes; see [`crate::format`].
+    #[serde(default = "Formation::first_format", skip_serializing_if = "Formation::is_first_format")]
+    pub format: u16,
 }
 
 /// Under which Raft id a node is a member, and as what.

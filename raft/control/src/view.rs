@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use imbl::OrdMap;
 
-use crate::command::KeyRef;
+use crate::command::{Command, KeyRef};
 use crate::discovery;
 use crate::documents::{Activation, Client, IssuerMode, KeySet, KeyState};
 use crate::envelope::Idempotency;
 use crate::keyring::KeyRing;
+use crate::outcome::Reject;
 use crate::state::{Formation, State, TenantEntry};
 use crate::{ClientId, Slug, Timestamp};
 
@@ -57,6 +58,19 @@ impl View {
     /// The cluster, once it is formed.
     pub fn formation(&self) -> Option<&Arc<Formation>> {
         self.state.formation.as_ref()
+    }
+
+    /// The format that the cluster writes; see [`crate::format`].
+    pub fn format(&self) -> u16 {
+        self.state.format()
+    }
+
+    /// Whether this command may be written: every member can read it.
+    ///
+    /// # Errors
+    /// [`Reject::UpgradePending`].
+    pub fn may_write(&self, command: &Command) -> Result<(), Reject> {
+        command.check_format(self.state.format())
     }
 
     /// Whether the request was done before, as far as this view goes: then it changes nothing, whatever else holds now.

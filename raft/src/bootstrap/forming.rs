@@ -254,7 +254,12 @@ fn new_cluster(shared: &Shared) -> PromiseRequest {
 
 async fn run_raft(node: &Node, place: Place) -> Result<Arc<Running>, StartError> {
     let shared = &node.shared;
-    let network = PeerNetwork::new(place.raft_id, Arc::clone(&shared.dialer), Arc::clone(&shared.contacts));
+    let network = PeerNetwork::new(
+        place.raft_id,
+        Arc::clone(&shared.dialer),
+        Arc::clone(&shared.contacts),
+        Arc::clone(&shared.reverted),
+    );
     let views = shared.views.clone();
     let running =
         Running::start(&shared.settings, &shared.raft_dir, place, &node.tasks, network, views).await?;
@@ -271,6 +276,7 @@ async fn run_raft(node: &Node, place: Place) -> Result<Arc<Running>, StartError>
     }
     node.tasks.spawn(election::send_heartbeats(raft, timers.heartbeat, stop.clone()));
     node.tasks.spawn(membership::keep(Arc::clone(shared), Arc::clone(&running), stop.clone()));
+    node.tasks.spawn(membership::keep_raising(Arc::clone(shared), Arc::clone(&running), stop.clone()));
     let (log, max_bytes) = (running.log.clone(), shared.settings.max_log_bytes);
     node.tasks.spawn(compaction::watch_size(running.raft.clone(), log, max_bytes, stop));
     Ok(running)

@@ -2,20 +2,23 @@
 
 use std::sync::Arc;
 
-use hellojohn_control::{Command, Envelope, Outcome};
+use hellojohn_control::{Command, Envelope, Outcome, Reject};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::raise::known_by;
 use super::{CHANGE, knows_its_term, standing};
 use crate::bootstrap::messages::{JoinAnswer, JoinRequest, Standing};
 use crate::bootstrap::rule;
+use crate::network::Hello;
 use crate::propose::ProposeError;
 use crate::running::Running;
 use crate::shared::Shared;
 use crate::types::Member;
 
 /// Answers a node that wants to be let in.
-pub(crate) async fn welcome(shared: &Arc<Shared>, peer: &str, request: JoinRequest) -> JoinAnswer {
+pub(crate) async fn welcome(shared: &Arc<Shared>, hello: &Hello, request: JoinRequest) -> JoinAnswer {
+    let peer = hello.from.as_str();
     let refused = |reason: String| JoinAnswer::Refused { reason };
     let Some(running) = shared.running.load_full() else {
         return JoinAnswer::NotLeader { leader: None };
@@ -32,7 +35,7 @@ pub(crate) async fn welcome(shared: &Arc<Shared>, peer: &str, request: JoinReque
         tracing::warn!(peer, difference, "a node may not join");
         return refused(difference);
     }
-    match admit(shared, &running, peer, &request).await {
+    match admit(shared, &running, hello, &request).await {
         Ok(answer) => answer,
         Err(reason) => {
             tracing::warn!(peer, reason, "a node may not join");
@@ -44,9 +47,10 @@ pub(crate) async fn welcome(shared: &Arc<Shared>, peer: &str, request: JoinReque
 async fn admit(
     shared: &Arc<Shared>,
     running: &Running,
-    name: &str,
+    hello: &Hello,
     request: &JoinRequest,
 ) -> Result<JoinAnswer, String> {
+    let (name, knows) = (hello.from.as_str(), known_by(hello));
     let view = running.view();
     let formation = view.formation().ok_or("this cluster is still being formed")?;
     let cluster_id = formation.cluster_id;
@@ -55,10 +59,13 @@ async fn admit(
             "{name} is no member of cluster {cluster_id}; to let it in, run `hellojohn cluster members add {name}`"
         )
     })?;
+    if knows < formation.format {
+        return Err(Reject::ReleaseTooOld { knows, format: formation.format }.to_string());
+    }
     let (raft_id, incarnation) = match (request.raft_id, member.raft_id) {
         (None, _) => {
             refuse_duplicate(shared, name).await?;
-            let (raft_id, incarnation) = new_id(shared, running, name, request.admission).await?;
+            let (raft_id, incarnation) = new_id(shared, running, name, request.admission, knows).await?;
             tracing::info!(peer = name, raft_id, incarnation, "an empty disk: the node has a new Raft id");
             (raft_id, incarnation)
         }
@@ -82,7 +89,7 @@ async fn admit(
 
 /// The old process of a name and the new one cannot both be members.
 async fn refuse_duplicate(shared: &Arc<Shared>, name: &str) -> Result<(), String> {
-    match standing(shared, shared.dialer.client(name)).await? {
+    match standing(shared, &shared.dialer.client(name)).await? {
         Standing::Pristine | Standing::Orphaned => Ok(()),
         Standing::Promised { .. } | Standing::Joining { .. } | Standing::Member { .. } => Err(format!(
             "duplicate_node: a process that is {name} already answers at its address in CLUSTER_NODES"
@@ -95,6 +102,7 @@ async fn new_id(
     running: &Running,
     name: &str,
     admission: Option<Uuid>,
+    knows: u16,
 ) -> Result<(u64, u64), String> {
     let envelope = Envelope {
         at: shared.settings.now.now(),
@@ -103,7 +111,7 @@ async fn new_id(
         ip: None,
         precondition: None,
         idempotency: None,
-        command: Command::AdmitNode { name: name.to_owned(), admission },
+        command: Command::AdmitNode { name: name.to_owned(), admission, format: knows },
     };
     match running.proposals.propose(envelope).await.map_err(|e| e.to_string())?.outcome {
         Outcome::NodeAdmitted { raft_id, incarnation } => Ok((raft_id, incarnation)),

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
 use super::dial::{Binding, Dialer, Peer};
-use super::hello::Refusal;
+use super::hello::{Hello, Refusal};
 use super::metrics::CallTimer;
 use super::rpc::{RpcFailure, RpcKind};
 
@@ -135,6 +135,14 @@ impl PeerClient {
         let payload = super::rpc::encode_json(request).map_err(CallError::Remote)?;
         let answer = self.call(kind, payload, within).await?;
         serde_json::from_slice(&answer).map_err(|error| CallError::BadAnswer(error.to_string()))
+    }
+
+    /// What the peer says of itself, by the connection that is up or a new one, at most after `within`.
+    ///
+    /// # Errors
+    /// Why there is no connection.
+    pub async fn hello(&self, within: Duration) -> Result<Arc<Hello>, CallError> {
+        Ok(self.connection(Instant::now() + within).await?.peer())
     }
 
     async fn connection(&self, deadline: Instant) -> Result<Arc<Connection>, CallError> {

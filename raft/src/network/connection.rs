@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::client::CallError;
 use super::frame::{Frame, FrameError, HEAD, MAX_FRAME, ReadTimes, Tag, read_frame, write_frame};
-use super::hello::Refusal;
+use super::hello::{Hello, Refusal};
 use super::rpc::{RpcFailure, RpcKind};
 use super::stream::Io;
 
@@ -73,6 +73,7 @@ impl Shared {
 /// A connection that is up. Dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Connection {
+    peer: Arc<Hello>,
     queue: mpsc::Sender<Frame>,
     shared: Arc<Shared>,
     _stop_on_drop: DropGuard,
@@ -86,18 +87,23 @@ pub(super) struct Driver {
     limits: ConnectionLimits,
 }
 
-/// A connection over an admitted stream, and the driver that must run for it to work. `stop` ends it
+/// A connection over a stream on which both have said hello, and the driver that must run for it to work. `stop` ends it
 /// from outside.
 pub(super) fn over(
     io: Box<dyn Io>,
+    peer: Hello,
     limits: ConnectionLimits,
     stop: CancellationToken,
 ) -> (Connection, Driver) {
     let (sender, queue) = mpsc::channel(QUEUE);
     let state = State { pending: HashMap::new(), next_id: 1, alive_at: Instant::now(), closed: None };
     let shared = Arc::new(Shared { state: Mutex::new(state), stop: stop.clone(), stall: limits.stall });
-    let connection =
-        Connection { queue: sender, shared: Arc::clone(&shared), _stop_on_drop: stop.drop_guard() };
+    let connection = Connection {
+        peer: Arc::new(peer),
+        queue: sender,
+        shared: Arc::clone(&shared),
+        _stop_on_drop: stop.drop_guard(),
+    };
     (connection, Driver { io, queue, shared, limits })
 }
 
@@ -120,6 +126,11 @@ impl Drop for InFlight<'_> {
 }
 
 impl Connection {
+    /// What the peer said first.
+    pub(super) fn peer(&self) -> Arc<Hello> {
+        Arc::clone(&self.peer)
+    }
+
     /// Whether calls may still be made.
     pub(super) fn is_open(&self) -> bool {
         !self.queue.is_closed() && !self.shared.stop.is_cancelled()

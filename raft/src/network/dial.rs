@@ -238,7 +238,7 @@ impl Dialer {
 
         let limits =
             ConnectionLimits { idle: self.limits.idle, frame: self.limits.frame, stall: self.limits.stall };
-        let (connection, driver) = connection::over(stream.io, limits, self.stop.child_token());
+        let (connection, driver) = connection::over(stream.io, peer, limits, self.stop.child_token());
         let local = Arc::clone(&self.local);
         self.tasks.spawn(async move {
             if let Some(refusal) = driver.run().await {

@@ -80,6 +80,19 @@ pub enum Refusal {
         /// The Raft id that its name has now, if any.
         by: Option<u64>,
     },
+    /// The sender's disk is an older copy of its own.
+    #[error(
+        "member {raft_id} ({name}) has acknowledged the log up to entry {acknowledged} and lacks some of it: its disk is an \
+         older copy of the one that it had"
+    )]
+    Reverted {
+        /// Name of the sender.
+        name: String,
+        /// Its Raft id.
+        raft_id: u64,
+        /// Index of the last entry that it acknowledged.
+        acknowledged: u64,
+    },
     /// No protocol version in common.
     #[error("{node} speaks peer protocol {min} to {max}, the other side {other_min} to {other_max}")]
     UnsupportedVersion {
@@ -154,8 +167,8 @@ impl LocalNode {
     }
 
     /// Notes how a peer turned this node down, if that is for good.
-    pub(super) fn turned_down(&self, refusal: &Refusal) {
-        if let Refusal::Superseded { raft_id, .. } = refusal
+    pub(crate) fn turned_down(&self, refusal: &Refusal) {
+        if let Refusal::Superseded { raft_id, .. } | Refusal::Reverted { raft_id, .. } = refusal
             && self.seat().is_some_and(|seat| seat.raft_id == *raft_id)
         {
             self.superseded.send_replace(Some(refusal.clone()));

@@ -19,7 +19,7 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
     VoteRequest, VoteResponse,
 };
-use openraft::{Node, Raft, RaftTypeConfig, SnapshotMeta, Vote};
+use openraft::{Node, Raft, RaftLogId as _, RaftTypeConfig, SnapshotMeta, Vote};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,12 @@ use super::backoff::BackoffPolicy;
 use super::client::{CallError, PeerClient};
 use super::contacts::Contacts;
 use super::dial::Dialer;
+use super::hello::Refusal;
+use super::reverted::Reverted;
 use super::rpc::{RpcFailure, RpcKind, decode_json, encode_json};
+
+/// How long a peer has to hear that it is turned down.
+const TURN_DOWN: Duration = Duration::from_millis(200);
 
 /// Where a cluster member keeps its node name (`NODE_ID`).
 pub trait PeerNamed {
@@ -51,14 +56,15 @@ pub struct PeerNetwork {
     own_id: u64,
     dialer: Arc<Dialer>,
     contacts: Arc<Contacts>,
+    reverted: Arc<Reverted>,
     lanes: HashMap<(String, u64), Arc<Lanes>>,
 }
 
 impl PeerNetwork {
     /// The network of the member with raft id `own_id`. Connects to nobody yet; notes in `contacts` who
-    /// answers.
-    pub fn new(own_id: u64, dialer: Arc<Dialer>, contacts: Arc<Contacts>) -> Self {
-        Self { own_id, dialer, contacts, lanes: HashMap::new() }
+    /// answers, and in `reverted` who has lost what it acknowledged.
+    pub fn new(own_id: u64, dialer: Arc<Dialer>, contacts: Arc<Contacts>, reverted: Arc<Reverted>) -> Self {
+        Self { own_id, dialer, contacts, reverted, lanes: HashMap::new() }
     }
 }
 
@@ -83,6 +89,8 @@ where
             own_id: self.own_id,
             target,
             contacts: Arc::clone(&self.contacts),
+            reverted: Arc::clone(&self.reverted),
+            acknowledged: None,
             lanes: Arc::clone(lanes),
             backoff: dialer.limits().backoff,
         }
@@ -95,6 +103,10 @@ pub struct PeerLink {
     own_id: u64,
     target: u64,
     contacts: Arc<Contacts>,
+    reverted: Arc<Reverted>,
+    /// Index of the last entry that the peer has acknowledged to this client, which openraft makes anew for each
+    /// leadership: within one nothing of it is ever cut off.
+    acknowledged: Option<u64>,
     lanes: Arc<Lanes>,
     backoff: BackoffPolicy,
 }
@@ -128,6 +140,48 @@ impl PeerLink {
             Ok(Err(raft)) => Err(RPCError::RemoteError(RemoteError::new(self.target, raft))),
             Err(error) => Err(self.rpc_error(&error, action, within)),
         }
+    }
+
+    /// Compares what the peer says of its log with what it said before. `sent` are the indexes of the entry before
+    /// those that were sent and of the last of them.
+    async fn check_word<N: Node>(
+        &mut self,
+        answer: &AppendEntriesResponse<u64>,
+        sent: (Option<u64>, Option<u64>),
+    ) -> Result<(), RPCError<u64, N, RaftError<u64>>> {
+        let (before, last) = sent;
+        match answer {
+            AppendEntriesResponse::Success => self.acknowledged = self.acknowledged.max(last),
+            AppendEntriesResponse::PartialSuccess(matched) => {
+                self.acknowledged = self.acknowledged.max(matched.map(|id| id.index));
+            }
+            AppendEntriesResponse::Conflict => {
+                if let (Some(acknowledged), Some(before)) = (self.acknowledged, before)
+                    && before <= acknowledged
+                {
+                    let (name, raft_id) = (self.lanes.append.name().to_owned(), self.target);
+                    if self.reverted.recently(raft_id).is_none() {
+                        tracing::error!(
+                            peer = name,
+                            raft_id,
+                            acknowledged,
+                            "a member lacks what it acknowledged"
+                        );
+                    }
+                    self.reverted.seen(raft_id, acknowledged);
+                    let refusal = Refusal::Reverted { name, raft_id, acknowledged };
+                    // It follows, so that it would not ask. Told again with each append that it answers like this.
+                    if let Err(error) =
+                        self.lanes.vote.call_json::<_, ()>(RpcKind::TurnDown, &refusal, TURN_DOWN).await
+                    {
+                        tracing::debug!(raft_id, %error, "it was not told");
+                    }
+                    return Err(RPCError::Unreachable(Unreachable::new(&refusal)));
+                }
+            }
+            AppendEntriesResponse::HigherVote(_) => {}
+        }
+        Ok(())
     }
 
     /// What openraft makes of it: `Unreachable` backs off, `Timeout` and `Network` are tried again.
@@ -171,8 +225,12 @@ where
         {
             return Err(RPCError::PayloadTooLarge(PayloadTooLarge::new_entries_hint(hint)));
         }
+        let before = rpc.prev_log_id.map(|id| id.index);
+        let last = rpc.entries.last().map(|entry| entry.get_log_id().index).or(before);
         let lane = (&self.lanes.append, RpcKind::Append, RPCTypes::AppendEntries);
-        self.exchange(lane, payload, &option).await
+        let answer = self.exchange(lane, payload, &option).await?;
+        self.check_word(&answer, (before, last)).await?;
+        Ok(answer)
     }
 
     async fn install_snapshot(
@@ -272,7 +330,8 @@ where
         | RpcKind::Join
         | RpcKind::Stand
         | RpcKind::ReadIndex
-        | RpcKind::Forward => Err(RpcFailure::UnknownKind { kind: kind.number() }),
+        | RpcKind::Forward
+        | RpcKind::TurnDown => Err(RpcFailure::UnknownKind { kind: kind.number() }),
     }
 }
 

@@ -36,11 +36,13 @@ pub enum RpcKind {
     ReadIndex,
     /// A request of the product that a follower passes on (spec §3.3).
     Forward,
+    /// The leader tells a follower why it can take part no longer.
+    TurnDown,
 }
 
 impl RpcKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Append,
         Self::Vote,
         Self::InstallSnapshot,
@@ -53,6 +55,7 @@ impl RpcKind {
         Self::Stand,
         Self::ReadIndex,
         Self::Forward,
+        Self::TurnDown,
     ];
 
     /// The number on the wire, 1 to 127.
@@ -70,6 +73,7 @@ impl RpcKind {
             Self::Stand => 10,
             Self::ReadIndex => 11,
             Self::Forward => 12,
+            Self::TurnDown => 13,
         }
     }
 
@@ -93,6 +97,7 @@ impl RpcKind {
             Self::Stand => "stand",
             Self::ReadIndex => "read_index",
             Self::Forward => "forward",
+            Self::TurnDown => "turn_down",
         }
     }
 
@@ -108,7 +113,8 @@ impl RpcKind {
             | Self::Alive
             | Self::Stand
             | Self::ReadIndex
-            | Self::Forward => true,
+            | Self::Forward
+            | Self::TurnDown => true,
             Self::Probe | Self::Promise | Self::Join => false,
         }
     }
@@ -208,7 +214,8 @@ mod tests {
                 ("join", 9),
                 ("stand", 10),
                 ("read_index", 11),
-                ("forward", 12)
+                ("forward", 12),
+                ("turn_down", 13)
             ]
         );
         assert!(RpcKind::ALL.iter().all(|kind| RpcKind::from_number(kind.number()) == Some(*kind)));

@@ -344,7 +344,7 @@ async fn an_old_disk_of_a_name_that_came_back_since_is_not_recovered() {
     let raft = place.data().join("raft");
     IdentityStore::load_or_create(&raft, "n1").unwrap().become_member(&CLUSTER.to_string(), 1, 1).unwrap();
     let mut entries = history(&[1, 2, 3], 3);
-    entries.push(command(3, Command::AdmitNode { name: "n1".to_owned(), admission: None }));
+    entries.push(command(3, Command::AdmitNode { name: "n1".to_owned(), admission: None, format: 1 }));
     write_log(&raft, entries, Some(3), None).await;
     let error = recover(&place.data(), &CLUSTER.to_string(), NEW, &place.scratch(), now(), true).unwrap_err();
     assert!(matches!(error, OfflineError::Replaced { own: 1, .. }), "{error}");

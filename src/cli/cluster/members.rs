@@ -97,8 +97,23 @@ impl List {
             .await
             .map_err(|error| Failure::from(error).while_doing("cannot list the members"))?;
         session.terminal.show(&answer.body, || members(&answer.body))?;
+        if let Some(note) = upgrading(&answer.body) {
+            session.terminal.note(&note);
+        }
         Ok(Exit::Ok)
     }
+}
+
+/// What is to be known while nodes of two releases work together.
+fn upgrading(cluster: &Value) -> Option<String> {
+    let number = |pointer: &str| cluster.pointer(pointer).and_then(Value::as_u64);
+    let (format, known) = (number("/format")?, number("/format_known")?);
+    (format < known).then(|| {
+        format!(
+            "the cluster writes format {format}, the node that was asked knows {known}: not every member is upgraded yet, and \
+             going back is possible"
+        )
+    })
 }
 
 fn members(cluster: &Value) -> String {

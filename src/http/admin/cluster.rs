@@ -26,6 +26,10 @@ pub(super) struct Cluster {
     applied_index: u64,
     /// SHA-256 of the whole state: equal on all nodes at the same index.
     state_hash: String,
+    /// The format that the cluster writes.
+    format: u16,
+    /// The newest format that this node knows: once all members know it, it is written.
+    format_known: u16,
     members: Vec<MemberStatus>,
 }
 
@@ -48,6 +52,8 @@ pub(super) async fn get(
         term: status.term,
         applied_index,
         state_hash,
+        format: plane.view().format(),
+        format_known: hellojohn_control::FORMAT,
         members: plane.members(),
     };
     Ok(Document::list(applied_index, cluster))

@@ -9,6 +9,8 @@ mod body;
 mod clients;
 mod cluster;
 mod keys;
+#[cfg(feature = "next-format")]
+mod next;
 mod ping;
 mod scopes;
 mod shown;
@@ -41,7 +43,10 @@ where
     const SCOPES: &str = "/v1/admin/tenants/{slug}/scopes";
     const KEYS: &str = "/v1/admin/tenants/{slug}/keys";
     const ROTATE: &str = "/v1/admin/tenants/{slug}/keys/rotate";
-    Surface::new()
+    let surface = Surface::new();
+    #[cfg(feature = "next-format")]
+    let surface = surface.route(Post, "/v1/admin/tenants/{slug}/rename", Control, Admin, next::rename);
+    surface
         .route(Get, "/v1/admin/ping", User, Admin, ping::ping)
         .route(Get, TENANTS, Control, Admin, tenants::list)
         .route(Get, TENANT, Control, Admin, tenants::get)

@@ -46,6 +46,7 @@ pub fn error_of(code: Code) -> (StatusCode, &'static str) {
         | Code::MemberLeads
         | Code::QuorumAtRisk
         | Code::NoSuccessor
+        | Code::UpgradePending
         | Code::PreconditionFailed => (StatusCode::BAD_REQUEST, "invalid_request"),
         Code::BodyTooLarge
         | Code::UnsupportedMediaType

@@ -33,6 +33,7 @@ pub fn of(code: Code) -> StatusCode {
         | Code::MemberLeads
         | Code::QuorumAtRisk
         | Code::NoSuccessor
+        | Code::UpgradePending
         | Code::FollowerConflict => StatusCode::CONFLICT,
         Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Code::TenantDbMissing => StatusCode::NOT_IMPLEMENTED,

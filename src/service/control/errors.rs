@@ -41,8 +41,13 @@ fn rejected(reject: Reject) -> Error {
         Reject::IdempotencyKeyReused => Error::new(Code::IdempotencyKeyReused),
         Reject::NodeNotFound => Error::new(Code::MemberNotFound),
         Reject::NotJoined => Error::new(Code::MemberNotReady).detail(text),
+        Reject::UpgradePending { .. } => Error::new(Code::UpgradePending).detail(text),
         Reject::LastVoter => Error::new(Code::QuorumAtRisk).detail(text),
-        Reject::KeyNeeded { .. } | Reject::NotDue { .. } | Reject::AlreadyFormed => Error::internal(text),
+        Reject::KeyNeeded { .. }
+        | Reject::NotDue { .. }
+        | Reject::AlreadyFormed
+        | Reject::ReleaseTooOld { .. }
+        | Reject::MembersChanged => Error::internal(text),
     }
 }
 

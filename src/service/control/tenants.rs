@@ -70,6 +70,16 @@ impl ControlService {
         Err(Error::internal("the tenant's settings kept changing while its keys were being made"))
     }
 
+    /// Gives a tenant another name by a command that older releases do not know.
+    ///
+    /// # Errors
+    /// `upgrade_pending` while there are members of such a release, and those of [`Self::put_tenant`].
+    #[cfg(feature = "next-format")]
+    pub async fn rename_tenant(&self, context: &WriteContext, slug: Slug, name: String) -> Result<()> {
+        let written = self.write(context, Command::RenameTenant { slug, name }).await;
+        written.map(drop).map_err(|e| self.refused(e))
+    }
+
     /// Removes a tenant with its clients, scopes and keys, then revokes the refresh tokens of its people.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ mod quorum_loss;
 mod recovery;
 mod rejoin;
 mod secrets;
+mod skew;
 mod snapshots;
 mod stalls;
 mod startup;

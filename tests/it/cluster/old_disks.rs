@@ -17,7 +17,7 @@ async fn started() -> (Cluster, String) {
     (cluster, token)
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
@@ -106,6 +106,59 @@ async fn an_old_disk_that_is_found_before_the_swap_goes_on() {
     cluster.start_node(name);
     votes_again(&cluster, name).await;
     cluster.put_tenant(&token, "with-its-vote").await;
+    assert_eq!(identity(&cluster, name)["incarnation"], 1);
+}
+
+/// Somebody puts a copy from before in a member's place. The member ends and says why; the leader goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_copy_of_a_members_own_disk_is_turned_down_and_leaves_the_leader_alone() {
+    let (mut cluster, token) = started().await;
+    let (leader, name) = (cluster.leader().await, cluster.followers().await[0]);
+    let term = cluster.ready(leader).await["cluster"]["term"].clone();
+    let (raft, old, own) =
+        (cluster.root(name).join("raft"), cluster.dir.path().join("old"), cluster.dir.path().join("own"));
+    cluster.stop(name);
+    copy(&raft, &old);
+    cluster.start_node(name);
+    cluster.ready(name).await;
+    for n in 0..20 {
+        let index = cluster.put_tenant(&token, &format!("acknowledged-{n}")).await;
+        everywhere(&cluster, index).await;
+    }
+
+    cluster.stop(name);
+    std::fs::rename(&raft, &own).unwrap();
+    std::fs::rename(&old, &raft).unwrap();
+    cluster.start_node(name);
+    let mut process = cluster.processes.remove(name).unwrap();
+    assert!(process.wait(PATIENCE).is_some_and(|status| !status.success()), "{name} goes on");
+    let log = process.log_text();
+    assert!(log.contains("its disk is an older copy"), "{log}");
+    let status = cluster.ready(leader).await;
+    assert_eq!((&status["cluster"]["role"], &status["cluster"]["term"]), (&json!("leader"), &term));
+    cluster.put_tenant(&token, "unmoved").await;
+
+    // Its own disk is found again: it is a member as before.
+    std::fs::remove_dir_all(&raft).unwrap();
+    std::fs::rename(&own, &raft).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        cluster.start_node(name);
+        let mut process = cluster.processes.remove(name).unwrap();
+        // It is turned down for some seconds more.
+        while process.wait(Duration::ZERO).is_none()
+            && cluster.readyz(name).await.is_none_or(|answer| answer.status != 200)
+        {
+            pause();
+        }
+        if !process.has_ended() {
+            cluster.processes.insert(name, process);
+            break;
+        }
+        assert!(Instant::now() < deadline, "{}", process.log_text());
+    }
+    let index = cluster.put_tenant(&token, "whole").await;
+    everywhere(&cluster, index).await;
     assert_eq!(identity(&cluster, name)["incarnation"], 1);
 }
 

@@ -96,11 +96,21 @@ impl Cluster {
 
     /// Ends a node in order and starts it again, and waits until it serves people.
     pub(crate) async fn restart(&mut self, name: &'static str) {
+        self.restart_with(name, BINARY).await;
+    }
+
+    /// Ends a node in order and starts it again with this build, and waits until it serves people.
+    pub(crate) async fn restart_with(&mut self, name: &'static str, binary: &str) {
+        self.stop(name);
+        self.start_build(name, binary);
+        self.ready(name).await;
+    }
+
+    /// Ends a node in order.
+    pub(crate) fn stop(&mut self, name: &'static str) {
         let mut process = self.processes.remove(name).unwrap();
         process.signal(Signal::SIGTERM);
         assert!(process.wait(PATIENCE).is_some_and(|status| status.success()), "{name} did not end well");
-        self.start_node(name);
-        self.ready(name).await;
     }
 
     /// Sets an environment variable for nodes that are started from now on.
@@ -187,7 +197,12 @@ impl Cluster {
 
     /// Starts one node.
     pub(crate) fn start_node(&mut self, name: &'static str) {
-        let process = Process::start(BINARY, &["serve", "--env"], &self.env(name), &self.log(name));
+        self.start_build(name, BINARY);
+    }
+
+    /// Starts one node with another build of the product.
+    pub(crate) fn start_build(&mut self, name: &'static str, binary: &str) {
+        let process = Process::start(binary, &["serve", "--env"], &self.env(name), &self.log(name));
         self.processes.insert(name, process);
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{Machine, invalid};
+use crate::format::FIRST_FORMAT;
 use crate::limits;
 use crate::outcome::{Outcome, Reject};
 use crate::state::{Formation, MemberIdentity, MemberRole};
@@ -38,14 +39,22 @@ impl Machine {
         };
         let members =
             members.iter().map(|(name, raft_id)| (name.clone(), MemberIdentity::founder(*raft_id))).collect();
-        let formation = Formation { cluster_id, next_raft_id, members };
+        let formation = Formation { cluster_id, next_raft_id, members, format: FIRST_FORMAT };
         self.state.formation = Some(Arc::new(formation));
         Ok(Outcome::ClusterFormed)
     }
 
     /// Gives a member of this name the next Raft id. Its old one stays used up for ever (spec §13.4).
-    pub(super) fn admit_node(&mut self, name: &str, admission: Option<Uuid>) -> Result<Outcome, Reject> {
+    pub(super) fn admit_node(
+        &mut self,
+        name: &str,
+        admission: Option<Uuid>,
+        knows: u16,
+    ) -> Result<Outcome, Reject> {
         self.change_members(|formation| {
+            if knows < formation.format {
+                return Err(Reject::ReleaseTooOld { knows, format: formation.format });
+            }
             let raft_id = formation.next_raft_id;
             let member = formation.members.get_mut(name).ok_or(Reject::NodeNotFound)?;
             if let Some(given) = member.raft_id
@@ -103,8 +112,8 @@ impl Machine {
         })
     }
 
-    /// Makes a change of the members, unless it is refused.
-    fn change_members(
+    /// Makes a change of the formation, unless it is refused.
+    pub(crate) fn change_members(
         &mut self,
         change: impl FnOnce(&mut Formation) -> Result<Outcome, Reject>,
     ) -> Result<Outcome, Reject> {

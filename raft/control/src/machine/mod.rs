@@ -10,7 +10,8 @@ use std::sync::Arc;
 use crate::Slug;
 use crate::command::Command;
 use crate::documents::KeySet;
-use crate::envelope::{Batch, Envelope, Precondition, UnknownVersion, check_version};
+use crate::envelope::{Batch, Envelope, Precondition};
+use crate::format::{UnknownVersion, check_version};
 use crate::image::{Image, ImageError};
 use crate::keyring::KeyRing;
 use crate::outcome::{Outcome, Reject};
@@ -89,12 +90,22 @@ impl Machine {
     fn apply_one(&mut self, envelope: &Envelope) -> Result<Outcome, Reject> {
         let at = envelope.at;
         let precondition = envelope.precondition.as_ref();
+        envelope.command.check_format(self.state.format())?;
         match &envelope.command {
             Command::FormCluster { cluster_id, members } => self.form_cluster(*cluster_id, members),
-            Command::AdmitNode { name, admission } => self.admit_node(name, *admission),
+            Command::AdmitNode { name, admission, format } => self.admit_node(name, *admission, *format),
             Command::AddMember { name } => self.add_member(name),
             Command::PromoteMember { name } => self.promote_member(name),
             Command::RemoveMember { name } => self.remove_member(name),
+            Command::RaiseFormat { to, seen } => self.raise_format(*to, seen),
+            #[cfg(feature = "next-format")]
+            Command::RenameTenant { slug, name } => {
+                let patch = crate::documents::TenantPatch {
+                    name: crate::documents::Patch::Set(name.clone()),
+                    ..Default::default()
+                };
+                self.put_tenant(slug, &patch, &[], precondition, at)
+            }
             Command::PutTenant { slug, patch, new_keys } => {
                 self.put_tenant(slug, patch, new_keys, precondition, at)
             }

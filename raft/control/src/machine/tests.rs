@@ -2,6 +2,7 @@
 
 mod clients;
 mod cluster;
+mod format;
 mod key_rotation;
 mod keys;
 mod preconditions;

@@ -7,7 +7,7 @@ use hellojohn_control::{
     ClientId, Command, Envelope, Idempotency, KeyRef, Kid, Precondition, ScopeName, ScopesMode, Sealed, Slug,
     Timestamp,
 };
-use proptest::collection::{btree_map, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -161,8 +161,9 @@ fn command() -> impl Strategy<Value = Command> {
             cluster_id: Uuid::from_u128(id), members,
         }),
         1 => ("[a-c]", option::of(0..3_u128)).prop_map(|(name, drawn)| Command::AdmitNode {
-            name, admission: drawn.map(Uuid::from_u128),
+            name, admission: drawn.map(Uuid::from_u128), format: 1,
         }),
+        1 => btree_set(0..4_u64, 0..3).prop_map(|seen| Command::RaiseFormat { to: 1, seen }),
         1 => "[a-e]".prop_map(|name| Command::AddMember { name }),
         1 => "[a-e]".prop_map(|name| Command::PromoteMember { name }),
         1 => "[a-e]".prop_map(|name| Command::RemoveMember { name }),

@@ -41,6 +41,7 @@ goldens! {
     AddMember in "13-add_member.json",
     PromoteMember in "14-promote_member.json",
     RemoveMember in "15-remove_member.json",
+    RaiseFormat in "17-raise_format.json",
 }
 
 fn pretty(value: &impl serde::Serialize) -> String {

@@ -87,7 +87,7 @@ fn a_newer_batch_is_refused_by_its_version() {
         let error = refusal(document);
         assert!(
             error.starts_with(
-                "log entry has format version 2, this release knows version 1; upgrade this node"
+                "log entry has format version 2, this release knows versions up to 1; upgrade this node"
             ),
             "{error}"
         );
@@ -119,7 +119,7 @@ fn a_newer_image_is_refused_by_its_version() {
     assert!(matches!(error, ImageError::UnknownVersion { found: 2 }));
     assert_eq!(
         error.to_string(),
-        "snapshot image has version 2, this release knows version 1; upgrade this node"
+        "snapshot image has format version 2, this release knows versions up to 1; upgrade this node"
     );
     assert!(matches!(Image::decode(b"not an image"), Err(ImageError::Malformed(_))));
 }

@@ -12,6 +12,7 @@ fn formation() -> Formation {
         cluster_id: Uuid::from_u128(7),
         next_raft_id: 5,
         members: members.map(|(name, raft_id)| (name.to_owned(), MemberIdentity::founder(raft_id))).into(),
+        format: 1,
     }
 }
 

@@ -78,6 +78,7 @@ impl PeerHandler for Core {
                 | RpcKind::Join
                 | RpcKind::Stand
                 | RpcKind::ReadIndex
+                | RpcKind::TurnDown
                 | RpcKind::Forward => Err(RpcFailure::UnknownKind { kind: kind.number() }),
             }
         }
@@ -101,7 +102,7 @@ async fn serve(core: &Arc<Core>) -> PeerServer {
 async fn link(addr: &str) -> PeerLink {
     let book = AddressBook::new(BTreeMap::from([("n2".to_owned(), addr.to_owned())]));
     let dialer = Dialer::new(node("n1"), Security::PlainLoopback, book, ClientLimits::default());
-    let mut network = PeerNetwork::new(1, dialer, Arc::default());
+    let mut network = PeerNetwork::new(1, dialer, Arc::default(), Arc::default());
     let member = Member { name: "n2".to_owned() };
     RaftNetworkFactory::<Types>::new_client(&mut network, 2, &member).await
 }
@@ -200,7 +201,7 @@ fn an_append_too_large_for_a_frame_is_split() {
 async fn clients_of_one_member_share_their_lanes() {
     let book = AddressBook::default();
     let dialer = Dialer::new(node("n1"), Security::PlainLoopback, book, ClientLimits::default());
-    let mut network = PeerNetwork::new(1, dialer, Arc::default());
+    let mut network = PeerNetwork::new(1, dialer, Arc::default(), Arc::default());
     let member = Member { name: "n2".to_owned() };
     let first = RaftNetworkFactory::<Types>::new_client(&mut network, 2, &member).await;
     let again = RaftNetworkFactory::<Types>::new_client(&mut network, 2, &member).await;

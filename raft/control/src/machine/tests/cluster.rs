@@ -6,7 +6,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::support::{Bench, finding, findings};
-use crate::{Batch, Command, Fatal, MemberIdentity, MemberRole, Outcome, Reject, UnknownVersion, limits};
+use crate::{
+    Batch, Command, FORMAT, Fatal, MemberIdentity, MemberRole, Outcome, Reject, UnknownVersion, limits,
+};
 
 fn form(members: &[(&str, u64)]) -> Command {
     let members: BTreeMap<String, u64> = members.iter().map(|(name, id)| ((*name).to_owned(), *id)).collect();
@@ -41,7 +43,7 @@ fn founders_have_distinct_ids_with_one_left_after_them() {
 /// spec §13.4: whoever lost its disk is somebody else.
 #[test]
 fn a_member_is_admitted_under_an_id_that_was_never_used() {
-    let admit = |name: &str| Command::AdmitNode { name: name.to_owned(), admission: None };
+    let admit = |name: &str| Command::AdmitNode { name: name.to_owned(), admission: None, format: 1 };
     let mut bench = Bench::new();
     assert_eq!(bench.run(admit("n1")), Err(Reject::NodeNotFound));
     bench.run(form(&[("n1", 1), ("n2", 2)])).unwrap();
@@ -57,8 +59,11 @@ fn a_member_is_admitted_under_an_id_that_was_never_used() {
 /// An answer that was lost on the way costs no Raft id.
 #[test]
 fn whoever_asks_again_for_a_raft_id_is_given_the_same() {
-    let admit =
-        |drawn: u128| Command::AdmitNode { name: "n1".to_owned(), admission: Some(Uuid::from_u128(drawn)) };
+    let admit = |drawn: u128| Command::AdmitNode {
+        name: "n1".to_owned(),
+        admission: Some(Uuid::from_u128(drawn)),
+        format: 1,
+    };
     let mut bench = Bench::new();
     bench.run(form(&[("n1", 1), ("n2", 2)])).unwrap();
     assert_eq!(bench.run(admit(7)), Ok(Outcome::NodeAdmitted { raft_id: 3, incarnation: 2 }));
@@ -79,13 +84,13 @@ fn members_are_added_promoted_and_removed() {
     assert_eq!(bench.run(Command::PromoteMember { name: name() }), Err(Reject::NotJoined));
     assert_eq!(bench.run(Command::RemoveMember { name: "n1".to_owned() }), Err(Reject::LastVoter));
 
-    let admitted = bench.run(Command::AdmitNode { name: name(), admission: None });
+    let admitted = bench.run(Command::AdmitNode { name: name(), admission: None, format: 1 });
     assert_eq!(admitted, Ok(Outcome::NodeAdmitted { raft_id: 2, incarnation: 1 }));
     let role = |bench: &Bench| bench.view().formation().unwrap().members["n2"].role;
     assert_eq!(role(&bench), MemberRole::Learner);
     assert_eq!(bench.run(Command::PromoteMember { name: name() }), Ok(Outcome::Member { created: false }));
     assert_eq!(role(&bench), MemberRole::Voter);
-    bench.run(Command::AdmitNode { name: name(), admission: None }).unwrap();
+    bench.run(Command::AdmitNode { name: name(), admission: None, format: 1 }).unwrap();
     assert_eq!(role(&bench), MemberRole::Voter, "a voter that lost its disk");
 
     assert_eq!(bench.run(Command::RemoveMember { name: "n1".to_owned() }), Ok(Outcome::MemberRemoved));
@@ -96,7 +101,7 @@ fn members_are_added_promoted_and_removed() {
         Ok(Outcome::Member { created: true })
     );
     assert_eq!(
-        bench.run(Command::AdmitNode { name: "n1".to_owned(), admission: None }),
+        bench.run(Command::AdmitNode { name: "n1".to_owned(), admission: None, format: 1 }),
         Ok(Outcome::NodeAdmitted { raft_id: 4, incarnation: 1 }),
         "never the id that it had"
     );
@@ -122,12 +127,15 @@ fn there_is_a_limit_of_members_and_of_their_names() {
 fn an_entry_of_a_newer_release_is_fatal_and_changes_nothing() {
     let mut bench = Bench::with_acme();
     let hash = bench.hash();
-    let batch = Batch::of_version(2, Arc::default());
+    let found = FORMAT + 1;
+    let batch = Batch::of_version(found, Arc::default());
     let fatal = bench.machine.apply(&batch).unwrap_err();
-    assert_eq!(fatal, Fatal::UnknownVersion(UnknownVersion { found: 2 }));
+    assert_eq!(fatal, Fatal::UnknownVersion(UnknownVersion { found }));
     assert_eq!(
         fatal.to_string(),
-        "log entry has format version 2, this release knows version 1; upgrade this node"
+        format!(
+            "log entry has format version {found}, this release knows versions up to {FORMAT}; upgrade this node"
+        )
     );
     assert_eq!(bench.hash(), hash);
 }

@@ -108,6 +108,7 @@ fn commands_on_client() -> impl Iterator<Item = Command> {
         | Command::AddMember { .. }
         | Command::PromoteMember { .. }
         | Command::RemoveMember { .. }
+        | Command::RaiseFormat { .. }
         | Command::EnsureGlobalKeys { .. }
         | Command::RotateKeys { .. }
         | Command::ActivateKey { .. }
