@@ -53,7 +53,7 @@ fn every_alert_is_explained_and_every_figure_of_the_manual_is_exported() {
 /// The names that begin with `hellojohn_` in a text.
 fn names(text: &str) -> BTreeSet<String> {
     let part_of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let words = text.split(|c| !part_of_name(c));
+    let words = text.split(|c: char| !part_of_name(c));
     words.filter(|word| word.starts_with("hellojohn_")).map(str::to_owned).collect()
 }
 
