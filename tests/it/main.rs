@@ -7,4 +7,5 @@ mod cluster;
 mod gating;
 mod harness;
 mod layers;
+mod monitoring;
 mod store;
