@@ -257,6 +257,7 @@ impl Tables {
 }
 
 fn open_database(dir: &Path) -> Result<sled::Db, LogError> {
+    remove_unfinished(dir).map_err(|error| LogError::io("sweep", dir, &error))?;
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
         let opened = sled::Config::new()
@@ -278,6 +279,21 @@ fn open_database(dir: &Path) -> Result<sled::Db, LogError> {
             Err(error) => return Err(database("open", dir, &error)),
         }
     }
+}
+
+/// sled writes where its pages are to `snap.N.generating`, syncs it and renames it to `snap.N`. One that a crash or a full
+/// disk leaves behind it takes for the newest when it opens, and calls the log corrupted; what it was to replace is
+/// still there (0.34.7, `read_snapshot` and `write_snapshot`).
+fn remove_unfinished(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            tracing::info!(path = %path.display(), "removed an unfinished file of the log's database");
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Syncs every file below `dir` and the directories that hold their names.

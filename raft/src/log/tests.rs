@@ -42,6 +42,23 @@ fn tamper(dir: &Path, change: impl FnOnce(&sled::Tree, &sled::Tree)) {
     change(&tables.log, &tables.meta);
 }
 
+/// ha.md, F10 and F11: what sled leaves behind when it is killed, or the disk is full, while it opens or closes.
+#[tokio::test]
+async fn an_unfinished_file_of_sled_does_not_keep_the_log_from_opening() {
+    for left in [&b""[..], b"a part of what was to come", &[0; 4096]] {
+        let dir = tempfile::tempdir().unwrap();
+        filled(dir.path(), 5).await;
+        drop(open(dir.path()).unwrap());
+        let newest = dir.path().join("snap.00FFFFFFFFFFFFFF.generating");
+        std::fs::write(&newest, left).unwrap();
+        let mut store = open(dir.path()).unwrap();
+        let entries = store.try_get_log_entries(..).await.unwrap();
+        assert_eq!(entries.len(), 5);
+        assert_eq!(store.read_vote().await.unwrap(), Some(Vote::new(4, 2)));
+        assert!(!newest.exists());
+    }
+}
+
 #[tokio::test]
 async fn a_flipped_bit_in_an_entry_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();

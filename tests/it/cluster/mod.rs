@@ -4,6 +4,7 @@
 
 mod availability;
 mod certificates;
+mod crash_points;
 mod cut_short;
 mod files;
 mod forward;

@@ -123,8 +123,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     (
         "F11",
         "tests: power_cut (kill -9 and power cuts while the log is written), snapshot (unfinished files), project::trouble \
-         (crash between files and index), old_disks (death while joining), cut_short (restore and recovery); vote, apply and \
-         purge have none of their own yet",
+         (crash between files and index), old_disks (death while joining), cut_short (restore and recovery), crash_points (a node \
+         that is killed at its n-th sync, rename or unlink while it leads, votes, takes snapshots and writes files)",
     ),
     (
         "F12",
