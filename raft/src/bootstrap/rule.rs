@@ -42,8 +42,7 @@ pub fn decide(own: &Probe, peers: &BTreeMap<String, Option<Probe>>) -> Decision 
     if own.standing == Standing::Orphaned {
         return Decision::Stop(
             "raft/ is empty but tenants/ or keys/ are not, and no peer knows a cluster. Restore it with \
-             `hellojohn cluster snapshot restore`, or move the files away and declare them again with \
-             `hellojohn apply`. Nothing was deleted."
+             `hellojohn cluster snapshot restore`, or move the files away to begin anew. Nothing was deleted."
                 .to_owned(),
         );
     }
