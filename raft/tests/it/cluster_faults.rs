@@ -316,6 +316,51 @@ fn calm() -> Timers {
     }
 }
 
+/// A leader calls itself so for half the election minimum without its quorum, here 2 s, and lets writes wait until the
+/// longest election timeout is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_at_a_leader_whose_quorum_is_late_waits_for_it_and_is_refused_when_it_does_not_come() {
+    let cluster = Cluster::formed_with(Some(calm())).await;
+    cluster.put("before").await;
+    let name = cluster.leader().await;
+    let leader = cluster.running[&name].clone();
+
+    cluster.connect(&name, false);
+    wait_until("the quorum is late", || leader.may_lead().is_err()).await;
+    let write = tokio::spawn({
+        let leader = leader.clone();
+        async move { leader.propose(put_tenant("waits")).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!write.is_finished(), "it does not wait");
+    cluster.connect(&name, true);
+    let written = write.await.unwrap();
+    assert!(written.is_ok(), "{written:?}");
+
+    cluster.connect(&name, false);
+    let cut = Instant::now();
+    wait_until("the quorum is late", || leader.may_lead().is_err()).await;
+    assert_eq!(leader.propose(put_tenant("refused")).await.unwrap_err(), ProposeError::Unavailable);
+    assert!(cut.elapsed() >= Duration::from_secs(3), "it was refused after {:?}", cut.elapsed());
+    let began = Instant::now();
+    assert_eq!(leader.propose(put_tenant("refused")).await.unwrap_err(), ProposeError::Unavailable);
+    assert!(
+        began.elapsed() < Duration::from_secs(1),
+        "the wait is over, and was again {:?}",
+        began.elapsed()
+    );
+    cluster.connect(&name, true);
+    let index = cluster.put("after").await;
+    for node in cluster.running.values() {
+        assert!(node.wait_applied(index, Duration::from_secs(20)).await);
+        let view = node.view();
+        let slugs: Vec<String> = view.tenants().keys().map(ToString::to_string).collect();
+        assert!(slugs.contains(&"waits".to_owned()), "{slugs:?}");
+        assert!(!slugs.contains(&"refused".to_owned()), "{slugs:?}");
+    }
+    cluster.end().await;
+}
+
 /// F8. An append may take half the election minimum, here 2 s, and there is one under way for each follower: were each
 /// lost one waited for so long, these writes would take half a minute.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
