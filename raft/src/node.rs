@@ -319,6 +319,7 @@ impl Node {
                 matched_index: matched.get(&id).copied(),
                 lag: None,
                 last_contact_ms: self.shared.contacts.age(&id).map(millis),
+                clock_ahead_ms: self.shared.clocks.ahead_ms(&id),
                 id,
             })
             .collect()
