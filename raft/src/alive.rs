@@ -10,14 +10,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hellojohn_control::Timestamp;
 use openraft::ServerState;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
 
+use crate::clocks::Reading;
 use crate::network::{PeerClient, RpcKind};
 use crate::pulse::Pulse;
-use crate::settings::Timers;
+use crate::shared::Shared;
 use crate::types::{Metrics, Raft};
 
 /// How long in all a leader gives signs beyond the election minimum after the last acknowledgement of a quorum.
@@ -37,6 +38,14 @@ pub(crate) struct Alive {
     pub(crate) leader: u64,
     /// Its term.
     pub(crate) term: u64,
+}
+
+/// The answer to a sign of life.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AliveAnswer {
+    /// What the clock of the node that answers shows; a release before this one does not say.
+    #[serde(default)]
+    pub(crate) now: Option<Timestamp>,
 }
 
 /// When this node's leader last said that it lives.
@@ -60,14 +69,10 @@ impl LastSign {
     }
 }
 
-/// Gives the peer a sign of life with every heartbeat while this node leads, until `stop`.
-pub(crate) async fn give_signs(
-    raft: Raft,
-    peer: PeerClient,
-    pulse: Arc<Pulse>,
-    timers: Timers,
-    stop: CancellationToken,
-) {
+/// Gives the peer a sign of life with every heartbeat while this node leads, until it stops. The answers tell what its
+/// clock shows.
+pub(crate) async fn give_signs(shared: Arc<Shared>, raft: Raft, peer: PeerClient, pulse: Arc<Pulse>) {
+    let (timers, stop) = (shared.settings.timers, &shared.stop);
     let metrics = raft.metrics();
     let mut office = None;
     let mut beats = interval(timers.heartbeat);
@@ -83,8 +88,12 @@ pub(crate) async fn give_signs(
             sign(&mut office, &seen, peer.name(), timers.election_min)
         };
         if let Some(sign) = sign {
+            let (asked, began) = (shared.settings.now.now(), Instant::now());
             // A peer that is down, or too old to know the sign, is told again with the next heartbeat.
-            drop(peer.call_json::<_, ()>(RpcKind::Alive, &sign, ANSWER).await);
+            let answer = peer.call_json::<_, Option<AliveAnswer>>(RpcKind::Alive, &sign, ANSWER).await;
+            if let Ok(Some(AliveAnswer { now: Some(shown) })) = answer {
+                shared.clocks.note(peer.name(), &Reading { asked, shown, took: began.elapsed() });
+            }
         }
     }
 }
@@ -250,6 +259,18 @@ mod tests {
         assert_eq!(BEAT * signs, MIN + CREDIT);
         beats.metrics.vote = Vote::new_committed(9, 1);
         assert!(beats.beat(10, BEAT).is_some(), "elected again");
+    }
+
+    #[test]
+    fn an_answer_without_a_time_is_that_of_an_older_release() {
+        let decode = |json: &str| serde_json::from_str::<Option<AliveAnswer>>(json).unwrap();
+        assert_eq!(decode("null"), None);
+        assert_eq!(decode("{}"), Some(AliveAnswer { now: None }));
+        let now = Timestamp::from_secs(1_790_000_000);
+        assert_eq!(
+            decode(&format!("{{\"now\":\"{now}\",\"later\":1}}")),
+            Some(AliveAnswer { now: Some(now) })
+        );
     }
 
     #[test]

@@ -2,13 +2,39 @@
 
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use crate::propose::ProposeError;
 use crate::running::Running;
 use crate::shared::Shared;
 use crate::status;
 use crate::types::Metrics;
 
+/// How often a leader whose quorum is late looks whether it has answered.
+const LOOK: Duration = Duration::from_millis(10);
+
 impl Shared {
+    /// As [`Self::check_leader`], but a leader whose quorum is late gets until the longest election timeout after its
+    /// last answer: a disk or a network that stalls for half a second delays writes and fails none. Nothing is
+    /// proposed meanwhile, so a refusal after that is still certain.
+    pub(crate) async fn let_write(&self, running: &Running) -> Result<(), ProposeError> {
+        loop {
+            match self.check_leader(running) {
+                Err(ProposeError::Unavailable) if self.may_recover(running) => sleep(LOOK).await,
+                checked => return checked,
+            }
+        }
+    }
+
+    /// Whether this node leads and a quorum has answered it not too long ago. Ends by itself: without an answer the last
+    /// one grows old.
+    fn may_recover(&self, running: &Running) -> bool {
+        let metrics = running.raft.metrics();
+        let metrics = metrics.borrow();
+        let longest = self.settings.timers.election_max;
+        status::leads(&metrics, running.pulse.age(), longest)
+    }
+
     /// Whether this node takes writes now; see [`crate::Node::may_lead`].
     pub(crate) fn check_leader(&self, running: &Running) -> Result<(), ProposeError> {
         let metrics = running.raft.metrics();

@@ -7,6 +7,7 @@
 mod alive;
 pub mod archive;
 pub mod bootstrap;
+mod clocks;
 mod compaction;
 pub mod durable;
 mod election;

@@ -82,10 +82,11 @@ impl Node {
     /// Proposes a command and waits for its outcome.
     ///
     /// # Errors
-    /// See [`ProposeError`]. A leader that no quorum has answered recently refuses before it proposes.
+    /// See [`ProposeError`]. A leader that no quorum has answered recently waits for it a moment, see
+    /// [`Self::let_write`], and refuses before it proposes.
     pub async fn propose(&self, envelope: Envelope) -> Result<Proposed, ProposeError> {
         let running = self.shared.running.load_full().ok_or(ProposeError::Unavailable)?;
-        self.shared.check_leader(&running)?;
+        self.shared.let_write(&running).await?;
         running.proposals.propose(envelope).await
     }
 
@@ -103,6 +104,16 @@ impl Node {
     pub fn may_lead(&self) -> Result<(), ProposeError> {
         let running = self.shared.running.load_full().ok_or(ProposeError::Unavailable)?;
         self.shared.check_leader(&running)
+    }
+
+    /// Waits until this node takes writes, where that is a matter of moments: it leads, and its quorum is late. At most
+    /// until the longest election timeout after the quorum's last answer.
+    ///
+    /// # Errors
+    /// See [`Self::may_lead`].
+    pub async fn let_write(&self) -> Result<(), ProposeError> {
+        let running = self.shared.running.load_full().ok_or(ProposeError::Unavailable)?;
+        self.shared.let_write(&running).await
     }
 
     /// Waits until this node has applied `index`, at most `within`. `false` when it has not by then.
@@ -308,6 +319,7 @@ impl Node {
                 matched_index: matched.get(&id).copied(),
                 lag: None,
                 last_contact_ms: self.shared.contacts.age(&id).map(millis),
+                clock_ahead_ms: self.shared.clocks.ahead_ms(&id),
                 id,
             })
             .collect()

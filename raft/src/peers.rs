@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::time::{sleep, timeout};
 
-use crate::alive::Alive;
+use crate::alive::{Alive, AliveAnswer};
 use crate::bootstrap::messages::{AppliedIndex, JoinRequest, Probe, PromiseAnswer, PromiseRequest};
 use crate::handover::{self, Stand};
 use crate::membership;
@@ -93,7 +93,7 @@ impl PeerHandler for Peers {
                     let running = self.0.running.load_full().ok_or_else(not_running)?;
                     let sign: Alive = decode_json(&payload)?;
                     running.last_sign.note(&running.raft.metrics().borrow(), &peer.from, &sign);
-                    encode_json(&())
+                    encode_json(&AliveAnswer { now: Some(self.0.settings.now.now()) })
                 }
                 RpcKind::Join => {
                     let request: JoinRequest = decode_json(&payload)?;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::bootstrap::messages::{Probe, PromiseRequest, Standing};
+use crate::clocks::Clocks;
 use crate::forward::{Forwarded, Lanes};
 use crate::identity::{IdentityStore, Promise};
 use crate::machine::Views;
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) forwarded: OnceLock<Arc<dyn Forwarded>>,
     /// Connections for what this node passes on.
     pub(crate) lanes: Lanes,
+    /// What the peers' clocks show, while this node leads.
+    pub(crate) clocks: Clocks,
     identity: std::sync::Mutex<IdentityStore>,
     orphaned: bool,
     pub(crate) views: Views,
@@ -86,6 +89,7 @@ impl Shared {
             members_asked: Notify::new(),
             forwarded: OnceLock::new(),
             lanes: Lanes::default(),
+            clocks: Clocks::default(),
             waiting: ArcSwapOption::empty(),
             identity: std::sync::Mutex::new(identity),
             orphaned,

@@ -36,6 +36,9 @@ pub struct PeerStatus {
     pub lag: Option<u64>,
     /// Milliseconds since the peer was last heard from; `null` when it never was.
     pub last_contact_ms: Option<u64>,
+    /// Milliseconds by which the peer's clock is ahead of this node's; absent unless this node leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_ahead_ms: Option<i64>,
 }
 
 /// Raft's own view of the node.

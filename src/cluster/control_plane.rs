@@ -160,6 +160,15 @@ impl ControlPlane {
         Ok(self.node.may_lead()?)
     }
 
+    /// Whether this node takes writes, now or as soon as its quorum, which is late, answers it again; bounded by the
+    /// longest election timeout.
+    ///
+    /// # Errors
+    /// [`ProposeError::NotLeader`] or [`ProposeError::Unavailable`].
+    pub async fn let_write(&self) -> Result<(), ProposeError> {
+        Ok(self.node.let_write().await?)
+    }
+
     /// Waits until this node has applied `index`; `false` when it has not within the time.
     pub async fn wait_applied(&self, index: u64, within: Duration) -> bool {
         self.node.wait_applied(index, within).await

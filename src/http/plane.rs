@@ -179,7 +179,7 @@ pub(super) async fn guard(
         let forwarder = edge.forwarder().filter(|_| spec.is_gated() && !passed_on);
         if forwarder.is_none()
             && spec.is_gated()
-            && let Err(error) = edge.gate().check()
+            && let Err(error) = edge.gate().let_in().await
         {
             return ApiError::from(error).into_response();
         }

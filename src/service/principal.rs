@@ -1,6 +1,7 @@
 //! Who is asking, and the three questions the HTTP edge puts to the services before a handler runs.
 
 use std::fmt::Debug;
+use std::future::ready;
 
 use futures::future::BoxFuture;
 use hellojohn_control::Timestamp;
@@ -61,6 +62,14 @@ pub trait LeaderGate: Send + Sync + Debug {
     /// `follower_conflict` naming the leader, or `no_leader` when none is known or this leader has no
     /// recent quorum acknowledgement (spec §3.3). Build them with [`super::Error::not_leader`].
     fn check(&self) -> Result<()>;
+
+    /// As [`Self::check`], but a leader whose quorum is late for a moment lets the caller wait for it.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    fn let_in(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(ready(self.check()))
+    }
 
     /// Whether this node knows the catalogue at all: one that has just started would call every token invalid
     /// and every tenant unknown, and clients would believe it.

@@ -272,7 +272,7 @@ async fn run_raft(node: &Node, place: Place) -> Result<Arc<Running>, StartError>
     node.tasks.spawn(elections.watch(stop.clone()));
     for name in shared.settings.peers() {
         let (peer, pulse) = (shared.dialer.client(&name), Arc::clone(&running.pulse));
-        node.tasks.spawn(alive::give_signs(raft.clone(), peer, pulse, timers, stop.clone()));
+        node.tasks.spawn(alive::give_signs(Arc::clone(shared), raft.clone(), peer, pulse));
     }
     node.tasks.spawn(election::send_heartbeats(raft, timers.heartbeat, stop.clone()));
     node.tasks.spawn(membership::keep(Arc::clone(shared), Arc::clone(&running), stop.clone()));

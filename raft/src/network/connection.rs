@@ -63,6 +63,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Cuts the link if it is dead.
+    fn suspect(&self) {
+        let silence = self.state().alive_at.elapsed();
+        if silence >= self.stall {
+            self.stop.cancel();
+        }
+    }
+
     fn close(&self, reason: String) {
         let mut state = self.state();
         state.closed.get_or_insert(reason);
@@ -115,12 +123,8 @@ struct InFlight<'a> {
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        if self.answered {
-            return;
-        }
-        let silence = self.shared.state().alive_at.elapsed();
-        if silence >= self.shared.stall {
-            self.shared.stop.cancel();
+        if !self.answered {
+            self.shared.suspect();
         }
     }
 }
@@ -146,34 +150,40 @@ impl Connection {
         if payload.len() > MAX_FRAME - HEAD {
             return Err(CallError::TooLarge { size: payload.len(), limit: MAX_FRAME - HEAD });
         }
-        let (id, answer) = self.register()?;
-        let mut in_flight = InFlight { shared: &self.shared, answered: false };
-        let frame = Frame { tag: Tag::Request(kind.number()), id, payload };
-        match timeout_at(deadline, self.queue.send(frame)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_closed)) => return Err(self.disconnected()),
+        let place = match timeout_at(deadline, self.queue.reserve()).await {
+            Ok(Ok(place)) => place,
+            Ok(Err(_closed)) => return Err(CallError::Unreachable { reason: self.reason() }),
             Err(_elapsed) => {
-                // It never left this node, so that no answer will come for it.
-                self.shared.state().pending.remove(&id);
+                self.shared.suspect();
                 return Err(CallError::Timeout);
             }
-        }
+        };
+        let answer = self.enqueue(place, kind, payload)?;
+        let mut in_flight = InFlight { shared: &self.shared, answered: false };
         match timeout_at(deadline, answer).await {
             Ok(Ok(result)) => {
                 in_flight.answered = true;
                 result.map_err(CallError::Remote)
             }
-            Ok(Err(_closed)) => Err(self.disconnected()),
+            Ok(Err(_closed)) => Err(CallError::Disconnected { reason: self.reason() }),
             Err(_elapsed) => Err(CallError::Timeout),
         }
     }
 
-    fn register(&self) -> Result<(u32, oneshot::Receiver<Result<Bytes, RpcFailure>>), CallError> {
+    /// Numbers the request and gives it to the writer. Both under one lock: the numbers are in the order of the stream.
+    fn enqueue(
+        &self,
+        place: mpsc::Permit<'_, Frame>,
+        kind: RpcKind,
+        payload: Bytes,
+    ) -> Result<oneshot::Receiver<Result<Bytes, RpcFailure>>, CallError> {
         let mut state = self.shared.state();
         if let Some(reason) = &state.closed {
             return Err(CallError::Unreachable { reason: reason.clone() });
         }
         if state.pending.len() >= MAX_PENDING {
+            drop(state);
+            self.shared.suspect();
             let reason = format!("{MAX_PENDING} requests are without an answer");
             return Err(CallError::Unreachable { reason });
         }
@@ -184,12 +194,14 @@ impl Connection {
         state.next_id = state.next_id.wrapping_add(1);
         let (sender, receiver) = oneshot::channel();
         state.pending.insert(id, sender);
-        Ok((id, receiver))
+        place.send(Frame { tag: Tag::Request(kind.number()), id, payload });
+        Ok(receiver)
     }
 
-    fn disconnected(&self) -> CallError {
+    /// Why a request was not answered, or not sent.
+    fn reason(&self) -> String {
         let reason = self.shared.state().closed.clone();
-        CallError::Disconnected { reason: reason.unwrap_or_else(|| "connection ended".to_owned()) }
+        reason.unwrap_or_else(|| "the connection is ending, or the peer passed the request over".to_owned())
     }
 }
 
@@ -232,6 +244,11 @@ where
     Ok(())
 }
 
+/// Whether the request `id` was made before `other`: they are numbered in their order, and start again at 0.
+fn is_before(id: u32, other: u32) -> bool {
+    other.wrapping_sub(id).wrapping_sub(1) < u32::MAX / 2
+}
+
 /// Why receiving ended.
 #[derive(Debug, thiserror::Error)]
 enum Ended {
@@ -267,7 +284,23 @@ where
         let Some(waiting) = state.pending.remove(&frame.id) else {
             return Ended::Protocol("an answer to nothing");
         };
+        // Questions are answered in their order: what was asked before and has no answer now will never have one.
+        state.pending.retain(|id, _| !is_before(*id, frame.id));
         // Nobody waits any more when the call ran out of time.
         let _late = waiting.send(result);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_stay_in_order_where_their_numbers_start_again() {
+        for (earlier, later) in [(1, 2), (1, 300), (u32::MAX, 0), (u32::MAX - 5, 250)] {
+            assert!(is_before(earlier, later), "{earlier} {later}");
+            assert!(!is_before(later, earlier), "{earlier} {later}");
+        }
+        assert!(!is_before(7, 7));
     }
 }

@@ -40,6 +40,11 @@ fn count_failure(kind: RpcKind, reason: &'static str) {
         .increment(1);
 }
 
+/// Counts a call that was made again because its answer was late.
+pub(super) fn count_repeated(kind: RpcKind) {
+    metrics::counter!("hellojohn_raft_rpc_repeated_total", "kind" => kind.label()).increment(1);
+}
+
 /// Counts a connection that the server turned down, by reason.
 pub(super) fn count_refused_connection(reason: &'static str) {
     metrics::counter!("hellojohn_raft_connections_refused_total", "reason" => reason).increment(1);

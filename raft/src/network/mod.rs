@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! raft_network   openraft's traits over a PeerClient      (the one file that names openraft)
+//! twin           calls that may be made twice, over two connections; patience: when
 //! client         one peer: dials when needed, deadlines   server   accepts, admits, answers in order
 //! connection     many calls on one stream                 session  one accepted stream
 //! dial           address, TCP, TLS, hello, back-off
@@ -25,6 +26,7 @@ mod dial;
 mod frame;
 mod hello;
 mod metrics;
+mod patience;
 pub mod raft_network;
 mod reverted;
 mod rpc;
@@ -32,6 +34,7 @@ mod server;
 mod session;
 mod stream;
 mod tls;
+mod twin;
 
 pub use address::AddressBook;
 pub use backoff::BackoffPolicy;

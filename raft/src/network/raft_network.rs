@@ -30,6 +30,7 @@ use super::dial::Dialer;
 use super::hello::Refusal;
 use super::reverted::Reverted;
 use super::rpc::{RpcFailure, RpcKind, decode_json, encode_json};
+use super::twin::Twin;
 
 /// How long a peer has to hear that it is turned down.
 const TURN_DOWN: Duration = Duration::from_millis(200);
@@ -41,10 +42,11 @@ pub trait PeerNamed {
 }
 
 /// Connections to one peer. Each kind has its own, so that a snapshot chunk never stands before a
-/// heartbeat, nor a large append before a vote.
+/// heartbeat, nor a large append before a vote. Appends have two: openraft has one under way for each peer, so a lost
+/// one holds up all that follow, and a follower that has the entries of a repeated one writes nothing.
 #[derive(Debug)]
 struct Lanes {
-    append: PeerClient,
+    append: Twin,
     vote: PeerClient,
     snapshot: PeerClient,
 }
@@ -80,7 +82,7 @@ where
         let dialer = &self.dialer;
         let lanes = self.lanes.entry((name.to_owned(), target)).or_insert_with(|| {
             Arc::new(Lanes {
-                append: dialer.member(name, target),
+                append: Twin::new([dialer.member(name, target), dialer.member(name, target)]),
                 vote: dialer.member(name, target),
                 snapshot: dialer.member(name, target),
             })
@@ -128,8 +130,23 @@ impl PeerLink {
             Ok(payload) => lane.call(kind, payload, within).await,
             Err(failure) => Err(CallError::Remote(failure)),
         };
+        self.understand(answer, action, within)
+    }
+
+    /// What the peer's answer, or its silence `within` the time, means to openraft.
+    fn understand<N, Res, E>(
+        &self,
+        answer: Result<Bytes, CallError>,
+        action: RPCTypes,
+        within: Duration,
+    ) -> Result<Res, RPCError<u64, N, RaftError<u64, E>>>
+    where
+        N: Node,
+        Res: DeserializeOwned,
+        E: Error + DeserializeOwned,
+    {
         if answer.is_ok() {
-            self.contacts.heard(lane.name());
+            self.contacts.heard(self.lanes.append.name());
         }
         let decoded = answer.and_then(|answer| {
             serde_json::from_slice::<Result<Res, RaftError<u64, E>>>(&answer)
@@ -227,8 +244,12 @@ where
         }
         let before = rpc.prev_log_id.map(|id| id.index);
         let last = rpc.entries.last().map(|entry| entry.get_log_id().index).or(before);
-        let lane = (&self.lanes.append, RpcKind::Append, RPCTypes::AppendEntries);
-        let answer = self.exchange(lane, payload, &option).await?;
+        let within = option.hard_ttl();
+        let answer = match payload {
+            Ok(payload) => self.lanes.append.call(RpcKind::Append, payload, within).await,
+            Err(failure) => Err(CallError::Remote(failure)),
+        };
+        let answer = self.understand(answer, RPCTypes::AppendEntries, within)?;
         self.check_word(&answer, (before, last)).await?;
         Ok(answer)
     }

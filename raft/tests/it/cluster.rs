@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hellojohn_control::Slug;
-use hellojohn_raft::{Mode, Node, ProposeError, Settings};
+use hellojohn_raft::{Mode, Node, NowFn, ProposeError, Settings};
 
 use super::nodes::{free_addr, put_tenant, settings, single, wait_until};
 
@@ -355,4 +356,41 @@ async fn a_log_beyond_its_bytes_is_followed_by_a_snapshot() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     node.shutdown().await;
+}
+
+/// F18: somebody must be told, because the times of keys follow the leader's clock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_tells_whose_clock_is_hours_off() {
+    let names = ["n1", "n2", "n3"];
+    let mut cluster = Cluster::new();
+    for name in names {
+        let mut settings = settings(name, &cluster.root(name), &cluster.nodes);
+        if name == "n3" {
+            let now = settings.now.clone();
+            settings.now = NowFn(Arc::new(move || now.now().plus(Duration::from_secs(7_200))));
+        }
+        cluster.start_with(settings).await;
+    }
+    cluster.put("acme").await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let leader = cluster.leader().await;
+        let peers = cluster.running[&leader].status().await.raft.peers;
+        let ahead =
+            |name: &str| peers.iter().find(|peer| peer.id == name).and_then(|peer| peer.clock_ahead_ms);
+        let right = if leader == "n3" {
+            names[..2].iter().all(|name| ahead(name).is_some_and(|ms| ms < -7_000_000))
+        } else {
+            let other = if leader == "n1" { "n2" } else { "n1" };
+            ahead("n3").is_some_and(|ms| ms > 7_000_000) && ahead(other).is_some_and(|ms| ms.abs() < 100_000)
+        };
+        if right {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{leader}: {peers:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for name in names {
+        cluster.stop(name).await;
+    }
 }

@@ -3,10 +3,14 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use hellojohn_raft::{Node, ProposeError, Role, Settings};
+use hellojohn_raft::{Node, ProposeError, Role, Settings, Timers};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -14,10 +18,12 @@ use super::nodes::{free_addr, put_tenant, settings, wait_until};
 
 const NAMES: [&str; 3] = ["n1", "n2", "n3"];
 
-/// A way from one node to another that can be cut.
+/// A way from one node to another that can be cut, or lose messages.
 struct Link {
     addr: SocketAddr,
     open: watch::Sender<bool>,
+    /// Whether about three of ten messages vanish in each direction, and so half of the calls.
+    lossy: watch::Sender<bool>,
 }
 
 impl Link {
@@ -25,27 +31,60 @@ impl Link {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (open, is_open) = watch::channel(true);
+        let (lossy, is_lossy) = watch::channel(false);
         tokio::spawn(async move {
             while let Ok((incoming, _)) = listener.accept().await {
-                let mut is_open = is_open.clone();
+                let (mut is_open, is_lossy) = (is_open.clone(), is_lossy.clone());
                 if *is_open.borrow() {
                     tokio::spawn(async move {
                         tokio::select! {
-                            () = carry(incoming, target) => {}
+                            () = carry(incoming, target, is_lossy) => {}
                             _cut = is_open.wait_for(|open| !open) => {}
                         }
                     });
                 }
             }
         });
-        Self { addr, open }
+        Self { addr, open, lossy }
     }
 }
 
-async fn carry(mut incoming: TcpStream, target: SocketAddr) {
-    if let Ok(mut outgoing) = TcpStream::connect(target).await {
+async fn carry(incoming: TcpStream, target: SocketAddr, lossy: watch::Receiver<bool>) {
+    if let Ok(outgoing) = TcpStream::connect(target).await {
+        incoming.set_nodelay(true).unwrap();
+        outgoing.set_nodelay(true).unwrap();
+        let (near_in, near_out) = incoming.into_split();
+        let (far_in, far_out) = outgoing.into_split();
         // How the connection ended is the business of its ends.
-        drop(tokio::io::copy_bidirectional(&mut incoming, &mut outgoing).await);
+        tokio::select! {
+            _ended = pump(near_in, far_out, lossy.clone()) => {}
+            _ended = pump(far_in, near_out, lossy) => {}
+        }
+    }
+}
+
+/// Makes each direction of each connection lose other messages.
+static PUMPS: AtomicU64 = AtomicU64::new(0);
+
+/// Carries frames (four bytes of length, then so many bytes) one way. The first is the hello, and always arrives.
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    lossy: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let mut hello = true;
+    let mut dice = PUMPS.fetch_add(1, Ordering::Relaxed);
+    loop {
+        let length = from.read_u32().await?;
+        let mut body = vec![0; usize::try_from(length).unwrap()];
+        from.read_exact(&mut body).await?;
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let lost = !hello && *lossy.borrow() && (dice >> 33) % 10 < 3;
+        hello = false;
+        if !lost {
+            to.write_u32(length).await?;
+            to.write_all(&body).await?;
+        }
     }
 }
 
@@ -55,10 +94,16 @@ struct Cluster {
     addrs: BTreeMap<String, String>,
     links: BTreeMap<(String, String), Link>,
     running: BTreeMap<String, Node>,
+    /// With which it goes on once it was formed; otherwise the usual ones.
+    timers: Option<Timers>,
 }
 
 impl Cluster {
     async fn formed() -> Self {
+        Self::formed_with(None).await
+    }
+
+    async fn formed_with(timers: Option<Timers>) -> Self {
         let addrs: BTreeMap<_, _> = NAMES.map(|n| (n.to_owned(), free_addr().to_string())).into();
         let mut links = BTreeMap::new();
         for (from, to) in NAMES.iter().flat_map(|from| NAMES.map(|to| (*from, to))) {
@@ -66,7 +111,8 @@ impl Cluster {
                 links.insert((from.to_owned(), to.to_owned()), Link::to(addrs[to].parse().unwrap()).await);
             }
         }
-        let mut cluster = Self { dir: tempfile::tempdir().unwrap(), addrs, links, running: BTreeMap::new() };
+        let (dir, running) = (tempfile::tempdir().unwrap(), BTreeMap::new());
+        let mut cluster = Self { dir, addrs, links, running, timers };
         // The node lists must agree while a cluster forms; the links come in afterwards.
         for name in NAMES {
             let plain = settings(name, &cluster.root(name), &cluster.addrs);
@@ -100,6 +146,7 @@ impl Cluster {
                 nodes.insert(to.clone(), link.addr.to_string());
             }
         }
+        settings.timers = self.timers.unwrap_or(settings.timers);
         if let hellojohn_raft::Mode::Embedded(embedded) = &mut settings.mode {
             embedded.nodes = nodes;
         }
@@ -257,5 +304,80 @@ async fn a_member_that_lost_its_log_but_kept_its_marker_is_refused() {
     let why = tokio::time::timeout(Duration::from_secs(10), cluster.running["n2"].failed()).await.unwrap();
     assert!(why.contains("identity.json") && why.contains("the log was lost"), "{why}");
     assert!(cluster.running["n2"].view().tenants().is_empty());
+    cluster.end().await;
+}
+
+/// With timers for bad networks: an append may take half of the election minimum.
+fn calm() -> Timers {
+    Timers {
+        heartbeat: Duration::from_millis(150),
+        election_min: Duration::from_secs(4),
+        election_max: Duration::from_millis(4_600),
+    }
+}
+
+/// A leader calls itself so for half the election minimum without its quorum, here 2 s, and lets writes wait until the
+/// longest election timeout is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_at_a_leader_whose_quorum_is_late_waits_for_it_and_is_refused_when_it_does_not_come() {
+    let cluster = Cluster::formed_with(Some(calm())).await;
+    cluster.put("before").await;
+    let name = cluster.leader().await;
+    let leader = cluster.running[&name].clone();
+
+    cluster.connect(&name, false);
+    wait_until("the quorum is late", || leader.may_lead().is_err()).await;
+    let write = tokio::spawn({
+        let leader = leader.clone();
+        async move { leader.propose(put_tenant("waits")).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!write.is_finished(), "it does not wait");
+    cluster.connect(&name, true);
+    let written = write.await.unwrap();
+    assert!(written.is_ok(), "{written:?}");
+
+    cluster.connect(&name, false);
+    let cut = Instant::now();
+    wait_until("the quorum is late", || leader.may_lead().is_err()).await;
+    assert_eq!(leader.propose(put_tenant("refused")).await.unwrap_err(), ProposeError::Unavailable);
+    assert!(cut.elapsed() >= Duration::from_secs(3), "it was refused after {:?}", cut.elapsed());
+    let began = Instant::now();
+    assert_eq!(leader.propose(put_tenant("refused")).await.unwrap_err(), ProposeError::Unavailable);
+    assert!(
+        began.elapsed() < Duration::from_secs(1),
+        "the wait is over, and was again {:?}",
+        began.elapsed()
+    );
+    cluster.connect(&name, true);
+    let index = cluster.put("after").await;
+    for node in cluster.running.values() {
+        assert!(node.wait_applied(index, Duration::from_secs(20)).await);
+        let view = node.view();
+        let slugs: Vec<String> = view.tenants().keys().map(ToString::to_string).collect();
+        assert!(slugs.contains(&"waits".to_owned()), "{slugs:?}");
+        assert!(!slugs.contains(&"refused".to_owned()), "{slugs:?}");
+    }
+    cluster.end().await;
+}
+
+/// F8. An append may take half the election minimum, here 2 s, and there is one under way for each follower: were each
+/// lost one waited for so long, these writes would take half a minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_that_loses_half_of_the_calls_slows_writes_down_and_does_not_stop_them() {
+    let cluster = Cluster::formed_with(Some(calm())).await;
+    cluster.put("before").await;
+    for link in cluster.links.values() {
+        link.lossy.send_replace(true);
+    }
+    let began = Instant::now();
+    for number in 0..30 {
+        cluster.put(&format!("lossy-{number}")).await;
+    }
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(15), "30 writes took {took:?}");
+    for link in cluster.links.values() {
+        link.lossy.send_replace(false);
+    }
     cluster.end().await;
 }

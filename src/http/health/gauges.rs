@@ -20,6 +20,10 @@ pub fn publish(status: &Status, pools: &Pools) {
         if let Some(lag) = peer.lag {
             metrics::gauge!("hellojohn_raft_peer_lag_entries", "peer" => peer.id.clone()).set(number(lag));
         }
+        let ahead = peer.clock_ahead_ms.unwrap_or(0);
+        let seconds = number(ahead.unsigned_abs()) / 1000.0;
+        metrics::gauge!("hellojohn_raft_peer_clock_ahead_seconds", "peer" => peer.id.clone())
+            .set(if ahead < 0 { -seconds } else { seconds });
         if let Some(millis) = peer.last_contact_ms {
             metrics::gauge!("hellojohn_raft_peer_last_contact_seconds", "peer" => peer.id.clone())
                 .set(number(millis) / 1000.0);

@@ -17,6 +17,7 @@ fn status() -> Status {
         matched_index: Some(42 - lag),
         lag: Some(lag),
         last_contact_ms: Some(12),
+        clock_ahead_ms: None,
     };
     Status {
         mode: "embedded",

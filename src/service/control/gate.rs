@@ -1,11 +1,17 @@
 //! The leader gate in front of control-plane writes (spec §3.3).
 
+use futures::future::BoxFuture;
+
 use super::ControlService;
 use crate::service::{Code, Error, LeaderGate, Result};
 
 impl LeaderGate for ControlService {
     fn check(&self) -> Result<()> {
         self.plane.may_write().map_err(|error| self.refused(error))
+    }
+
+    fn let_in(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { self.plane.let_write().await.map_err(|error| self.refused(error)) })
     }
 
     fn check_knows(&self) -> Result<()> {

@@ -4,6 +4,7 @@ mod calls;
 mod handshake;
 mod material;
 mod server;
+mod twin;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -48,6 +48,17 @@ pub(super) fn unmoved(run: &mut Run) -> LocalBoxFuture<'_, Result<(), String>> {
         sleep(Duration::from_secs(10)).await;
         let elections = run.elections();
         run.expect(elections == 0, &format!("no election by clocks, not {elections}"));
+        let leader = run.leader().await?;
+        let status = run.cluster.directory.send(leader, Method::GET, "/readyz", &[], None).await;
+        let status = status.map_err(|silence| format!("/readyz of node{}: {silence:?}", leader + 1))?.json();
+        let peers = status.pointer("/cluster/raft/peers").and_then(Value::as_array).cloned();
+        let ahead: Vec<i64> =
+            peers.iter().flatten().filter_map(|peer| peer.get("clock_ahead_ms")?.as_i64()).collect();
+        run.note(format!("the leader finds its peers' clocks ahead by {ahead:?} ms"));
+        run.expect(
+            ahead.iter().any(|ahead| ahead.abs() > 3_600_000),
+            &format!("a leader says that its peers' clocks are hours off, not {ahead:?} ms"),
+        );
         for _ in 0..NODES {
             let leader = run.leader().await?;
             let path = "/v1/admin/keys/rotate";
