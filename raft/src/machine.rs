@@ -1,22 +1,23 @@
 //! The shell that openraft drives around the pure machine: applies entries, builds and installs snapshots,
 //! publishes views. Applying changes memory only; the log and the snapshots are what is durable.
 
+mod snapshots;
+
+pub use snapshots::{Builder, SnapshotWriter};
+
 use std::io::Cursor;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use hellojohn_control::{Image, Issuer, View};
-use openraft::RaftSnapshotBuilder;
 use openraft::storage::RaftStateMachine;
 use tokio::sync::watch;
 
-use crate::archive::{self, from_fields, to_fields};
 use crate::replica::Replica;
-use crate::settings::NowFn;
-use crate::snapshot::SnapshotStore;
 use crate::types::{
     Applied, Entry, LogId, Snapshot, SnapshotMeta, StorageError, StorageIOError, StoredMembership, TypeConfig,
 };
+use snapshots::{decode, newest, off_thread};
 
 /// A view, and what a snapshot of it must say besides.
 #[derive(Debug)]
@@ -88,7 +89,7 @@ impl StateMachine {
     /// A snapshot that is there but cannot be used is an error, never an empty state.
     pub fn open(issuer: Issuer, writer: SnapshotWriter, views: Views) -> Result<Self, StorageError> {
         let mut shell = Self { replica: Replica::new(issuer), views, writer };
-        if let Some((meta, payload)) = newest(&shell.writer.store)? {
+        if let Some((meta, payload)) = newest(&shell.writer.store)?.snapshot {
             shell.install(&meta, decode(&meta, &payload)?)?;
         }
         Ok(shell)
@@ -134,12 +135,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {
-        Builder {
-            image: self.replica.image(),
-            last_applied: self.replica.last_applied(),
-            membership: self.replica.membership().clone(),
-            writer: self.writer.clone(),
-        }
+        Builder { standing: standing(&self.replica), writer: self.writer.clone() }
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<Cursor<Vec<u8>>>, StorageError> {
@@ -152,95 +148,25 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         snapshot: Box<Cursor<Vec<u8>>>,
     ) -> Result<(), StorageError> {
         let payload = snapshot.into_inner();
-        let described = meta.clone();
-        // Decoded before it is kept: a snapshot that this node cannot read must not replace one it can.
-        let (image, payload) =
-            off_thread(move || decode(&described, &payload).map(|image| (image, payload))).await?;
-        self.writer.save(meta, &image, payload).await?;
+        let (writer, described) = (self.writer.clone(), meta.clone());
+        let image = off_thread(move || {
+            // Decoded before it is kept: a snapshot that this node cannot read must not replace one it can.
+            let image = decode(&described, &payload)?;
+            writer.write(&described, &image, &payload)?;
+            Ok(image)
+        })
+        .await?;
         self.install(meta, image)
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, StorageError> {
         let store = Arc::clone(&self.writer.store);
-        let newest = off_thread(move || newest(&store)).await?;
-        Ok(newest.map(|(meta, payload)| Snapshot { meta, snapshot: Box::new(Cursor::new(payload)) }))
-    }
-}
-
-/// Runs what takes long on a thread that no heartbeat waits for.
-async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
-) -> Result<T, StorageError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|e| Err(StorageIOError::read_snapshot(None, &e).into()))
-}
-
-fn newest(store: &SnapshotStore) -> Result<Option<(SnapshotMeta, Vec<u8>)>, StorageError> {
-    let loaded = store.load_newest_valid().map_err(|e| StorageIOError::read_snapshot(None, &e))?;
-    for damaged in &loaded.damaged {
-        tracing::error!(error = %damaged, "a snapshot cannot be used; an older one is tried");
-    }
-    let Some(found) = loaded.snapshot else { return Ok(None) };
-    let meta = from_fields(&found.header.meta).map_err(|e| StorageIOError::read_snapshot(None, &e))?;
-    Ok(Some((meta, found.payload)))
-}
-
-fn decode(meta: &SnapshotMeta, payload: &[u8]) -> Result<Image, StorageError> {
-    Image::decode(payload).map_err(|e| StorageIOError::read_snapshot(Some(meta.signature()), &e).into())
-}
-
-/// Builds a snapshot beside the running machine: it holds a cheap copy of the state.
-#[derive(Debug)]
-pub struct Builder {
-    image: Image,
-    last_applied: Option<LogId>,
-    membership: StoredMembership,
-    writer: SnapshotWriter,
-}
-
-impl RaftSnapshotBuilder<TypeConfig> for Builder {
-    async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError> {
-        let meta = archive::meta(self.last_applied, self.membership.clone());
-        let image = self.image.clone();
-        let payload = tokio::task::spawn_blocking(move || image.encode())
-            .await
-            .map_err(|e| StorageIOError::write_snapshot(None, &e))?
-            .map_err(|e| StorageIOError::write_snapshot(None, &e))?;
-        self.writer.save(&meta, &self.image, payload.clone()).await?;
-        Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(payload)) })
-    }
-}
-
-/// Writes snapshots, one at a time: one that is being built and one that is being received may meet.
-#[derive(Debug, Clone)]
-pub struct SnapshotWriter {
-    store: Arc<SnapshotStore>,
-    turn: Arc<std::sync::Mutex<()>>,
-    now: NowFn,
-}
-
-impl SnapshotWriter {
-    /// Writes to `store`.
-    pub fn new(store: Arc<SnapshotStore>, now: NowFn) -> Self {
-        Self { store, turn: Arc::new(std::sync::Mutex::new(())), now }
-    }
-
-    async fn save(&self, meta: &SnapshotMeta, image: &Image, payload: Vec<u8>) -> Result<(), StorageError> {
-        let failed = |e: &(dyn std::error::Error + 'static)| {
-            StorageError::from(StorageIOError::write_snapshot(
-                Some(meta.signature()),
-                openraft::AnyError::from_dyn(e, None),
-            ))
-        };
-        let cluster_id = image.formation.as_ref().map(|formation| formation.cluster_id.to_string());
-        let fields = to_fields(meta, cluster_id, self.now.now()).map_err(|e| failed(&e))?;
-        let writer = self.clone();
-        tokio::task::spawn_blocking(move || {
-            let _turn = writer.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            writer.store.save(fields, &payload).map(drop)
-        })
-        .await
-        .map_err(|e| failed(&e))?
-        .map_err(|e| failed(&e))
+        let found = off_thread(move || newest(&store)).await?;
+        if found.passed_over {
+            // An older one may end before the log begins, and a follower would be sent it again and again.
+            tracing::warn!("the newest snapshot cannot be used; another is made in its place");
+            return self.writer.build(&standing(&self.replica)).await.map(Some);
+        }
+        Ok(found.snapshot.map(|(meta, payload)| Snapshot { meta, snapshot: Box::new(Cursor::new(payload)) }))
     }
 }

@@ -1,14 +1,16 @@
 //! The directory of snapshots.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::SnapshotError;
 use super::format::{self, SnapshotHeader, SnapshotMetaFields};
 use crate::durable;
 
-/// How many snapshots stay: the newest, and one more should it turn out damaged.
+/// How many snapshots that can be used stay: the newest, and one more should it turn out damaged.
 const KEEP: usize = 2;
 const EXTENSION: &str = "snap";
 
@@ -35,6 +37,42 @@ pub struct Loaded {
 pub struct SnapshotStore {
     dir: PathBuf,
     limit: u64,
+    unusable: Mutex<Unusable>,
+}
+
+/// What was found not to be usable, and so is no second snapshot.
+#[derive(Debug, Default)]
+struct Unusable {
+    /// Damaged: goes as soon as there is something in its place.
+    damaged: BTreeSet<Place>,
+    /// Cannot be read by this release, or not now.
+    unreadable: BTreeSet<Place>,
+}
+
+impl Unusable {
+    fn note(&mut self, place: &Place, error: &SnapshotError) {
+        match error {
+            SnapshotError::Damaged { .. } | SnapshotError::NotASnapshot { .. } => {
+                self.damaged.insert(place.clone());
+            }
+            SnapshotError::UnknownVersion { .. }
+            | SnapshotError::TooLarge { .. }
+            | SnapshotError::Io { .. } => {
+                self.unreadable.insert(place.clone());
+            }
+        }
+    }
+
+    /// Those of `places`, which are sorted, that need not stay: what is damaged, and what is older than the two newest
+    /// that can be used.
+    fn surplus(&self, places: &[Place]) -> Vec<Place> {
+        let usable = |place: &&Place| !self.damaged.contains(place) && !self.unreadable.contains(place);
+        let oldest_kept = places.iter().rev().filter(usable).nth(KEEP - 1);
+        let goes = |place: &&Place| {
+            self.damaged.contains(place) || oldest_kept.is_some_and(|oldest| *place < oldest)
+        };
+        places.iter().filter(goes).cloned().collect()
+    }
 }
 
 /// File names sort by what they hold: `{term}-{index}-{millis}{n}.snap`, all numbers padded.
@@ -69,12 +107,12 @@ impl SnapshotStore {
         for path in swept {
             tracing::info!(path = %path.display(), "removed an unfinished snapshot");
         }
-        Ok(Self { dir: dir.to_owned(), limit })
+        Ok(Self { dir: dir.to_owned(), limit, unusable: Mutex::default() })
     }
 
     /// Looks at the directory of a stopped node as it is: makes nothing and sweeps nothing.
     pub(crate) fn of_stopped(dir: &Path, limit: u64) -> Self {
-        Self { dir: dir.to_owned(), limit }
+        Self { dir: dir.to_owned(), limit, unusable: Mutex::default() }
     }
 
     /// The files of all snapshots, newest first.
@@ -85,8 +123,8 @@ impl SnapshotStore {
         Ok(self.places()?.iter().rev().map(|place| self.dir.join(place.file_name())).collect())
     }
 
-    /// Writes a snapshot. When this returns `Ok` it survives a power cut, and older ones beyond the two
-    /// newest are gone.
+    /// Writes a snapshot. When this returns `Ok` it survives a power cut, and older ones beyond the two newest that can
+    /// be used are gone, with those that were found damaged.
     ///
     /// # Errors
     /// [`SnapshotError`]; the snapshots that were there before are untouched.
@@ -110,7 +148,10 @@ impl SnapshotStore {
         for place in self.places()?.iter().rev() {
             match self.inspect(&self.dir.join(place.file_name())) {
                 Ok(snapshot) => return Ok(Loaded { snapshot: Some(snapshot), damaged }),
-                Err(error) => damaged.push(error),
+                Err(error) => {
+                    self.unusable().note(place, &error);
+                    damaged.push(error);
+                }
             }
         }
         Ok(Loaded { snapshot: None, damaged })
@@ -153,12 +194,19 @@ impl SnapshotStore {
 
     fn prune(&self) -> Result<(), SnapshotError> {
         let places = self.places()?;
-        let surplus = places.len().saturating_sub(KEEP);
-        for place in places.iter().take(surplus) {
+        let surplus = self.unusable().surplus(&places);
+        for place in surplus {
             let path = self.dir.join(place.file_name());
             durable::remove_file_durably(&path).map_err(SnapshotError::io("remove", &path))?;
+            let mut unusable = self.unusable();
+            unusable.damaged.remove(&place);
+            unusable.unreadable.remove(&place);
         }
         Ok(())
+    }
+
+    fn unusable(&self) -> MutexGuard<'_, Unusable> {
+        self.unusable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

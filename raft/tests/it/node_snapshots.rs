@@ -72,6 +72,13 @@ async fn f12_a_node_with_a_damaged_snapshot_comes_to_the_same_state_from_the_old
     wait_until("all of it", || node.state_hash().unwrap().1 == hash).await;
     node.propose(put_tenant("more")).await.unwrap();
     node.shutdown().await;
+    drop(node);
+    // The damaged one was no second one: another was made in its place.
+    assert!(!snapshots(dir.path()).contains(&files[0]));
+    let scratch = tempfile::tempdir().unwrap();
+    let report = Disk::read(dir.path(), scratch.path()).unwrap().report(Timestamp::default()).unwrap();
+    let damage: Vec<_> = report.snapshots.iter().map(|snapshot| snapshot.damage.as_ref()).collect();
+    assert_eq!(damage, [None, None], "{report:?}");
 }
 
 /// F12: where the log does not go back that far nothing is served, and the reason is told.
@@ -175,4 +182,62 @@ async fn f13_a_follower_far_behind_catches_up_while_snapshots_follow_each_other(
     let scratch = tempfile::tempdir().unwrap();
     let report = Disk::read(&root(&away), scratch.path()).unwrap().report(Timestamp::default()).unwrap();
     assert!(report.snapshots.iter().all(|snapshot| snapshot.damage.is_none()), "{report:?}");
+}
+
+/// F12, F13: the leader's newest snapshot is damaged, and the one before it ends where the log no longer begins. A follower
+/// that needs one is sent a new one, and the leader has two whole ones again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f12_a_leader_whose_newest_snapshot_is_damaged_makes_another_for_a_follower_far_behind() {
+    const EVERY: u64 = KEPT + 100;
+    let dir = tempfile::tempdir().unwrap();
+    let addrs: BTreeMap<String, String> =
+        ["n1", "n2", "n3"].map(|name| (name.to_owned(), free_addr().to_string())).into();
+    let start = async |name: &str| {
+        let root = dir.path().join(name);
+        std::fs::create_dir_all(&root).unwrap();
+        Node::start(Settings { snapshot_every: EVERY, ..settings(name, &root, &addrs) }).await.unwrap()
+    };
+    let mut nodes = BTreeMap::new();
+    for name in addrs.keys() {
+        nodes.insert(name.clone(), start(name).await);
+    }
+    let leading = |nodes: &BTreeMap<String, Node>| {
+        nodes.iter().find(|(_, node)| node.may_lead().is_ok()).map(|(name, _)| name.clone())
+    };
+    wait_until("a leader", || leading(&nodes).is_some()).await;
+    let away = nodes.keys().find(|name| Some((*name).clone()) != leading(&nodes)).unwrap().clone();
+    nodes.remove(&away).unwrap().shutdown().await;
+    let mut last = 0;
+    let mut written = 0;
+    let two_made = async |nodes: &BTreeMap<String, Node>| {
+        let leader = leading(nodes)?;
+        let raft = nodes[&leader].status().await.raft;
+        let two = snapshots(&dir.path().join(&leader)).len() == 2;
+        (two && raft.snapshot_index > 2 * EVERY - KEPT / 2).then_some(leader)
+    };
+    let leader = loop {
+        assert!(written < 4 * EVERY, "two snapshots were not made");
+        for _ in 0..50 {
+            last = write(&nodes, &format!("missed-{written}")).await;
+            written += 1;
+        }
+        if let Some(leader) = two_made(&nodes).await {
+            break leader;
+        }
+    };
+    let root = dir.path().join(&leader);
+    flip(&snapshots(&root)[0]);
+    let back = start(&away).await;
+    assert!(back.wait_applied(last, Duration::from_secs(20)).await, "{:?}", back.status().await);
+    assert_eq!(back.state_hash().unwrap(), nodes[&leader].state_hash().unwrap());
+    let ended = tokio::time::timeout(Duration::ZERO, nodes[&leader].failed()).await;
+    assert!(ended.is_err(), "the leader ended: {ended:?}");
+    back.shutdown().await;
+    for node in nodes.into_values() {
+        node.shutdown().await;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let report = Disk::read(&root, scratch.path()).unwrap().report(Timestamp::default()).unwrap();
+    let damage: Vec<_> = report.snapshots.iter().map(|snapshot| snapshot.damage.as_ref()).collect();
+    assert_eq!(damage, [None, None], "{report:?}");
 }

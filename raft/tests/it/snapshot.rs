@@ -97,6 +97,48 @@ fn damage_is_reported_and_the_older_snapshot_is_used() {
     check(&longer, "one byte more");
 }
 
+/// F12: a snapshot that was found damaged is no second one. It goes when the next is written, and whole ones stay.
+#[test]
+fn a_damaged_snapshot_is_replaced_before_whole_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SnapshotStore::open(dir.path(), LIMIT).unwrap();
+    store.save(meta(1, 1), b"old").unwrap();
+    store.save(meta(1, 2), b"new").unwrap();
+    let newest = files(dir.path()).pop().unwrap();
+    let mut bytes = fs::read(&newest).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&newest, bytes).unwrap();
+    assert_eq!(store.load_newest_valid().unwrap().snapshot.unwrap().payload, b"old");
+    assert!(newest.exists(), "nothing is removed before there is something in its place");
+    store.save(meta(1, 3), b"newer").unwrap();
+    assert!(!newest.exists());
+    let kept: Vec<Vec<u8>> =
+        files(dir.path()).iter().map(|path| store.inspect(path).unwrap().payload).collect();
+    assert_eq!(kept, [b"old".to_vec(), b"newer".to_vec()]);
+}
+
+/// What another release wrote is not damaged: it stays until it is older than two that this one can read.
+#[test]
+fn a_snapshot_of_a_newer_format_is_not_thrown_away_as_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SnapshotStore::open(dir.path(), LIMIT).unwrap();
+    store.save(meta(1, 1), b"old").unwrap();
+    store.save(meta(1, 2), b"new").unwrap();
+    let newer = files(dir.path()).pop().unwrap();
+    let mut bytes = fs::read(&newer).unwrap();
+    bytes[7] = 9;
+    fs::write(&newer, bytes).unwrap();
+    let loaded = store.load_newest_valid().unwrap();
+    assert!(matches!(loaded.damaged.as_slice(), [SnapshotError::UnknownVersion { .. }]));
+    let names = || files(dir.path()).len();
+    store.save(meta(1, 3), b"a").unwrap();
+    assert!(newer.exists());
+    assert_eq!(names(), 3, "two that can be read, and that one");
+    store.save(meta(1, 4), b"b").unwrap();
+    assert!(!newer.exists());
+    assert_eq!(names(), 2);
+}
+
 #[test]
 fn a_newer_format_is_named_with_both_versions() {
     let dir = tempfile::tempdir().unwrap();
