@@ -35,6 +35,13 @@ now_ms() {
   echo $((${now/[.,]/} / 1000))
 }
 
+# What figures were measured on.
+machine() {
+  echo "$(nproc) CPUs ($(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)), $(
+    awk '/^MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo
+  ), $(. /etc/os-release && echo "$PRETTY_NAME"), data on $(stat -f -c %T "$HJ_HOME")"
+}
+
 # wait_for SECONDS COMMAND…: polls until the command succeeds; false when the time is over.
 wait_for() {
   local deadline=$((SECONDS + $1))

@@ -1,7 +1,8 @@
 //! Load for the drills and benchmarks: writes to hellojohn, or to etcd as the yardstick, and keeps the books.
 //!
-//! `bench` measures rate and latency of writes. `drill` writes while a script breaks the cluster, and then
-//! checks that every acknowledged write is there. Run by `scripts/failover-drill` and `scripts/bench-etcd`.
+//! `bench` measures rate and latency of writes. `fill` makes a catalogue of a given size. `drill` writes while a script
+//! breaks the cluster, and then checks that every acknowledged write is there. Run by `scripts/failover-drill`,
+//! `scripts/bench-etcd`, `scripts/bench-size` and `scripts/soak`.
 //!
 //! Owns the clients' side only: never starts, stops or kills a server.
 
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod bench;
 mod drill;
 mod etcd;
+mod fill;
 mod hellojohn;
 mod history;
 mod target;
@@ -36,6 +38,26 @@ enum Command {
         /// Seconds to measure, after one second of warming up.
         #[arg(long, default_value_t = 10)]
         seconds: u64,
+        /// Writes per second of all clients together; as many as they can without it.
+        #[arg(long)]
+        rate: Option<u32>,
+        /// File for one line a write: when it began, in milliseconds since the epoch, and how many it took.
+        #[arg(long)]
+        samples: Option<PathBuf>,
+    },
+    /// Write tenants, and clients of each (hellojohn only); prints one JSON object.
+    Fill {
+        #[command(flatten)]
+        load: Load,
+        /// Tenants to write.
+        #[arg(long)]
+        tenants: u64,
+        /// Clients of each tenant.
+        #[arg(long, default_value_t = 10)]
+        each: u64,
+        /// Number that stands in every document: another one changes all of them.
+        #[arg(long, default_value_t = 0)]
+        round: u64,
     },
     /// Write until told to stop on standard input (`mark`, then `stop`), check, and print one JSON object.
     Drill {
@@ -44,7 +66,7 @@ enum Command {
     },
 }
 
-/// What both commands need.
+/// What all commands need.
 #[derive(Debug, Args)]
 struct Load {
     /// What is written to.
@@ -109,7 +131,13 @@ fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         match cli.command {
-            Command::Bench { load, seconds } => bench::run(&load, Duration::from_secs(seconds)).await,
+            Command::Bench { load, seconds, rate, samples } => {
+                let pace = bench::Pace { length: Duration::from_secs(seconds), rate };
+                bench::run(&load, pace, samples.as_deref()).await
+            }
+            Command::Fill { load, tenants, each, round } => {
+                fill::run(&load, fill::Size { tenants, each, round }).await
+            }
             Command::Drill { load } => drill::run(&load).await,
         }
     });
