@@ -48,10 +48,8 @@ pub enum StartError {
     /// Number of threads outside its range.
     #[error("the password hash pool needs 1 to {MAX_WORKERS} threads")]
     Workers,
-    /// The first hash failed: most likely there is not enough memory for one.
-    #[error(
-        "the first password hash failed, check ARGON2_MEMORY_KIB against the memory of this machine: {0}"
-    )]
+    /// The parameters make no hash.
+    #[error("no passwords can be hashed with these ARGON2_ settings: {0}")]
     Hash(#[from] HashError),
     /// The system gave no thread.
     #[error("cannot start a thread of the password hash pool: {0}")]
@@ -234,7 +232,7 @@ pub struct HashPool {
 }
 
 impl HashPool {
-    /// Starts the threads. Computes one hash on the calling thread, the stand-in for unknown users.
+    /// Starts the threads.
     pub fn start(params: HashParams, limits: PoolLimits, rng: Arc<dyn Rng>) -> Result<Self, StartError> {
         if !(1..=MAX_WORKERS).contains(&limits.workers) {
             return Err(StartError::Workers);

@@ -193,6 +193,23 @@ impl Stored {
     }
 }
 
+/// The text that keeps a hash with its parameters.
+fn phc(params: HashParams, output: &[u8; OUTPUT_LEN], salt: Salt) -> Result<String, HashError> {
+    // The output length is part of the hash itself, not of the parameters.
+    let mut text = ParamsString::new();
+    text.add_decimal("m", params.memory_kib)?;
+    text.add_decimal("t", params.iterations)?;
+    text.add_decimal("p", params.parallelism)?;
+    let phc = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: text,
+        salt: Some(salt),
+        hash: Some(Output::new(output)?),
+    };
+    Ok(phc.to_string())
+}
+
 /// Makes and compares hashes with one set of parameters.
 #[derive(Debug)]
 pub struct Hasher {
@@ -203,38 +220,21 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// A hasher with `params`. Computes one hash: the one that stands in for unknown users.
+    /// A hasher with `params`. Computes no hash: what stands in for unknown users is an output drawn at random, which no
+    /// password gives, so that a node that hashes nothing never takes the memory of a hash.
     pub fn new(params: HashParams, rng: &dyn Rng) -> Result<Self, HashError> {
         let costs = Params::new(params.memory_kib, params.iterations, params.parallelism, Some(OUTPUT_LEN))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, costs);
-        let mut hasher = Self { params, argon2, dummy: String::new() };
-        let random: Zeroizing<[u8; 32]> = Zeroizing::new(rng::bytes(rng));
-        hasher.dummy = hasher.hash_bytes(rng, random.as_slice())?;
-        Ok(hasher)
+        let dummy = phc(params, &rng::bytes(rng), Salt::new(&rng::bytes::<SALT_LEN>(rng))?)?;
+        Ok(Self { params, argon2, dummy })
     }
 
     /// Hashes `password` with the current parameters and a fresh salt.
     pub fn hash(&self, rng: &dyn Rng, password: &Password) -> Result<String, HashError> {
-        self.hash_bytes(rng, password.expose().as_bytes())
-    }
-
-    fn hash_bytes(&self, rng: &dyn Rng, password: &[u8]) -> Result<String, HashError> {
         let salt = Salt::new(&rng::bytes::<SALT_LEN>(rng))?;
         let mut output = Zeroizing::new([0; OUTPUT_LEN]);
-        self.argon2.hash_password_into(password, &salt, output.as_mut_slice())?;
-        // The output length is part of the hash itself, not of the parameters.
-        let mut params = ParamsString::new();
-        params.add_decimal("m", self.params.memory_kib)?;
-        params.add_decimal("t", self.params.iterations)?;
-        params.add_decimal("p", self.params.parallelism)?;
-        let phc = PasswordHash {
-            algorithm: Algorithm::Argon2id.ident(),
-            version: Some(Version::V0x13.into()),
-            params,
-            salt: Some(salt),
-            hash: Some(Output::new(output.as_slice())?),
-        };
-        Ok(phc.to_string())
+        self.argon2.hash_password_into(password.expose().as_bytes(), &salt, output.as_mut_slice())?;
+        phc(self.params, &output, salt)
     }
 
     /// Compares `password` with the stored hash. Without one it does the same work with the current
