@@ -21,7 +21,8 @@ cluster_lock() {
 random_base64() { head -c "$1" /dev/urandom | base64 | tr -d '\n'; }
 
 # Writes HJ_HOME/env once (it holds the master keys) and HJ_HOME/node{1,2,3}.env each time.
-# `cluster_configure no-database` leaves the user plane out, `cluster_configure database` does not.
+# `cluster_configure no-database` leaves the user plane out, `cluster_configure database` does not. HJ_WRITE_MODE is what
+# a follower does with a write.
 cluster_configure() {
   local n secrets=$HJ_HOME/env
   mkdir -p "$HJ_HOME" "$HJ_HOME/logs" "$HJ_HOME/run" "$HJ_HOME/bin"
@@ -60,6 +61,7 @@ cluster_configure() {
 		CONTROL_PLANE_FS_ROOT='$HJ_HOME/node$n'
 		SERVER_ADDR=127.0.0.1:$((HJ_HTTP_BASE + n))
 		SERVER_PUBLIC_URL=http://localhost:$((HJ_HTTP_BASE + 1))
+		CLUSTER_WRITE_MODE='${HJ_WRITE_MODE:-reject}'
 		LOG_LEVEL='${LOG_LEVEL:-info}'
 		END
         if [[ -n $dsn ]]; then echo "STORAGE_DSN='$dsn'"; fi
@@ -103,6 +105,9 @@ node_runs() {
   fi
 }
 
+# What a server is started under, if anything: a command that keeps its process id.
+HJ_WRAP=()
+
 # Starts a node as a process of its own that outlives this script.
 node_start() {
   local n=$1 log=$HJ_HOME/logs/node$1.log
@@ -112,7 +117,7 @@ node_start() {
   (
     cd "$HJ_HOME" || exit
     # Descriptor 9 is the lock of this script; the node must not hold it.
-    exec env -i PATH="$PATH" HOME="${HOME:-/}" "${detach[@]}" "$HJ_BIN" --env-file "$HJ_HOME/node$n.env" serve \
+    exec env -i PATH="$PATH" HOME="${HOME:-/}" "${detach[@]}" "${HJ_WRAP[@]}" "$HJ_BIN" --env-file "$HJ_HOME/node$n.env" serve \
       >>"$log" 2>&1 </dev/null 9>&-
   ) &
   local pid=$!
