@@ -339,7 +339,11 @@ async fn a_write_at_a_leader_whose_quorum_is_late_waits_for_it_and_is_refused_wh
 
     cluster.connect(&name, false);
     let cut = Instant::now();
-    wait_until("the quorum is late", || leader.may_lead().is_err()).await;
+    // Not before: the quorum's answer counts from when it was asked for, and what it was asked last was long under way.
+    wait_until("the quorum is late again", || {
+        cut.elapsed() > calm().leader_silence() && leader.may_lead().is_err()
+    })
+    .await;
     assert_eq!(leader.propose(put_tenant("refused")).await.unwrap_err(), ProposeError::Unavailable);
     assert!(cut.elapsed() >= Duration::from_secs(3), "it was refused after {:?}", cut.elapsed());
     let began = Instant::now();
