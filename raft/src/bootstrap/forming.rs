@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::joining::{self, As};
 use super::messages::{Probe, PromiseAnswer, PromiseRequest};
 use super::part::{How, Part};
-use super::rule::{self, Decision, decide};
+use super::rule::{Decision, decide};
 use crate::alive;
 use crate::compaction;
 use crate::election::{self, Elections};
@@ -70,12 +70,9 @@ async fn begin(node: &Node) -> Result<(Part, Arc<Running>), String> {
         let part = agree(shared).await?;
         if part.took_part() {
             // An old disk that is found again must not serve what it knew; those who answer know better.
-            let answers = ask_peers(shared).await;
+            ask_peers(shared).await;
             if let Some(why) = shared.local.superseded().borrow().as_ref() {
                 return Err(old_disk(why));
-            }
-            if let Some(difference) = rule::other_keys(&shared.probe(), answers.values().flatten()) {
-                return Err(difference);
             }
         }
         let place = Place { raft_id: part.raft_id, took_part: part.took_part() };

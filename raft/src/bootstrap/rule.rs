@@ -110,14 +110,6 @@ pub fn differs(own: &Probe, other: &Probe) -> Option<String> {
     keys_differ(own, other)
 }
 
-/// Which master key a member that starts again does not share with any member that answers. Where one shares all of
-/// them, it is another one that is wrong.
-pub fn other_keys<'a>(own: &Probe, answers: impl Iterator<Item = &'a Probe>) -> Option<String> {
-    let members = answers.filter(|answer| matches!(answer.standing, Standing::Member { .. }));
-    let differences: Vec<Option<String>> = members.map(|member| keys_differ(own, member)).collect();
-    if differences.contains(&None) { None } else { differences.into_iter().flatten().next() }
-}
-
 /// Which master key of `other` is not this node's.
 pub fn keys_differ(own: &Probe, other: &Probe) -> Option<String> {
     let name = &other.name;

@@ -138,28 +138,3 @@ async fn another_nodes_disk_is_refused_and_both_are_named() {
     assert!(!status.success(), "{text}");
     assert!(text.contains("node1") && text.contains("node2") && text.contains("NODE_ID"), "{text}");
 }
-
-/// F16: a member that is started again with another master key says so and serves nobody; the cluster is unmoved.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_member_is_not_started_again_with_another_master_key() {
-    let mut cluster = Cluster::prepare_without_database();
-    cluster.start_all().await;
-    let token = cluster.mint_token();
-    let name = cluster.followers().await[0];
-    cluster.stop(name);
-    let mut env = cluster.env(name);
-    let key = "YW5vdGhlci1zZWNyZXRib3gtbWFzdGVyLWtleS0wMTI=".to_owned();
-    env.insert("SECRETBOX_MASTER_KEY".to_owned(), key);
-    let mut process =
-        Process::start(BINARY, &["serve", "--env"], &env, &cluster.dir.path().join("other-key.log"));
-    let status = process.wait(PATIENCE).expect("ends");
-    let text = process.log_text();
-    assert!(!status.success(), "{text}");
-    assert!(
-        text.contains("SECRETBOX_MASTER_KEY") && text.contains("must be the same on all nodes"),
-        "{text}"
-    );
-    cluster.put_tenant(&token, "unmoved").await;
-    cluster.start_node(name);
-    cluster.ready(name).await;
-}

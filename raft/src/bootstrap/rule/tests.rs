@@ -96,22 +96,3 @@ fn files_without_raft_never_form() {
 fn a_single_node_forms_at_once() {
     assert_eq!(decide(&probe("n1"), &BTreeMap::new()), Decision::Form);
 }
-
-/// ha.md, F16: also a member that is started again with another key, which could open nothing that the others seal.
-#[test]
-fn a_member_with_other_master_keys_than_every_member_that_answers_may_not_go_on() {
-    let member = |name: &str, secretbox: &str| Probe {
-        standing: Standing::Member { cluster_id: Uuid::from_u128(1) },
-        fingerprints: KeyFingerprints { signing: "s".to_owned(), secretbox: secretbox.to_owned() },
-        ..probe(name)
-    };
-    let own = member("n1", "b");
-    let (same, other) = (member("n2", "b"), member("n3", "another"));
-    assert_eq!(other_keys(&own, [].into_iter()), None, "nobody answers");
-    assert_eq!(other_keys(&own, [&same].into_iter()), None);
-    assert_eq!(other_keys(&own, [&other, &same].into_iter()), None, "n3 is wrong");
-    let pristine = Probe { fingerprints: other.fingerprints.clone(), ..probe("n2") };
-    assert_eq!(other_keys(&own, [&pristine].into_iter()), None, "it is told so when it joins");
-    let why = other_keys(&own, [&other].into_iter()).unwrap();
-    assert!(why.contains("SECRETBOX_MASTER_KEY of n3 differs"), "{why}");
-}
