@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::propose::ProposeError;
 use crate::running::Running;
@@ -18,9 +18,12 @@ impl Shared {
     /// last answer: a disk or a network that stalls for half a second delays writes and fails none. Nothing is
     /// proposed meanwhile, so a refusal after that is still certain.
     pub(crate) async fn let_write(&self, running: &Running) -> Result<(), ProposeError> {
+        let until = Instant::now() + self.settings.timers.election_max;
         loop {
             match self.check_leader(running) {
-                Err(ProposeError::Unavailable) if self.may_recover(running) => sleep(LOOK).await,
+                Err(ProposeError::Unavailable) if self.may_recover(running) && Instant::now() < until => {
+                    sleep(LOOK).await;
+                }
                 checked => return checked,
             }
         }

@@ -165,7 +165,13 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         if found.passed_over {
             // An older one may end before the log begins, and a follower would be sent it again and again.
             tracing::warn!("the newest snapshot cannot be used; another is made in its place");
-            return self.writer.build(&standing(&self.replica)).await.map(Some);
+            match (self.writer.build(&standing(&self.replica)).await, &found.snapshot) {
+                (Ok(made), _) => return Ok(Some(made)),
+                (Err(error), None) => return Err(error),
+                (Err(error), Some(_)) => {
+                    tracing::error!(%error, "no snapshot could be made; the older one is given")
+                }
+            }
         }
         Ok(found.snapshot.map(|(meta, payload)| Snapshot { meta, snapshot: Box::new(Cursor::new(payload)) }))
     }

@@ -47,11 +47,12 @@ impl Command {
     /// The first format that has all of this command; what carries it is of that format.
     pub fn format(&self) -> u16 {
         match self {
-            // A node that does not know the format must not get past this command.
-            Command::RaiseFormat { to, .. } => *to,
             #[cfg(feature = "next-format")]
             Command::RenameTenant { .. } => 2,
-            Command::FormCluster { .. }
+            // Every release knows it: one that is refused must harm nobody. One that is done stops a machine that does
+            // not know the format, see `Machine::apply`.
+            Command::RaiseFormat { .. }
+            | Command::FormCluster { .. }
             | Command::AdmitNode { .. }
             | Command::AddMember { .. }
             | Command::PromoteMember { .. }
@@ -71,9 +72,8 @@ impl Command {
 
     /// Whether it may be written while the cluster writes `format`.
     pub(crate) fn check_format(&self, format: u16) -> Result<(), Reject> {
-        let raises = matches!(self, Command::RaiseFormat { .. });
         let needed = self.format();
-        if raises || needed <= format { Ok(()) } else { Err(Reject::UpgradePending { needed, format }) }
+        if needed <= format { Ok(()) } else { Err(Reject::UpgradePending { needed, format }) }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
@@ -49,6 +49,9 @@ struct Lanes {
     append: Twin,
     vote: PeerClient,
     snapshot: PeerClient,
+    /// Index of the last entry that the peer has acknowledged under this vote: within one leadership nothing of it is ever
+    /// cut off, however often openraft makes its clients anew.
+    word: Mutex<Option<(Vote<u64>, u64)>>,
 }
 
 /// Makes openraft's clients. openraft asks for new ones at every election and every read-index; those of
@@ -85,6 +88,7 @@ where
                 append: Twin::new([dialer.member(name, target), dialer.member(name, target)]),
                 vote: dialer.member(name, target),
                 snapshot: dialer.member(name, target),
+                word: Mutex::default(),
             })
         });
         PeerLink {
@@ -92,7 +96,6 @@ where
             target,
             contacts: Arc::clone(&self.contacts),
             reverted: Arc::clone(&self.reverted),
-            acknowledged: None,
             lanes: Arc::clone(lanes),
             backoff: dialer.limits().backoff,
         }
@@ -106,9 +109,6 @@ pub struct PeerLink {
     target: u64,
     contacts: Arc<Contacts>,
     reverted: Arc<Reverted>,
-    /// Index of the last entry that the peer has acknowledged to this client, which openraft makes anew for each
-    /// leadership: within one nothing of it is ever cut off.
-    acknowledged: Option<u64>,
     lanes: Arc<Lanes>,
     backoff: BackoffPolicy,
 }
@@ -159,46 +159,57 @@ impl PeerLink {
         }
     }
 
-    /// Compares what the peer says of its log with what it said before. `sent` are the indexes of the entry before
-    /// those that were sent and of the last of them.
+    /// Compares what the peer says of its log with what it said before under this vote. `sent` are the indexes of the
+    /// entry before those that were sent and of the last of them.
     async fn check_word<N: Node>(
-        &mut self,
+        &self,
         answer: &AppendEntriesResponse<u64>,
+        vote: Vote<u64>,
         sent: (Option<u64>, Option<u64>),
     ) -> Result<(), RPCError<u64, N, RaftError<u64>>> {
         let (before, last) = sent;
         match answer {
-            AppendEntriesResponse::Success => self.acknowledged = self.acknowledged.max(last),
+            AppendEntriesResponse::Success => self.note_word(vote, last),
             AppendEntriesResponse::PartialSuccess(matched) => {
-                self.acknowledged = self.acknowledged.max(matched.map(|id| id.index));
+                self.note_word(vote, matched.map(|id| id.index));
             }
             AppendEntriesResponse::Conflict => {
-                if let (Some(acknowledged), Some(before)) = (self.acknowledged, before)
+                if let (Some(acknowledged), Some(before)) = (self.word(vote), before)
                     && before <= acknowledged
                 {
-                    let (name, raft_id) = (self.lanes.append.name().to_owned(), self.target);
-                    if self.reverted.recently(raft_id).is_none() {
-                        tracing::error!(
-                            peer = name,
-                            raft_id,
-                            acknowledged,
-                            "a member lacks what it acknowledged"
-                        );
-                    }
-                    self.reverted.seen(raft_id, acknowledged);
-                    let refusal = Refusal::Reverted { name, raft_id, acknowledged };
-                    // It follows, so that it would not ask. Told again with each append that it answers like this.
-                    if let Err(error) =
-                        self.lanes.vote.call_json::<_, ()>(RpcKind::TurnDown, &refusal, TURN_DOWN).await
-                    {
-                        tracing::debug!(raft_id, %error, "it was not told");
-                    }
-                    return Err(RPCError::Unreachable(Unreachable::new(&refusal)));
+                    return Err(self.turn_down(acknowledged).await);
                 }
             }
             AppendEntriesResponse::HigherVote(_) => {}
         }
         Ok(())
+    }
+
+    /// Index of the last entry that the peer has acknowledged under this vote.
+    fn word(&self, vote: Vote<u64>) -> Option<u64> {
+        let word = self.lanes.word.lock().unwrap_or_else(PoisonError::into_inner);
+        word.filter(|(under, _)| *under == vote).map(|(_, acknowledged)| acknowledged)
+    }
+
+    fn note_word(&self, vote: Vote<u64>, acknowledged: Option<u64>) {
+        let Some(acknowledged) = acknowledged.max(self.word(vote)) else { return };
+        *self.lanes.word.lock().unwrap_or_else(PoisonError::into_inner) = Some((vote, acknowledged));
+    }
+
+    /// Tells the peer that its disk is an older copy, and gives what openraft is told.
+    async fn turn_down<N: Node>(&self, acknowledged: u64) -> RPCError<u64, N, RaftError<u64>> {
+        let (name, raft_id) = (self.lanes.append.name().to_owned(), self.target);
+        if self.reverted.recently(raft_id).is_none() {
+            tracing::error!(peer = name, raft_id, acknowledged, "a member lacks what it acknowledged");
+        }
+        self.reverted.seen(raft_id, acknowledged);
+        let refusal = Refusal::Reverted { name, raft_id, acknowledged };
+        // It follows, so that it would not ask. Told again with each append that it answers like this.
+        let told = self.lanes.vote.call_json::<_, ()>(RpcKind::TurnDown, &refusal, TURN_DOWN).await;
+        if let Err(error) = told {
+            tracing::debug!(raft_id, %error, "it was not told");
+        }
+        RPCError::Unreachable(Unreachable::new(&refusal))
     }
 
     /// What openraft makes of it: `Unreachable` backs off, `Timeout` and `Network` are tried again.
@@ -250,7 +261,7 @@ where
             Err(failure) => Err(CallError::Remote(failure)),
         };
         let answer = self.understand(answer, RPCTypes::AppendEntries, within)?;
-        self.check_word(&answer, (before, last)).await?;
+        self.check_word(&answer, rpc.vote, (before, last)).await?;
         Ok(answer)
     }
 

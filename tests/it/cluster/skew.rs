@@ -107,7 +107,7 @@ async fn f21_a_newer_release_comes_node_by_node_and_nothing_unknown_reaches_an_o
     let disk = cluster.root("node1");
     std::fs::remove_dir_all(&disk).unwrap();
     std::fs::rename(&before, &disk).unwrap();
-    refuses(&mut cluster, "node1", "node2 sends what this node cannot follow");
+    refuses(&mut cluster, "node1", "format version 2");
     // Its disk is lost.
     std::fs::remove_dir_all(&disk).unwrap();
     cluster.start_node("node1");

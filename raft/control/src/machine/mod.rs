@@ -62,7 +62,14 @@ impl Machine {
     /// [`Fatal`] if this release cannot understand the entry; nothing has changed then.
     pub fn apply(&mut self, batch: &Batch) -> Result<Vec<Result<Outcome, Reject>>, Fatal> {
         check_version(batch.version())?;
-        Ok(batch.items().iter().map(|envelope| self.apply_whole(envelope)).collect())
+        let before = self.state.clone();
+        let results = batch.items().iter().map(|envelope| self.apply_whole(envelope)).collect();
+        // What comes from here on is of a format that this release may not know.
+        if let Err(unknown) = check_version(self.state.format()) {
+            self.state = before;
+            return Err(unknown.into());
+        }
+        Ok(results)
     }
 
     /// Runs a command entirely or not at all. The state is persistent, so keeping the old one costs nothing.

@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use super::support::Bench;
 use crate::format::FIRST_FORMAT;
-use crate::{Batch, Command, Envelope, FORMAT, Image, ImageError, Outcome, Reject, Timestamp};
+use crate::{
+    Batch, Command, Envelope, FORMAT, Fatal, Image, ImageError, Outcome, Reject, Timestamp, UnknownVersion,
+};
 
 const NEWER: u16 = FORMAT + 1;
 
@@ -76,7 +78,7 @@ fn what_a_raised_cluster_writes_is_refused_by_an_older_release() {
 }
 
 #[test]
-fn a_batch_says_the_format_that_it_needs() {
+fn a_raise_that_is_refused_harms_nobody_and_one_that_is_done_ends_an_older_release() {
     let envelope = |command| Envelope {
         at: Timestamp::from_secs(1),
         actor: "system".to_owned(),
@@ -86,10 +88,20 @@ fn a_batch_says_the_format_that_it_needs() {
         idempotency: None,
         command,
     };
-    let (old, new) = (admit("n1", 1), Command::RaiseFormat { to: NEWER, seen: [1].into() });
+    let raise = |seen: &[u64]| {
+        let seen = seen.iter().copied().collect();
+        Batch::new(vec![envelope(admit("n1", 1)), envelope(Command::RaiseFormat { to: NEWER, seen })])
+    };
     assert_eq!(Batch::new(vec![]).version(), FIRST_FORMAT);
-    assert_eq!(Batch::new(vec![envelope(old.clone())]).version(), FIRST_FORMAT);
-    assert_eq!(Batch::new(vec![envelope(old), envelope(new)]).version(), NEWER);
+    let mut bench = formed();
+    let refused = raise(&[1, 2]);
+    assert_eq!(refused.version(), FIRST_FORMAT, "one that is refused harms nobody");
+    let results = bench.machine.apply(&refused).unwrap();
+    assert_eq!(results[1], Err(Reject::MembersChanged), "n1 has come again");
+    let hash = bench.hash();
+    let fatal = bench.machine.apply(&raise(&[2, 4])).unwrap_err();
+    assert_eq!(fatal, Fatal::UnknownVersion(UnknownVersion { found: NEWER }), "and one that is done ends it");
+    assert_eq!(bench.hash(), hash);
 }
 
 #[test]
