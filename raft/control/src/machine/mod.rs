@@ -65,7 +65,10 @@ impl Machine {
         let before = self.state.clone();
         let results = batch.items().iter().map(|envelope| self.apply_whole(envelope)).collect();
         // What comes from here on is of a format that this release may not know.
-        if let Err(unknown) = check_version(self.state.format()) {
+        let format = self.state.format();
+        if format > before.format()
+            && let Err(unknown) = check_version(format)
+        {
             self.state = before;
             return Err(unknown.into());
         }

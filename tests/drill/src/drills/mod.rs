@@ -124,7 +124,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "F11",
         "tests: power_cut (kill -9 and power cuts while the log is written), snapshot (unfinished files), project::trouble \
          (crash between files and index), old_disks (death while joining), cut_short (restore and recovery), crash_points (a node \
-         that is killed at its n-th sync, rename or unlink while it leads, votes, takes snapshots and writes files)",
+         that is killed at its n-th sync or rename while it leads, votes, takes snapshots and writes files)",
     ),
     (
         "F12",
