@@ -169,7 +169,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                 (Ok(made), _) => return Ok(Some(made)),
                 (Err(error), None) => return Err(error),
                 (Err(error), Some(_)) => {
-                    tracing::error!(%error, "no snapshot could be made; the older one is given")
+                    tracing::error!(%error, "no snapshot could be made; the older one is given");
                 }
             }
         }
