@@ -5,11 +5,8 @@
 //! once every member was seen to run a release that knows it. So a release may bring commands and documents that the
 //! one before cannot read, and both work in one cluster until the last node is upgraded.
 
-use std::collections::BTreeSet;
-
 use crate::command::Command;
-use crate::machine::Machine;
-use crate::outcome::{Outcome, Reject};
+use crate::outcome::Reject;
 use crate::state::{Formation, State};
 
 /// What every release knows, and what a cluster writes in the beginning.
@@ -81,22 +78,6 @@ impl State {
     /// The format that the cluster writes.
     pub(crate) fn format(&self) -> u16 {
         self.formation.as_deref().map_or(FIRST_FORMAT, |formation| formation.format)
-    }
-}
-
-impl Machine {
-    /// Writes this format from now on. `seen` are the Raft ids of those who were seen to know it: when somebody else has
-    /// come since, it may be a node that does not.
-    pub(crate) fn raise_format(&mut self, to: u16, seen: &BTreeSet<u64>) -> Result<Outcome, Reject> {
-        self.change_members(|formation| {
-            let members: BTreeSet<u64> =
-                formation.members.values().filter_map(|member| member.raft_id).collect();
-            if members != *seen {
-                return Err(Reject::MembersChanged);
-            }
-            formation.format = formation.format.max(to);
-            Ok(Outcome::FormatRaised { format: formation.format })
-        })
     }
 }
 

@@ -51,7 +51,7 @@ impl Machine {
         admission: Option<Uuid>,
         knows: u16,
     ) -> Result<Outcome, Reject> {
-        self.change_members(|formation| {
+        self.change_formation(|formation| {
             if knows < formation.format {
                 return Err(Reject::ReleaseTooOld { knows, format: formation.format });
             }
@@ -76,7 +76,7 @@ impl Machine {
         if name.is_empty() || name.len() > NAME || !name.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(invalid_member("name", "invalid", "must be the NODE_ID of a node"));
         }
-        self.change_members(|formation| {
+        self.change_formation(|formation| {
             if formation.members.contains_key(name) {
                 return Ok(Outcome::Member { created: false });
             }
@@ -90,7 +90,7 @@ impl Machine {
 
     /// Makes a learner a voter; a voter stays one.
     pub(super) fn promote_member(&mut self, name: &str) -> Result<Outcome, Reject> {
-        self.change_members(|formation| {
+        self.change_formation(|formation| {
             let member = formation.members.get_mut(name).ok_or(Reject::NodeNotFound)?;
             if member.raft_id.is_none() {
                 return Err(Reject::NotJoined);
@@ -102,7 +102,7 @@ impl Machine {
 
     /// Takes a member out; the last voter stays.
     pub(super) fn remove_member(&mut self, name: &str) -> Result<Outcome, Reject> {
-        self.change_members(|formation| {
+        self.change_formation(|formation| {
             formation.members.remove(name).ok_or(Reject::NodeNotFound)?;
             if formation.members.values().any(|member| member.role.is_voter()) {
                 Ok(Outcome::MemberRemoved)
@@ -112,8 +112,22 @@ impl Machine {
         })
     }
 
+    /// Writes this format from now on. `seen` are the Raft ids of those who were seen to know it: when somebody else has
+    /// come since, it may be a node that does not.
+    pub(super) fn raise_format(&mut self, to: u16, seen: &BTreeSet<u64>) -> Result<Outcome, Reject> {
+        self.change_formation(|formation| {
+            let members: BTreeSet<u64> =
+                formation.members.values().filter_map(|member| member.raft_id).collect();
+            if members != *seen {
+                return Err(Reject::MembersChanged);
+            }
+            formation.format = formation.format.max(to);
+            Ok(Outcome::FormatRaised { format: formation.format })
+        })
+    }
+
     /// Makes a change of the formation, unless it is refused.
-    pub(crate) fn change_members(
+    fn change_formation(
         &mut self,
         change: impl FnOnce(&mut Formation) -> Result<Outcome, Reject>,
     ) -> Result<Outcome, Reject> {
