@@ -17,6 +17,10 @@ pub const TEMP_SUFFIX: &str = ".tmp";
 /// Readable by the owner only: what this crate writes is state of an identity provider.
 const FILE_MODE: u32 = 0o600;
 
+/// A file is written in pieces of so many bytes, each on the disk before the next: a file system that commits all files
+/// together lets whoever syncs a log wait for no more than one of them.
+const PIECE: usize = 256 * 1024;
+
 /// Replaces `path` by `bytes` in one step: afterwards, and after any crash, the file has either its old
 /// content or all of the new one, and once this returns `Ok` a power cut cannot undo it.
 ///
@@ -42,7 +46,13 @@ fn write_and_rename(temp: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
         .mode(FILE_MODE)
         .open(temp)
         .map_err(|error| naming(temp, "create", &error))?;
-    file.write_all(bytes).map_err(|error| naming(temp, "write", &error))?;
+    let mut pieces = bytes.chunks(PIECE).peekable();
+    while let Some(piece) = pieces.next() {
+        file.write_all(piece).map_err(|error| naming(temp, "write", &error))?;
+        if pieces.peek().is_some() {
+            file.sync_data().map_err(|error| naming(temp, "fsync", &error))?;
+        }
+    }
     file.sync_all().map_err(|error| naming(temp, "fsync", &error))?;
     fs::rename(temp, path).map_err(|error| naming(path, "rename into", &error))
 }
@@ -160,6 +170,17 @@ mod tests {
         write_file_durably(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn content_of_several_pieces_is_written_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        for length in [0, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 7] {
+            let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
+            write_file_durably(&path, &bytes).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), bytes, "{length}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod alive;
 pub mod archive;
+mod background;
 pub mod bootstrap;
 mod clocks;
 mod compaction;

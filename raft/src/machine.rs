@@ -13,6 +13,7 @@ use hellojohn_control::{Image, Issuer, View};
 use openraft::storage::RaftStateMachine;
 use tokio::sync::watch;
 
+use crate::background::Place;
 use crate::replica::Replica;
 use crate::types::{
     Applied, Entry, LogId, Snapshot, SnapshotMeta, StorageError, StorageIOError, StoredMembership, TypeConfig,
@@ -149,7 +150,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     ) -> Result<(), StorageError> {
         let payload = snapshot.into_inner();
         let (writer, described) = (self.writer.clone(), meta.clone());
-        let image = off_thread(move || {
+        let image = off_thread(Place::WithRequests, move || {
             // Decoded before it is kept: a snapshot that this node cannot read must not replace one it can.
             let image = decode(&described, &payload)?;
             writer.write(&described, &image, &payload)?;
@@ -161,7 +162,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, StorageError> {
         let store = Arc::clone(&self.writer.store);
-        let found = off_thread(move || newest(&store)).await?;
+        let found = off_thread(Place::WithRequests, move || newest(&store)).await?;
         if found.passed_over {
             // An older one may end before the log begins, and a follower would be sent it again and again.
             tracing::warn!("the newest snapshot cannot be used; another is made in its place");

@@ -9,15 +9,17 @@ use openraft::RaftSnapshotBuilder;
 
 use super::Standing;
 use crate::archive::{self, cluster_id, from_fields, to_fields};
+use crate::background::{self, Place};
 use crate::settings::NowFn;
 use crate::snapshot::SnapshotStore;
 use crate::types::{Snapshot, SnapshotMeta, StorageError, StorageIOError, TypeConfig};
 
 /// Runs what takes long on a thread that no heartbeat waits for.
 pub(super) async fn off_thread<T: Send + 'static>(
+    place: Place,
     work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
 ) -> Result<T, StorageError> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = background::run("raft-snapshot", place, work).await;
     done.unwrap_or_else(|e| Err(StorageIOError::read_snapshot(None, &e).into()))
 }
 
@@ -76,7 +78,7 @@ impl SnapshotWriter {
         let began = Instant::now();
         let meta = archive::meta(standing.last_applied, standing.membership.clone());
         let (writer, view, described) = (self.clone(), Arc::clone(&standing.view), meta.clone());
-        let payload = off_thread(move || {
+        let payload = off_thread(Place::AfterRequests, move || {
             let image = Image::of_view(&view);
             let payload = image.encode().map_err(|e| failed(&described, &e))?;
             writer.write(&described, &image, &payload)?;

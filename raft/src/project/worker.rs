@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::engine::{Engine, Summary};
 use super::progress::Progress;
 use super::report::Depth;
+use crate::background::Place;
 
 struct Job {
     view: Arc<View>,
@@ -34,6 +35,7 @@ impl Worker {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (ending, ended) = oneshot::channel();
         thread::Builder::new().name("projector".into()).spawn(move || {
+            Place::AfterRequests.take();
             for job in inbox {
                 let summary = engine.run(&job.view, job.scan, &progress);
                 // The task stopped waiting because the process ends.
