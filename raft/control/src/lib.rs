@@ -6,6 +6,7 @@
 //! command, so that applying the same log gives the same state everywhere.
 
 pub mod command;
+mod differences;
 mod discovery;
 pub mod documents;
 pub mod envelope;
@@ -26,6 +27,7 @@ pub mod validate;
 pub mod view;
 
 pub use command::{Command, KeyRef, ScopesMode};
+pub use differences::differences;
 pub use envelope::{Batch, Envelope, Idempotency, Precondition};
 pub use format::{FORMAT, UnknownVersion};
 pub use ids::{ClientId, InvalidId, Kid, ScopeName, Slug};

@@ -1,12 +1,11 @@
 //! What differs between two views. Documents are shared between views, so equal ones are found by comparing
 //! pointers, and nothing is rendered that did not change.
 
-use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use hellojohn_control::documents::KeySet;
-use hellojohn_control::{KeyRing, TenantEntry, View};
+use hellojohn_control::{KeyRing, TenantEntry, View, differences};
 
 use super::tree::Document;
 
@@ -24,9 +23,7 @@ impl Changes {
     pub(super) fn between(old: &View, new: &View) -> Self {
         let mut changes = Changes::default();
         changes.keys(&KeySet::Global, Some(old.global_keys()), Some(new.global_keys()));
-        if !old.tenants().ptr_eq(new.tenants()) {
-            merge(old.tenants().iter(), new.tenants().iter(), |old, new| changes.tenant(old, new));
-        }
+        differences(old.tenants(), new.tenants(), |old, new| changes.tenant(old, new));
         changes
     }
 
@@ -40,7 +37,7 @@ impl Changes {
         });
         let clients =
             |entry: Option<&Arc<TenantEntry>>| entry.map(|entry| entry.clients.clone()).unwrap_or_default();
-        merge(clients(old).iter(), clients(new).iter(), |old, new| {
+        differences(&clients(old), &clients(new), |old, new| {
             self.document(old, new, |client| Document::Client(slug.clone(), Arc::clone(client)));
         });
         self.keys(&KeySet::Tenant(slug), old.map(|entry| &entry.keys), new.map(|entry| &entry.keys));
@@ -48,7 +45,7 @@ impl Changes {
 
     fn keys(&mut self, set: &KeySet, old: Option<&KeyRing>, new: Option<&KeyRing>) {
         let keys = |ring: Option<&KeyRing>| ring.map(|ring| ring.keys().clone()).unwrap_or_default();
-        merge(keys(old).iter(), keys(new).iter(), |old, new| {
+        differences(&keys(old), &keys(new), |old, new| {
             self.document(old, new, |key| Document::Key(set.clone(), Arc::clone(key)));
         });
     }
@@ -64,29 +61,6 @@ impl Changes {
             (_, Some(new)) => self.write.push(make(new)),
             (Some(old), None) => self.remove.push(make(old).path()),
             (None, None) => {}
-        }
-    }
-}
-
-/// Walks two sorted maps side by side and hands over each pair that is not the same `Arc`.
-fn merge<'a, K: Ord + 'a, T: 'a>(
-    old: impl Iterator<Item = (&'a K, &'a Arc<T>)>,
-    new: impl Iterator<Item = (&'a K, &'a Arc<T>)>,
-    mut differing: impl FnMut(Option<&'a Arc<T>>, Option<&'a Arc<T>>),
-) {
-    let (mut old, mut new) = (old.peekable(), new.peekable());
-    loop {
-        let order = match (old.peek(), new.peek()) {
-            (Some((a, _)), Some((b, _))) => a.cmp(b),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => return,
-        };
-        let gone = if order.is_le() { old.next() } else { None };
-        let come = if order.is_ge() { new.next() } else { None };
-        match (gone, come) {
-            (Some((_, a)), Some((_, b))) if Arc::ptr_eq(a, b) => {}
-            (a, b) => differing(a.map(|(_, a)| a), b.map(|(_, b)| b)),
         }
     }
 }

@@ -103,6 +103,38 @@ async fn the_origins_of_a_suspended_tenant_are_not_allowed() {
     assert_eq!(origins.access(origin, "/v1/admin/ping"), Access::Refused);
     node.call("PUT", "/v1/admin/tenants/acme", json!({"status": "suspended"})).await;
     assert_eq!(access(), Access::Refused);
+    node.call("PUT", "/v1/admin/tenants/acme", json!({"status": "active"})).await;
+    assert_eq!(access(), Access::Allowed);
+}
+
+/// spec §5: an origin stays allowed as long as any client in service names it.
+#[tokio::test]
+async fn an_origin_of_two_clients_goes_with_the_last_of_them() {
+    let node = node().await;
+    let (first, second) = ("https://app.acme.example", "https://other.acme.example");
+    let other = "/v1/admin/tenants/acme/clients/other";
+    let origins = &node.assembled.origins;
+    let access = |origin: &str| {
+        origins.refresh(&node.assembled.plane.view());
+        origins.access(origin, "/v1/auth/login")
+    };
+    for (path, body) in
+        [(WEB, json!({"allowedOrigins": [first]})), (other, json!({"allowedOrigins": [first, second]}))]
+    {
+        assert_eq!(node.call("PUT", path, body).await.status, 201);
+    }
+    assert_eq!((access(first), access(second)), (Access::Allowed, Access::Allowed));
+    assert_eq!(
+        node.call("PUT", other, json!({"allowedOrigins": [second], "enabled": false})).await.status,
+        200
+    );
+    assert_eq!((access(first), access(second)), (Access::Allowed, Access::Refused));
+    assert_eq!(node.call("PUT", other, json!({"enabled": true})).await.status, 200);
+    assert_eq!(access(second), Access::Allowed);
+    for path in [WEB, other] {
+        assert_eq!(node.call("DELETE", path, Value::Null).await.status, 204);
+    }
+    assert_eq!((access(first), access(second)), (Access::Refused, Access::Refused));
 }
 
 #[tokio::test]
