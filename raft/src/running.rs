@@ -263,7 +263,8 @@ fn config(settings: &Settings) -> Result<Config, StartError> {
         enable_heartbeat: false,
         enable_elect: false,
         install_snapshot_timeout: 10_000,
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(settings.snapshot_every),
+        // See `compaction`.
+        snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: KEEP_BEHIND_SNAPSHOT,
         replication_lag_threshold: settings.snapshot_every.max(KEEP_BEHIND_SNAPSHOT) * 2,
         max_payload_entries: 64,

@@ -13,7 +13,7 @@ use super::messages::{Probe, PromiseAnswer, PromiseRequest};
 use super::part::{How, Part};
 use super::rule::{Decision, decide};
 use crate::alive;
-use crate::compaction;
+use crate::compaction::{self, Limits};
 use crate::election::{self, Elections};
 use crate::membership;
 use crate::network::raft_network::PeerNetwork;
@@ -277,8 +277,8 @@ async fn run_raft(node: &Node, place: Place) -> Result<Arc<Running>, StartError>
     node.tasks.spawn(election::send_heartbeats(raft, timers.heartbeat, stop.clone()));
     node.tasks.spawn(membership::keep(Arc::clone(shared), Arc::clone(&running), stop.clone()));
     node.tasks.spawn(membership::keep_raising(Arc::clone(shared), Arc::clone(&running), stop.clone()));
-    let (log, max_bytes) = (running.log.clone(), shared.settings.max_log_bytes);
-    node.tasks.spawn(compaction::watch_size(running.raft.clone(), log, max_bytes, stop));
+    let limits = Limits { every: shared.settings.snapshot_every, log_bytes: shared.settings.max_log_bytes };
+    node.tasks.spawn(compaction::keep_log_short(running.raft.clone(), running.log.clone(), limits, stop));
     Ok(running)
 }
 
