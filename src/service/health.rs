@@ -134,9 +134,9 @@ impl HealthService {
         &self.0.pools
     }
 
-    /// What the control plane says about itself.
-    pub async fn cluster(&self) -> Status {
-        self.0.plane.status().await
+    /// The format that the cluster writes; `None` before it is formed.
+    pub fn format(&self) -> Option<u16> {
+        self.0.plane.view().formation().map(|formation| formation.format)
     }
 
     fn keystore(&self, view: &View) -> Check {

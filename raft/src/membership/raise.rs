@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hellojohn_control::{Command, Envelope, FORMAT, Formation};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::{ANSWER, knows_its_term, standing};
@@ -14,8 +14,10 @@ use crate::running::Running;
 use crate::shared::Shared;
 use crate::types::Metrics;
 
-/// How often the leader asks what the members know, while it knows more than the cluster writes.
-const LOOK: Duration = Duration::from_secs(2);
+/// How often a node looks whether it leads and knows more than the cluster writes, which asks nobody.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long the leader waits before it asks the members again what they know.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// Name of the format among those of a hello.
 pub(crate) const NAME: &str = "state";
@@ -31,12 +33,14 @@ pub(crate) async fn keep_raising(shared: Arc<Shared>, running: Arc<Running>, sto
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut hindered = None;
+    let mut next = Instant::now();
     while stop.run_until_cancelled(looks.tick()).await.is_some() {
         let view = running.view();
         let Some(formation) = view.formation().filter(|formation| formation.format < FORMAT) else {
             continue;
         };
-        if shared.check_leader(&running).is_err() || !knows_its_term(&running.metrics()) {
+        let due = Instant::now() >= next;
+        if !due || shared.check_leader(&running).is_err() || !knows_its_term(&running.metrics()) {
             continue;
         }
         let raised = stop.run_until_cancelled(raise(&shared, &running, formation)).await;
@@ -46,12 +50,13 @@ pub(crate) async fn keep_raising(shared: Arc<Shared>, running: Arc<Running>, sto
             tracing::info!(reason, writes = formation.format, knows = FORMAT, "the format is not raised yet");
         }
         hindered = reason;
+        next = Instant::now() + AGAIN;
     }
 }
 
 /// Raises the format to the newest that everybody knows, if that is newer than what the cluster writes.
 async fn raise(shared: &Arc<Shared>, running: &Running, formation: &Formation) -> Result<(), String> {
-    let members = settled(formation, &running.metrics()).ok_or("the members are changing")?;
+    let members = settled(formation, &running.metrics())?;
     let others = members.iter().filter(|(_, name)| **name != shared.settings.name);
     let asked = others.map(|(id, name)| known(shared, shared.dialer.member(name, *id)));
     let mut to = FORMAT;
@@ -92,12 +97,26 @@ async fn known(shared: &Arc<Shared>, client: PeerClient) -> Result<Known, String
 }
 
 /// The members by Raft id, when the Raft membership is what the state says: whoever is leaving still receives the log.
-fn settled<'a>(formation: &'a Formation, metrics: &Metrics) -> Option<BTreeMap<u64, &'a str>> {
+///
+/// # Errors
+/// Who is only in one of the two.
+fn settled<'a>(formation: &'a Formation, metrics: &Metrics) -> Result<BTreeMap<u64, &'a str>, String> {
     let members: BTreeMap<u64, &str> = formation
         .members
         .iter()
         .filter_map(|(name, member)| member.raft_id.map(|id| (id, name.as_str())))
         .collect();
-    let there: BTreeSet<u64> = metrics.membership_config.membership().nodes().map(|(id, _)| *id).collect();
-    members.keys().eq(&there).then_some(members)
+    let there: BTreeMap<u64, &str> = metrics
+        .membership_config
+        .membership()
+        .nodes()
+        .map(|(id, member)| (*id, member.name.as_str()))
+        .collect();
+    if let Some(name) = members.iter().find_map(|(id, name)| (!there.contains_key(id)).then_some(name)) {
+        return Err(format!("{name} was admitted and is not there yet; let it join, or remove it"));
+    }
+    if let Some(name) = there.iter().find_map(|(id, name)| (!members.contains_key(id)).then_some(name)) {
+        return Err(format!("an earlier disk of {name} is still being removed from the members"));
+    }
+    Ok(members)
 }

@@ -1,11 +1,20 @@
 //! Figures of the control plane and the pools, taken when they are asked for (spec §10). No label names a
 //! person; peers are named by their node id.
 
-use crate::cluster::{Role, Status};
-use crate::store::Pools;
+use hellojohn_control::FORMAT;
+
+use crate::cluster::Role;
+use crate::service::health::{HealthService, Wanted};
 
 /// Sets the gauges.
-pub fn publish(status: &Status, pools: &Pools) {
+pub async fn publish(health: &HealthService) {
+    let report = health.report(Wanted::Any).await;
+    let (status, pools) = (&report.cluster, health.pools());
+    metrics::gauge!("hellojohn_ready").set(flag(report.failing.is_empty()));
+    if let Some(written) = health.format() {
+        metrics::gauge!("hellojohn_raft_format").set(f64::from(written));
+    }
+    metrics::gauge!("hellojohn_raft_format_known").set(f64::from(FORMAT));
     let raft = &status.raft;
     for role in [Role::Leader, Role::Follower, Role::Learner, Role::Single] {
         metrics::gauge!("hellojohn_raft_role", "role" => name(role)).set(flag(status.role == role));
@@ -17,9 +26,9 @@ pub fn publish(status: &Status, pools: &Pools) {
     set("hellojohn_raft_snapshot_index", raft.snapshot_index);
     metrics::gauge!("hellojohn_raft_quorum_ok").set(flag(raft.quorum_ok));
     for peer in &raft.peers {
-        if let Some(lag) = peer.lag {
-            metrics::gauge!("hellojohn_raft_peer_lag_entries", "peer" => peer.id.clone()).set(number(lag));
-        }
+        // Whoever led before does not know any more.
+        metrics::gauge!("hellojohn_raft_peer_lag_entries", "peer" => peer.id.clone())
+            .set(peer.lag.map_or(f64::NAN, number));
         let ahead = peer.clock_ahead_ms.unwrap_or(0);
         let seconds = number(ahead.unsigned_abs()) / 1000.0;
         metrics::gauge!("hellojohn_raft_peer_clock_ahead_seconds", "peer" => peer.id.clone())

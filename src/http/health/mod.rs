@@ -60,7 +60,7 @@ async fn metrics(State(state): State<HealthState>) -> Response {
 }
 
 async fn figures(state: &HealthState) -> Response {
-    gauges::publish(&state.health().cluster().await, state.health().pools());
+    gauges::publish(state.health()).await;
     const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, TEXT)], state.render_metrics()).into_response()
 }
