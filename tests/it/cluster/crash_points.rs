@@ -28,12 +28,13 @@ struct Steps {
     at: &'static [u32],
 }
 
-const STEPS: [Steps; 4] = [
+const STEPS: [Steps; 5] = [
     Steps { calls: "fdatasync", on: None, at: &[1, 2, 4, 9, 20] },
     Steps { calls: "fsync", on: None, at: &[1, 3, 8] },
     // Once when the directory is opened, once when a snapshot has its name.
     Steps { calls: "fsync", on: Some("raft/snapshots"), at: &[1, 2] },
     Steps { calls: "rename,renameat,renameat2", on: None, at: &[1, 2, 5, 12] },
+    Steps { calls: "unlink,unlinkat", on: None, at: &[1, 3] },
 ];
 
 /// Writes through whoever takes it until told to stop; gives what was acknowledged.

@@ -102,8 +102,22 @@ impl Process {
     }
 }
 
+/// What each thread of a process does, as far as the kernel tells; for a test that waited in vain.
+fn threads(pid: Pid) -> String {
+    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let line = |task: std::fs::DirEntry| {
+        let status = read(task.path().join("status"));
+        let state = status.lines().find(|line| line.starts_with("State:")).unwrap_or_default().to_owned();
+        let [name, place, call] = ["comm", "wchan", "syscall"].map(|file| read(task.path().join(file)));
+        format!("{name}: {state} in {place}, system call {call}")
+    };
+    tasks.map(line).collect::<Vec<_>>().join("\n")
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
+        let threads = (std::thread::panicking() && !self.has_ended()).then(|| threads(self.pid()));
         if self.group {
             // Fails only when nobody of the group is left.
             let _gone = killpg(self.pid(), Signal::SIGKILL);
@@ -115,6 +129,9 @@ impl Drop for Process {
             let tail: Vec<&str> = text.lines().rev().take(40).collect();
             let tail: Vec<&str> = tail.into_iter().rev().collect();
             eprintln!("--- end of {} ---\n{}", self.log.display(), tail.join("\n"));
+            if let Some(threads) = threads {
+                eprintln!("--- its threads, alive ---\n{threads}");
+            }
         }
     }
 }
