@@ -14,6 +14,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -120,9 +121,9 @@ impl Backend {
         Ok(())
     }
 
-    /// Deletes the entries up to and including `upto`. Call after `last_purged` was written.
-    pub(super) fn delete_to(&mut self, first: u64, upto: u64) -> Result<(), LogError> {
-        for index in first..=upto {
+    /// Deletes these entries, oldest first. Call after `last_purged` was written.
+    pub(super) fn delete(&mut self, purged: Range<u64>) -> Result<(), LogError> {
+        for index in purged {
             self.delete_entry(index)?;
         }
         Ok(())

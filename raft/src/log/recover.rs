@@ -83,7 +83,7 @@ pub(super) fn recover(backend: &mut Backend, watermark: &mut Watermark) -> Resul
         backend.delete_from(index, index)?;
     }
     if let (Some(first), Some(purged)) = (first_purged, found.last_purged) {
-        backend.delete_to(first, purged.index)?;
+        backend.delete(first..purged.index.saturating_add(1))?;
     }
     backend.sync()?;
     watermark.raise(&found.mark())?;

@@ -59,6 +59,28 @@ async fn an_unfinished_file_of_sled_does_not_keep_the_log_from_opening() {
     }
 }
 
+/// Purged entries are deleted little by little: what waits for that, or comes between, is as if they were gone.
+#[tokio::test]
+async fn a_purge_is_in_nobodys_way_and_is_finished_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 2000).await;
+    let purged = LogId::new(CommittedLeaderId::new(1, 1), 1899);
+    let mut store = open(dir.path()).unwrap();
+    store.purge(purged).await.unwrap();
+    store.blocking_append((2000..2010).map(|index| text(index, "behind the purge"))).await.unwrap();
+    store.truncate(LogId::new(CommittedLeaderId::new(1, 1), 2005)).await.unwrap();
+    assert_eq!(store.try_get_log_entries(..).await.unwrap().len(), 105);
+    drop(store);
+    let count = |log: &sled::Tree| log.iter().filter(Result::is_ok).count();
+    tamper(dir.path(), |log, _| assert!((105..2005).contains(&count(log)), "{} are left", count(log)));
+    let mut store = open(dir.path()).unwrap();
+    assert_eq!(store.last_purged(), Some(purged));
+    let entries = store.try_get_log_entries(..).await.unwrap();
+    assert_eq!((entries[0].log_id.index, entries.len()), (1900, 105));
+    drop(store);
+    tamper(dir.path(), |log, _| assert_eq!(count(log), 105));
+}
+
 #[tokio::test]
 async fn a_flipped_bit_in_an_entry_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();

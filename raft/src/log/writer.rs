@@ -2,8 +2,9 @@
 //! only then answers.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -24,6 +25,8 @@ const ROUND_JOBS: usize = 128;
 const ROUND_BYTES: usize = 256 * 1024;
 /// A committed index with no write behind it is handed to the file after this long.
 const LAZY_DELAY: Duration = Duration::from_millis(20);
+/// Purged entries deleted between two rounds at most. A snapshot lets thousands go at once, and nobody waits for that.
+const PURGE_STEP: u64 = 8;
 /// How often the files are measured under load.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
 /// How long dropping the store waits for the last sync before it gives up on the thread.
@@ -38,7 +41,8 @@ pub(super) enum Job {
     Append { entries: Vec<(u64, Vec<u8>)>, ack: Ack },
     /// Delete `from..=last`; afterwards the log ends at `keep`.
     Truncate { from: u64, last: u64, keep: Option<u64>, ack: Ack },
-    /// Delete `first..=last` after recording `upto`. Ordered, synced with the next job that is.
+    /// Record `upto`, then delete `first..=last` little by little. Ordered, synced with the next job that is. What is not
+    /// deleted when the process ends is deleted when the log is opened.
     Purge { first: u64, last: u64, upto: u64, record: Vec<u8> },
     /// The vote, typed and as JSON.
     Vote { vote: Vote<u64>, record: Vec<u8>, ack: Ack },
@@ -82,7 +86,8 @@ impl Writer {
     ) -> Result<Self, LogError> {
         let (jobs, incoming) = channel();
         let (end_guard, ended) = channel();
-        let mut worker = Worker { backend, watermark, mark, status, committed: None, measured: None };
+        let mut worker =
+            Worker { backend, watermark, mark, status, committed: None, purged: 0..0, measured: None };
         let thread = std::thread::Builder::new()
             .name("raft-log".to_owned())
             .spawn(move || {
@@ -148,13 +153,22 @@ struct Worker {
     status: Arc<Status>,
     /// The newest committed id, waiting to ride along.
     committed: Option<Vec<u8>>,
+    /// Purged entries that are still on the disk.
+    purged: Range<u64>,
     measured: Option<Instant>,
 }
 
 impl Worker {
     fn run(&mut self, incoming: &Receiver<(Job, OwnedSemaphorePermit)>) {
         loop {
-            let first = if self.committed.is_some() {
+            let first = if !self.purged.is_empty() {
+                self.delete_purged();
+                match incoming.try_recv() {
+                    Ok(job) => job,
+                    Err(TryRecvError::Empty) => continue,
+                    Err(TryRecvError::Disconnected) => break,
+                }
+            } else if self.committed.is_some() {
                 match incoming.recv_timeout(LAZY_DELAY) {
                     Ok(job) => job,
                     Err(RecvTimeoutError::Timeout) => {
@@ -238,7 +252,10 @@ impl Worker {
             Job::Purge { first, last, upto, record } => {
                 self.mark.last_index = self.mark.last_index.max(Some(upto));
                 self.backend.put_meta(LAST_PURGED, &record)?;
-                self.backend.delete_to(first, last)
+                // They follow each other, except where a snapshot from elsewhere replaced all entries.
+                let first = if self.purged.is_empty() { first } else { self.purged.start };
+                self.purged = first..last.saturating_add(1);
+                Ok(())
             }
             Job::Vote { vote, record, ack } => {
                 acks.push(ack);
@@ -250,6 +267,18 @@ impl Worker {
                 Ok(())
             }
         }
+    }
+
+    /// Deletes a few of the purged entries.
+    fn delete_purged(&mut self) {
+        let end = self.purged.start.saturating_add(PURGE_STEP).min(self.purged.end);
+        let step = std::mem::replace(&mut self.purged.start, end)..end;
+        self.status.round_begins();
+        if let Err(error) = self.status.check().and_then(|()| self.backend.delete(step)) {
+            self.status.fail(&error);
+            self.purged = 0..0;
+        }
+        self.status.round_ends();
     }
 
     fn write_committed(&mut self) -> Result<(), LogError> {
