@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// How the name of every unfinished file ends. A file with this suffix was never acknowledged to anyone.
 pub const TEMP_SUFFIX: &str = ".tmp";
@@ -17,9 +18,14 @@ pub const TEMP_SUFFIX: &str = ".tmp";
 /// Readable by the owner only: what this crate writes is state of an identity provider.
 const FILE_MODE: u32 = 0o600;
 
-/// A file is written in pieces of so many bytes, each on the disk before the next: a file system that commits all files
-/// together lets whoever syncs a log wait for no more than one of them.
+/// A large file is written and removed in pieces of so many bytes, each on the disk before the next: a file system commits
+/// all files together, and gives up the blocks of removed ones while it does, so that whoever syncs a log beside waits for
+/// no more than one piece.
 const PIECE: usize = 256 * 1024;
+/// Rest after a piece, as a multiple of the time that it took: others have the disk meanwhile.
+const REST: u32 = 2;
+/// Longest rest after a piece, for slow disks.
+const LONGEST_REST: Duration = Duration::from_millis(20);
 
 /// Replaces `path` by `bytes` in one step: afterwards, and after any crash, the file has either its old
 /// content or all of the new one, and once this returns `Ok` a power cut cannot undo it.
@@ -50,11 +56,19 @@ fn write_and_rename(temp: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     while let Some(piece) = pieces.next() {
         file.write_all(piece).map_err(|error| naming(temp, "write", &error))?;
         if pieces.peek().is_some() {
-            file.sync_data().map_err(|error| naming(temp, "fsync", &error))?;
+            sync_piece(&file).map_err(|error| naming(temp, "fsync", &error))?;
         }
     }
     file.sync_all().map_err(|error| naming(temp, "fsync", &error))?;
     fs::rename(temp, path).map_err(|error| naming(path, "rename into", &error))
+}
+
+/// Makes a piece durable, and leaves the disk to others for a while.
+fn sync_piece(file: &File) -> io::Result<()> {
+    let began = Instant::now();
+    file.sync_data()?;
+    std::thread::park_timeout(began.elapsed().saturating_mul(REST).min(LONGEST_REST));
+    Ok(())
 }
 
 /// Makes the names inside `dir` durable (creation, rename, removal).
@@ -99,11 +113,32 @@ pub fn create_dir_all_durably(dir: &Path) -> io::Result<()> {
 /// # Errors
 /// Any other I/O error, with the path in its text.
 pub fn remove_file_durably(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
+    let removed = fs::metadata(path).and_then(|found| {
+        if found.len() > as_len(PIECE) { remove_in_pieces(path, found.len()) } else { fs::remove_file(path) }
+    });
+    match removed {
         Ok(()) => sync_dir(parent_of(path)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(naming(path, "remove", &error)),
     }
+}
+
+/// Takes the name away first: what is left after a crash is an unfinished file.
+fn remove_in_pieces(path: &Path, mut length: u64) -> io::Result<()> {
+    let temp = temp_path(path)?;
+    fs::rename(path, &temp)?;
+    sync_dir(parent_of(path))?;
+    let file = OpenOptions::new().write(true).open(&temp)?;
+    while length > as_len(PIECE) {
+        length -= as_len(PIECE);
+        file.set_len(length)?;
+        sync_piece(&file)?;
+    }
+    fs::remove_file(&temp)
+}
+
+fn as_len(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// Removes what [`write_file_durably`] left in `dir` when the process died in the middle. Returns the
@@ -173,13 +208,15 @@ mod tests {
     }
 
     #[test]
-    fn content_of_several_pieces_is_written_whole() {
+    fn a_file_of_several_pieces_is_written_and_removed_whole() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         for length in [0, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 7] {
             let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
             write_file_durably(&path, &bytes).unwrap();
             assert_eq!(fs::read(&path).unwrap(), bytes, "{length}");
+            remove_file_durably(&path).unwrap();
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{length}");
         }
     }
 
