@@ -113,7 +113,7 @@ node_start() {
   local n=$1 log=$HJ_HOME/logs/node$1.log
   node_runs "$n" && return
   local detach=()
-  have setsid && detach=(setsid)
+  if [[ -z ${HJ_ONE_SESSION:-} ]] && have setsid; then detach=(setsid); fi
   (
     cd "$HJ_HOME" || exit
     # Descriptor 9 is the lock of this script; the node must not hold it.
