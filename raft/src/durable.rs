@@ -7,7 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -27,6 +27,15 @@ const REST: u32 = 2;
 /// Longest rest after a piece, for slow disks.
 const LONGEST_REST: Duration = Duration::from_millis(20);
 
+/// How a large file is written or removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As fast as the disk can: somebody waits.
+    AtOnce,
+    /// In pieces, with rests for others.
+    InPieces,
+}
+
 /// Replaces `path` by `bytes` in one step: afterwards, and after any crash, the file has either its old
 /// content or all of the new one, and once this returns `Ok` a power cut cannot undo it.
 ///
@@ -34,8 +43,16 @@ const LONGEST_REST: Duration = Duration::from_millis(20);
 /// Any I/O error, with the path in its text. The temporary file is removed; the old content is untouched
 /// unless only the last step (fsync of the directory) failed.
 pub fn write_file_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_file_at_pace(path, bytes, Pace::AtOnce)
+}
+
+/// As [`write_file_durably`], for a file that may be large.
+///
+/// # Errors
+/// As [`write_file_durably`].
+pub fn write_file_at_pace(path: &Path, bytes: &[u8], pace: Pace) -> io::Result<()> {
     let temp = temp_path(path)?;
-    let written = write_and_rename(&temp, path, bytes);
+    let written = write_and_rename(&temp, path, bytes, pace);
     if written.is_err() {
         // Best effort: a leftover is also swept by `remove_leftover_temps` at the next start.
         drop(fs::remove_file(&temp));
@@ -44,7 +61,7 @@ pub fn write_file_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_dir(parent_of(path))
 }
 
-fn write_and_rename(temp: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_and_rename(temp: &Path, path: &Path, bytes: &[u8], pace: Pace) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let mut file = options
         .write(true)
@@ -52,7 +69,8 @@ fn write_and_rename(temp: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
         .mode(FILE_MODE)
         .open(temp)
         .map_err(|error| naming(temp, "create", &error))?;
-    let mut pieces = bytes.chunks(PIECE).peekable();
+    let piece = if pace == Pace::InPieces { PIECE } else { bytes.len().max(1) };
+    let mut pieces = bytes.chunks(piece).peekable();
     while let Some(piece) = pieces.next() {
         file.write_all(piece).map_err(|error| naming(temp, "write", &error))?;
         if pieces.peek().is_some() {
@@ -113,8 +131,22 @@ pub fn create_dir_all_durably(dir: &Path) -> io::Result<()> {
 /// # Errors
 /// Any other I/O error, with the path in its text.
 pub fn remove_file_durably(path: &Path) -> io::Result<()> {
-    let removed = fs::metadata(path).and_then(|found| {
-        if found.len() > as_len(PIECE) { remove_in_pieces(path, found.len()) } else { fs::remove_file(path) }
+    remove_file_at_pace(path, Pace::AtOnce)
+}
+
+/// As [`remove_file_durably`], for a file that may be large.
+///
+/// # Errors
+/// As [`remove_file_durably`].
+pub fn remove_file_at_pace(path: &Path, pace: Pace) -> io::Result<()> {
+    let removed = fs::symlink_metadata(path).and_then(|found| {
+        // With a second name it is somebody's copy as well, which must stay whole.
+        let ours = found.is_file() && found.nlink() == 1;
+        if pace == Pace::InPieces && ours && found.len() > as_len(PIECE) {
+            remove_in_pieces(path, found.len())
+        } else {
+            fs::remove_file(path)
+        }
     });
     match removed {
         Ok(()) => sync_dir(parent_of(path)),
@@ -128,11 +160,16 @@ fn remove_in_pieces(path: &Path, mut length: u64) -> io::Result<()> {
     let temp = temp_path(path)?;
     fs::rename(path, &temp)?;
     sync_dir(parent_of(path))?;
-    let file = OpenOptions::new().write(true).open(&temp)?;
-    while length > as_len(PIECE) {
-        length -= as_len(PIECE);
-        file.set_len(length)?;
-        sync_piece(&file)?;
+    let shortened = OpenOptions::new().write(true).open(&temp).and_then(|file| {
+        while length > as_len(PIECE) {
+            length -= as_len(PIECE);
+            file.set_len(length)?;
+            sync_piece(&file)?;
+        }
+        Ok(())
+    });
+    if let Err(error) = shortened {
+        tracing::debug!(%error, path = %temp.display(), "a file is removed at once");
     }
     fs::remove_file(&temp)
 }
@@ -213,11 +250,30 @@ mod tests {
         let path = dir.path().join("a");
         for length in [0, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 7] {
             let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
-            write_file_durably(&path, &bytes).unwrap();
-            assert_eq!(fs::read(&path).unwrap(), bytes, "{length}");
-            remove_file_durably(&path).unwrap();
-            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{length}");
+            for pace in [Pace::AtOnce, Pace::InPieces] {
+                write_file_at_pace(&path, &bytes, pace).unwrap();
+                assert_eq!(fs::read(&path).unwrap(), bytes, "{length}");
+                remove_file_at_pace(&path, pace).unwrap();
+                assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{length}");
+            }
         }
+    }
+
+    #[test]
+    fn a_copy_under_another_name_outlives_the_removal() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, copy) = (dir.path().join("a"), dir.path().join("copy"));
+        let bytes = vec![7; 3 * PIECE];
+        write_file_durably(&path, &bytes).unwrap();
+        fs::hard_link(&path, &copy).unwrap();
+        remove_file_at_pace(&path, Pace::InPieces).unwrap();
+        assert!(!path.exists());
+        assert_eq!(fs::read(&copy).unwrap(), bytes);
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&copy, &link).unwrap();
+        remove_file_at_pace(&link, Pace::InPieces).unwrap();
+        assert_eq!(fs::read(&copy).unwrap(), bytes);
+        assert!(link.symlink_metadata().is_err());
     }
 
     #[test]

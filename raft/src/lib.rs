@@ -10,6 +10,7 @@ mod background;
 pub mod bootstrap;
 mod clocks;
 mod compaction;
+pub mod covered;
 pub mod durable;
 mod election;
 mod flush_watchdog;

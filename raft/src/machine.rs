@@ -153,7 +153,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let image = off_thread(Place::WithRequests, move || {
             // Decoded before it is kept: a snapshot that this node cannot read must not replace one it can.
             let image = decode(&described, &payload)?;
-            writer.write(&described, &image, &payload)?;
+            writer.write(&described, &image, &payload, Place::WithRequests)?;
             Ok(image)
         })
         .await?;
@@ -166,7 +166,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         if found.passed_over {
             // An older one may end before the log begins, and a follower would be sent it again and again.
             tracing::warn!("the newest snapshot cannot be used; another is made in its place");
-            match (self.writer.build(&standing(&self.replica)).await, &found.snapshot) {
+            match (self.writer.build(&standing(&self.replica), Place::WithRequests).await, &found.snapshot) {
                 (Ok(made), _) => return Ok(Some(made)),
                 (Err(error), None) => return Err(error),
                 (Err(error), Some(_)) => {

@@ -212,8 +212,8 @@ impl Running {
 async fn open(raft_dir: &Path) -> Result<(LogStore<TypeConfig>, SnapshotStore), StartError> {
     let dir = raft_dir.to_owned();
     tokio::task::spawn_blocking(move || {
-        let log = LogStore::open(&dir.join("log"), Durability::Synced)?;
         let snapshots = SnapshotStore::open(&dir.join("snapshots"), archive::MAX_BYTES)?;
+        let log = LogStore::open_behind(&dir.join("log"), Durability::Synced, snapshots.covered())?;
         Ok((log, snapshots))
     })
     .await

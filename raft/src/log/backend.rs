@@ -32,6 +32,8 @@ const SEGMENT: usize = 2 * 1024 * 1024;
 /// old, by its own weak notion of stable; it writes about five bytes for one of ours, so at this bound
 /// nothing is reused before its replacement has been synced by us.
 const MAX_UNSYNCED: usize = 256 * 1024;
+/// Bytes of purged entries deleted in one step: one sync at most holds up whoever waits.
+const DELETE_BYTES: usize = 128 * 1024;
 /// Pages that sled keeps in memory. Recent entries are in our own cache already.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 /// sled lets go of its lock a moment after the last handle is dropped; longer than this means somebody else.
@@ -121,31 +123,43 @@ impl Backend {
         Ok(())
     }
 
-    /// Deletes these entries, oldest first. Call after `last_purged` was written.
-    pub(super) fn delete(&mut self, purged: Range<u64>) -> Result<(), LogError> {
-        for index in purged {
-            self.delete_entry(index)?;
+    /// Deletes of these entries, oldest first, as many as come to [`DELETE_BYTES`], and gives the first that is left. Call
+    /// after `last_purged` was written.
+    pub(super) fn delete(&mut self, purged: Range<u64>) -> Result<u64, LogError> {
+        let mut bytes = 0;
+        for index in purged.clone() {
+            if bytes >= DELETE_BYTES {
+                return Ok(index);
+            }
+            bytes += self.delete_entry(index)?;
+        }
+        Ok(purged.end)
+    }
+
+    /// Deletes whatever is before the entry at `first`.
+    pub(super) fn delete_before(&mut self, first: u64) -> Result<(), LogError> {
+        let failed = |dir: &Path, error: &sled::Error| database("delete an entry", dir, error);
+        while let Some(found) = self.tables.log.range(..scan::key(first, 0)).next() {
+            let (key, value) = found.map_err(|error| failed(&self.dir, &error))?;
+            self.tables.log.remove(key).map_err(|error| failed(&self.dir, &error))?;
+            self.room_for(value.len())?;
         }
         Ok(())
     }
 
-    /// Deletes one entry, head before continuation: a continuation without head is a torn tail, a head
-    /// without continuation would be damage.
-    fn delete_entry(&mut self, index: u64) -> Result<(), LogError> {
-        for number in 0_u32.. {
-            let old = self
-                .tables
-                .log
-                .remove(scan::key(index, number))
-                .map_err(|error| database("delete an entry", &self.dir, &error))?;
-            match old {
-                Some(value) => self.room_for(value.len())?,
-                // A missing head may still have a continuation behind it (torn tail).
-                None if number == 0 => {}
-                None => break,
-            }
+    /// Deletes one entry and gives its size. Head before continuation: a continuation without head is a torn tail, a head
+    /// without continuation would be damage. Whatever a crash left of it goes too.
+    fn delete_entry(&mut self, index: u64) -> Result<usize, LogError> {
+        let failed = |dir: &Path, error: &sled::Error| database("delete an entry", dir, error);
+        let chunks = self.tables.log.range(scan::key(index, 0)..scan::key(index.saturating_add(1), 0));
+        let chunks: Vec<_> = chunks.collect::<Result<_, _>>().map_err(|error| failed(&self.dir, &error))?;
+        let mut bytes = 0;
+        for (key, value) in chunks {
+            self.tables.log.remove(key).map_err(|error| failed(&self.dir, &error))?;
+            self.room_for(value.len())?;
+            bytes += value.len();
         }
-        Ok(())
+        Ok(bytes)
     }
 
     /// Writes a record of the meta tree.

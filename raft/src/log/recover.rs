@@ -55,13 +55,13 @@ pub(super) fn recover(backend: &mut Backend, watermark: &mut Watermark) -> Resul
     };
     found.first = found.last_purged.map_or(0, |id: LogId<u64>| id.index + 1);
 
-    let mut first_purged = None;
+    let mut purged = false;
     let mut torn = None;
     let mut next = found.first;
     for record in tables.records() {
         let record = record?;
         if record.index < found.first {
-            first_purged.get_or_insert(record.index);
+            purged = true;
             continue;
         }
         if record.index != next || torn.is_some() {
@@ -82,8 +82,8 @@ pub(super) fn recover(backend: &mut Backend, watermark: &mut Watermark) -> Resul
         tracing::info!(index, "dropping the torn tail of an entry that was never acknowledged");
         backend.delete_from(index, index)?;
     }
-    if let (Some(first), Some(purged)) = (first_purged, found.last_purged) {
-        backend.delete(first..purged.index.saturating_add(1))?;
+    if purged {
+        backend.delete_before(found.first)?;
     }
     backend.sync()?;
     watermark.raise(&found.mark())?;

@@ -24,7 +24,8 @@ use super::reader::{LogReader, Shared, decode};
 use super::recover::{Recovered, recover};
 use super::status::{LogHandle, Status};
 use super::watermark::{Mark, Watermark};
-use super::writer::{Ack, Job, Writer};
+use super::writer::{Ack, Job, Purge, Writer};
+use crate::covered::Covered;
 
 /// Raft log and vote in a directory of their own. One per process and directory.
 ///
@@ -48,6 +49,14 @@ where
     /// [`LogError`]: the directory is in use or unreadable, a record is damaged or of an unknown version,
     /// entries are missing, or less is there than was acknowledged. Nothing is changed on disk then.
     pub fn open(dir: &Path, durability: Durability) -> Result<Self, LogError> {
+        Self::open_behind(dir, durability, Covered::everything())
+    }
+
+    /// As [`Self::open`], and gives up no entry on the disk that is not `covered` by a snapshot there.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_behind(dir: &Path, durability: Durability, covered: Covered) -> Result<Self, LogError> {
         let opened = open_and_check(dir, durability)?;
         let Opened { backend, watermark, mark, found } = opened;
         let last: Option<C::Entry> = match (&found.last_entry, mark.last_index) {
@@ -60,7 +69,7 @@ where
         status.set_contents(memory.entries(), memory.payload());
         status.set_disk_bytes(backend.disk_bytes()?);
         let shared = Arc::new(Shared::new(memory, tables, Arc::clone(&status)));
-        let writer = Writer::start(backend, watermark, mark, status)?;
+        let writer = Writer::start(backend, watermark, mark, status, covered)?;
         Ok(Self { reader: LogReader { shared }, writer, _config: PhantomData })
     }
 
@@ -154,7 +163,7 @@ where
             (first, upto.index.min(end.saturating_sub(1)))
         };
         self.note_contents();
-        self.send(Job::Purge { first, last, upto: upto.index, record }).await
+        self.send(Job::Purge(Purge { first, last, upto: upto.index, record })).await
     }
 
     async fn try_save_vote(&self, vote: Vote<u64>) -> Result<(), LogError> {

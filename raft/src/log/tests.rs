@@ -8,6 +8,7 @@ use openraft::{CommittedLeaderId, Entry, EntryPayload, LogId, RaftLogReader, Vot
 
 use super::envelope::{self, Name};
 use super::{Durability, LogError, LogStore, scan};
+use crate::covered::Covered;
 
 openraft::declare_raft_types!(
     Texts:
@@ -79,6 +80,62 @@ async fn a_purge_is_in_nobodys_way_and_is_finished_at_the_next_start() {
     assert_eq!((entries[0].log_id.index, entries.len()), (1900, 105));
     drop(store);
     tamper(dir.path(), |log, _| assert_eq!(count(log), 105));
+}
+
+/// ha.md, F11: Raft purges what a snapshot replaces before the snapshot is on the disk.
+#[tokio::test]
+async fn a_purge_waits_for_its_snapshot_and_a_crash_before_leaves_the_log_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 20).await;
+    let id = |index| LogId::new(CommittedLeaderId::new(1, 1), index);
+    for (covered_to, purged, entries) in
+        [(None, None, 20), (Some(99), None, 20), (Some(100), Some(id(100)), 0)]
+    {
+        let covered = Covered::default();
+        let mut store =
+            LogStore::<Texts>::open_behind(dir.path(), Durability::Synced, covered.clone()).unwrap();
+        store.purge(id(100)).await.unwrap();
+        assert_eq!(store.get_log_state().await.unwrap().last_log_id, Some(id(100)), "for Raft it is done");
+        store.save_committed(Some(id(100))).await.unwrap();
+        store.save_vote(&Vote::new(4, 2)).await.unwrap();
+        covered_to.into_iter().for_each(|index| covered.raise(index));
+        drop(store);
+        let mut store = open(dir.path()).unwrap();
+        assert_eq!(store.last_purged(), purged, "{covered_to:?}");
+        assert_eq!(store.try_get_log_entries(..).await.unwrap().len(), entries, "{covered_to:?}");
+    }
+}
+
+/// What a crash in the middle of a deletion leaves of a large entry is no part of the one that takes its place.
+#[tokio::test]
+async fn the_rest_of_a_large_entry_goes_whichever_parts_of_it_are_left() {
+    let large = "x".repeat(300_000);
+    for kept in [1_usize, 5, 8] {
+        let dir = tempfile::tempdir().unwrap();
+        filled(dir.path(), 3).await;
+        let mut store = open(dir.path()).unwrap();
+        store.blocking_append([text(3, &large)]).await.unwrap();
+        drop(store);
+        tamper(dir.path(), |log, _| {
+            let parts: Vec<_> =
+                log.range(scan::key(3, 0)..scan::key(4, 0)).keys().map(Result::unwrap).collect();
+            assert!(parts.len() > 9, "{} parts", parts.len());
+            for part in parts.iter().take(kept) {
+                log.remove(part).unwrap();
+            }
+        });
+        // The watermark belongs to the entry that was there.
+        std::fs::remove_file(dir.path().join("watermark")).unwrap();
+        let mut store = open(dir.path()).unwrap();
+        store.blocking_append([text(3, "small")]).await.unwrap();
+        drop(store);
+        let mut store = open(dir.path()).unwrap();
+        assert_eq!(store.try_get_log_entries(3..).await.unwrap(), [text(3, "small")], "{kept}");
+        store.purge(LogId::new(CommittedLeaderId::new(1, 1), 3)).await.unwrap();
+        drop(store);
+        drop(open(dir.path()).unwrap());
+        tamper(dir.path(), |log, _| assert!(log.is_empty()));
+    }
 }
 
 #[tokio::test]

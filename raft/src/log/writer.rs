@@ -16,6 +16,7 @@ use super::backend::{Backend, COMMITTED, LAST_PURGED, VOTE};
 use super::error::LogError;
 use super::status::Status;
 use super::watermark::{Mark, Watermark};
+use crate::covered::Covered;
 
 /// Jobs waiting at most; further callers wait for room.
 const QUEUE: usize = 256;
@@ -41,27 +42,36 @@ pub(super) enum Job {
     Append { entries: Vec<(u64, Vec<u8>)>, ack: Ack },
     /// Delete `from..=last`; afterwards the log ends at `keep`.
     Truncate { from: u64, last: u64, keep: Option<u64>, ack: Ack },
-    /// Record `upto`, then delete `first..=last` little by little. Ordered, synced with the next job that is. What is not
-    /// deleted when the process ends is deleted when the log is opened.
-    Purge { first: u64, last: u64, upto: u64, record: Vec<u8> },
+    /// Once a snapshot on the disk covers it, record `upto`, and delete `first..=last` little by little. Synced with the next
+    /// job that is. What is not deleted when the process ends is deleted when the log is opened.
+    Purge(Purge),
     /// The vote, typed and as JSON.
     Vote { vote: Vote<u64>, record: Vec<u8>, ack: Ack },
     /// The committed log id as JSON. Never synced for its own sake.
     Committed { record: Vec<u8> },
 }
 
+/// Entries that are in a snapshot.
+pub(super) struct Purge {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    pub(super) upto: u64,
+    /// The log id of `upto` as JSON.
+    pub(super) record: Vec<u8>,
+}
+
 impl Job {
     fn bytes(&self) -> usize {
         match self {
             Self::Append { entries, .. } => entries.iter().map(|(_, sealed)| sealed.len()).sum(),
-            Self::Truncate { .. } | Self::Purge { .. } | Self::Vote { .. } | Self::Committed { .. } => 0,
+            Self::Truncate { .. } | Self::Purge(_) | Self::Vote { .. } | Self::Committed { .. } => 0,
         }
     }
 
     fn into_ack(self) -> Option<Ack> {
         match self {
             Self::Append { ack, .. } | Self::Truncate { ack, .. } | Self::Vote { ack, .. } => Some(ack),
-            Self::Purge { .. } | Self::Committed { .. } => None,
+            Self::Purge(_) | Self::Committed { .. } => None,
         }
     }
 }
@@ -83,11 +93,21 @@ impl Writer {
         watermark: Watermark,
         mark: Mark,
         status: Arc<Status>,
+        covered: Covered,
     ) -> Result<Self, LogError> {
         let (jobs, incoming) = channel();
         let (end_guard, ended) = channel();
-        let mut worker =
-            Worker { backend, watermark, mark, status, committed: None, purged: 0..0, measured: None };
+        let mut worker = Worker {
+            backend,
+            watermark,
+            mark,
+            status,
+            covered,
+            committed: None,
+            purge: None,
+            purged: 0..0,
+            measured: None,
+        };
         let thread = std::thread::Builder::new()
             .name("raft-log".to_owned())
             .spawn(move || {
@@ -153,6 +173,9 @@ struct Worker {
     status: Arc<Status>,
     /// The newest committed id, waiting to ride along.
     committed: Option<Vec<u8>>,
+    covered: Covered,
+    /// A purge whose snapshot is not on the disk yet: Raft asks for it as soon as it has received one.
+    purge: Option<Purge>,
     /// Purged entries that are still on the disk.
     purged: Range<u64>,
     measured: Option<Instant>,
@@ -188,7 +211,8 @@ impl Worker {
             self.status.round_ends();
         }
         if self.status.check().is_ok() {
-            let closed = self.write_committed().and_then(|()| self.sync());
+            let closed =
+                self.record_purge(false).and_then(|()| self.write_committed()).and_then(|()| self.sync());
             if let Err(error) = closed.and_then(|()| self.watermark.sync()) {
                 self.status.fail(&error);
             }
@@ -226,6 +250,12 @@ impl Worker {
 
     /// Applies one job; its answer goes to `acks` first, so that it is answered whatever happens.
     fn apply(&mut self, job: Job, acks: &mut Vec<Ack>) -> Result<(), LogError> {
+        // What is appended now follows the purged entries, so that these must not stay behind.
+        let recorded = self.record_purge(matches!(job, Job::Append { .. }));
+        if recorded.is_err() {
+            acks.extend(job.into_ack());
+            return recorded;
+        }
         match job {
             Job::Append { entries, ack } => {
                 acks.push(ack);
@@ -249,13 +279,10 @@ impl Worker {
                 self.watermark.lower(&durable)?;
                 self.backend.delete_from(from, last)
             }
-            Job::Purge { first, last, upto, record } => {
-                self.mark.last_index = self.mark.last_index.max(Some(upto));
-                self.backend.put_meta(LAST_PURGED, &record)?;
-                // They follow each other, except where a snapshot from elsewhere replaced all entries.
-                let first = if self.purged.is_empty() { first } else { self.purged.start };
-                self.purged = first..last.saturating_add(1);
-                Ok(())
+            Job::Purge(purge) => {
+                let first = self.purge.as_ref().map_or(purge.first, |waiting| waiting.first);
+                self.purge = Some(Purge { first, ..purge });
+                self.record_purge(false)
             }
             Job::Vote { vote, record, ack } => {
                 acks.push(ack);
@@ -269,19 +296,37 @@ impl Worker {
         }
     }
 
+    /// Notes on the disk what was purged, when it is covered, or `now`. Until then a crash leaves the log as it was.
+    fn record_purge(&mut self, now: bool) -> Result<(), LogError> {
+        let covered = |purge: &mut Purge| now || self.covered.has(purge.upto);
+        let Some(Purge { first, last, upto, record }) = self.purge.take_if(covered) else { return Ok(()) };
+        self.mark.last_index = self.mark.last_index.max(Some(upto));
+        self.backend.put_meta(LAST_PURGED, &record)?;
+        // They follow each other, except where a snapshot from elsewhere replaced all entries.
+        let first = if self.purged.is_empty() { first } else { self.purged.start };
+        self.purged = first..last.saturating_add(1);
+        Ok(())
+    }
+
     /// Deletes a few of the purged entries.
     fn delete_purged(&mut self) {
         let end = self.purged.start.saturating_add(PURGE_STEP).min(self.purged.end);
-        let step = std::mem::replace(&mut self.purged.start, end)..end;
         self.status.round_begins();
-        if let Err(error) = self.status.check().and_then(|()| self.backend.delete(step)) {
-            self.status.fail(&error);
-            self.purged = 0..0;
+        match self.status.check().and_then(|()| self.backend.delete(self.purged.start..end)) {
+            Ok(next) => self.purged.start = next,
+            Err(error) => {
+                self.status.fail(&error);
+                self.purged = 0..0;
+            }
         }
         self.status.round_ends();
     }
 
+    /// Not while a purge waits: the log on the disk may end before what is committed.
     fn write_committed(&mut self) -> Result<(), LogError> {
+        if self.purge.is_some() {
+            return Ok(());
+        }
         self.committed.take().map_or(Ok(()), |record| self.backend.put_meta(COMMITTED, &record))
     }
 

@@ -10,6 +10,7 @@ use openraft::RaftSnapshotBuilder;
 use super::Standing;
 use crate::archive::{self, cluster_id, from_fields, to_fields};
 use crate::background::{self, Place};
+use crate::durable::Pace;
 use crate::settings::NowFn;
 use crate::snapshot::SnapshotStore;
 use crate::types::{Snapshot, SnapshotMeta, StorageError, StorageIOError, TypeConfig};
@@ -55,7 +56,7 @@ pub struct Builder {
 
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError> {
-        self.writer.build(&self.standing).await
+        self.writer.build(&self.standing, Place::AfterRequests).await
     }
 }
 
@@ -74,14 +75,14 @@ impl SnapshotWriter {
     }
 
     /// Makes the snapshot of a state and keeps it.
-    pub(super) async fn build(&self, standing: &Standing) -> Result<Snapshot, StorageError> {
+    pub(super) async fn build(&self, standing: &Standing, place: Place) -> Result<Snapshot, StorageError> {
         let began = Instant::now();
         let meta = archive::meta(standing.last_applied, standing.membership.clone());
         let (writer, view, described) = (self.clone(), Arc::clone(&standing.view), meta.clone());
-        let payload = off_thread(Place::AfterRequests, move || {
+        let payload = off_thread(place, move || {
             let image = Image::of_view(&view);
             let payload = image.encode().map_err(|e| failed(&described, &e))?;
-            writer.write(&described, &image, &payload)?;
+            writer.write(&described, &image, &payload, place)?;
             Ok(payload)
         })
         .await?;
@@ -97,10 +98,15 @@ impl SnapshotWriter {
         meta: &SnapshotMeta,
         image: &Image,
         payload: &[u8],
+        place: Place,
     ) -> Result<(), StorageError> {
+        let pace = match place {
+            Place::WithRequests => Pace::AtOnce,
+            Place::AfterRequests => Pace::InPieces,
+        };
         let fields = to_fields(meta, cluster_id(image), self.now.now()).map_err(|e| failed(meta, &e))?;
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        self.store.save(fields, payload).map(drop).map_err(|e| failed(meta, &e))
+        self.store.save_at_pace(fields, payload, pace).map(drop).map_err(|e| failed(meta, &e))
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::SnapshotError;
 use super::format::{self, SnapshotHeader, SnapshotMetaFields};
-use crate::durable;
+use crate::covered::Covered;
+use crate::durable::{self, Pace};
 
 /// How many snapshots that can be used stay: the newest, and one more should it turn out damaged.
 const KEEP: usize = 2;
@@ -38,6 +39,7 @@ pub struct SnapshotStore {
     dir: PathBuf,
     limit: u64,
     unusable: Mutex<Unusable>,
+    covered: Covered,
 }
 
 /// What was found not to be usable, and so is no second snapshot.
@@ -107,12 +109,12 @@ impl SnapshotStore {
         for path in swept {
             tracing::info!(path = %path.display(), "removed an unfinished snapshot");
         }
-        Ok(Self { dir: dir.to_owned(), limit, unusable: Mutex::default() })
+        Ok(Self { dir: dir.to_owned(), limit, unusable: Mutex::default(), covered: Covered::default() })
     }
 
     /// Looks at the directory of a stopped node as it is: makes nothing and sweeps nothing.
     pub(crate) fn of_stopped(dir: &Path, limit: u64) -> Self {
-        Self { dir: dir.to_owned(), limit, unusable: Mutex::default() }
+        Self { dir: dir.to_owned(), limit, unusable: Mutex::default(), covered: Covered::default() }
     }
 
     /// The files of all snapshots, newest first.
@@ -129,13 +131,27 @@ impl SnapshotStore {
     /// # Errors
     /// [`SnapshotError`]; the snapshots that were there before are untouched.
     pub fn save(&self, meta: SnapshotMetaFields, payload: &[u8]) -> Result<SnapshotHeader, SnapshotError> {
+        self.save_at_pace(meta, payload, Pace::AtOnce)
+    }
+
+    /// As [`Self::save`].
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn save_at_pace(
+        &self,
+        meta: SnapshotMetaFields,
+        payload: &[u8],
+        pace: Pace,
+    ) -> Result<SnapshotHeader, SnapshotError> {
         let places = self.places()?;
         let place = new_place(&meta, &places);
         let path = self.dir.join(place.file_name());
         let (header, bytes) = format::encode(&path, meta, payload)?;
         within_limit(&path, u64::try_from(bytes.len()).unwrap_or(u64::MAX), self.limit)?;
-        durable::write_file_durably(&path, &bytes).map_err(SnapshotError::io("write", &path))?;
-        self.prune()?;
+        durable::write_file_at_pace(&path, &bytes, pace).map_err(SnapshotError::io("write", &path))?;
+        self.covers(&header);
+        self.prune(pace)?;
         Ok(header)
     }
 
@@ -147,7 +163,10 @@ impl SnapshotStore {
         let mut damaged = Vec::new();
         for place in self.places()?.iter().rev() {
             match self.inspect(&self.dir.join(place.file_name())) {
-                Ok(snapshot) => return Ok(Loaded { snapshot: Some(snapshot), damaged }),
+                Ok(snapshot) => {
+                    self.covers(&snapshot.header);
+                    return Ok(Loaded { snapshot: Some(snapshot), damaged });
+                }
                 Err(error) => {
                     self.unusable().note(place, &error);
                     damaged.push(error);
@@ -164,6 +183,17 @@ impl SnapshotStore {
     pub fn inspect(&self, path: &Path) -> Result<SnapshotFile, SnapshotError> {
         let (header, payload) = read(path, self.limit)?;
         Ok(SnapshotFile { path: path.to_owned(), header, payload })
+    }
+
+    /// Which entries are in a snapshot that was written here, or found whole.
+    pub fn covered(&self) -> Covered {
+        self.covered.clone()
+    }
+
+    fn covers(&self, header: &SnapshotHeader) {
+        if let Some(last) = &header.meta.last_log_id {
+            self.covered.raise(last.index);
+        }
     }
 
     /// Bytes of all snapshots, for metrics.
@@ -192,12 +222,12 @@ impl SnapshotStore {
         Ok(places)
     }
 
-    fn prune(&self) -> Result<(), SnapshotError> {
+    fn prune(&self, pace: Pace) -> Result<(), SnapshotError> {
         let places = self.places()?;
         let surplus = self.unusable().surplus(&places);
         for place in surplus {
             let path = self.dir.join(place.file_name());
-            durable::remove_file_durably(&path).map_err(SnapshotError::io("remove", &path))?;
+            durable::remove_file_at_pace(&path, pace).map_err(SnapshotError::io("remove", &path))?;
             let mut unusable = self.unusable();
             unusable.damaged.remove(&place);
             unusable.unreadable.remove(&place);
