@@ -257,6 +257,8 @@ impl Cluster {
             {
                 return answer.json();
             }
+            let ended = self.processes.get(name).is_some_and(Process::has_ended);
+            assert!(!ended, "{name} ended while the test waited for this: {what}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("{name} never: {what}; last: {:?}", last.map(|a| (a.status, a.json())));

@@ -18,6 +18,9 @@ use nix::unistd::Pid;
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_hellojohn");
 
+/// How long a group of processes may take to end after it was killed.
+const GROUP_ENDS: Duration = Duration::from_secs(10);
+
 /// A running process with its log file.
 pub(crate) struct Process {
     child: Child,
@@ -73,6 +76,13 @@ impl Process {
         }
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        if self.group {
+            // Those below the child are nobody's children now, and one that is still ending keeps its ports.
+            let deadline = Instant::now() + GROUP_ENDS;
+            while killpg(self.pid(), None).is_ok() && Instant::now() < deadline {
+                pause();
+            }
+        }
     }
 
     /// Waits for the process to end by itself.
