@@ -140,9 +140,7 @@ pub fn remove_file_durably(path: &Path) -> io::Result<()> {
 /// As [`remove_file_durably`].
 pub fn remove_file_at_pace(path: &Path, pace: Pace) -> io::Result<()> {
     let removed = fs::symlink_metadata(path).and_then(|found| {
-        // With a second name it is somebody's copy as well, which must stay whole.
-        let ours = found.is_file() && found.nlink() == 1;
-        if pace == Pace::InPieces && ours && found.len() > as_len(PIECE) {
+        if pace == Pace::InPieces && found.is_file() && found.len() > as_len(PIECE) {
             remove_in_pieces(path, found.len())
         } else {
             fs::remove_file(path)
@@ -161,7 +159,9 @@ fn remove_in_pieces(path: &Path, mut length: u64) -> io::Result<()> {
     fs::rename(path, &temp)?;
     sync_dir(parent_of(path))?;
     let shortened = OpenOptions::new().write(true).open(&temp).and_then(|file| {
-        while length > as_len(PIECE) {
+        // With a second name it is somebody's copy as well, which must stay whole. Nobody knows the new one.
+        let ours = file.metadata()?.nlink() == 1;
+        while ours && length > as_len(PIECE) {
             length -= as_len(PIECE);
             file.set_len(length)?;
             sync_piece(&file)?;

@@ -133,6 +133,7 @@ impl Running {
         let writer = SnapshotWriter::new(Arc::new(snapshots), settings.now.clone());
         let machine = StateMachine::open(settings.issuer.clone(), writer, views.clone()).map_err(storage)?;
         check_continuity(&mut store, &machine).await?;
+        give_way_to_snapshot(&mut store, &machine).await.map_err(storage)?;
         let config = Arc::new(config(settings)?);
         let raft = Raft::new(place.raft_id, config, network, store, machine)
             .await
@@ -248,6 +249,19 @@ async fn check_continuity(
         )));
     }
     Ok(())
+}
+
+/// A log that ends before the snapshot does goes on behind it: a crash came between the two. Openraft does this by the
+/// whole log id, and would take an entry of a later term with a smaller index for the newer one.
+async fn give_way_to_snapshot(
+    store: &mut LogStore<TypeConfig>,
+    machine: &StateMachine,
+) -> Result<(), crate::types::StorageError> {
+    let last = store.get_log_state().await?.last_log_id;
+    match machine.last_applied() {
+        Some(applied) if last.is_none_or(|last| last.index < applied.index) => store.purge(applied).await,
+        _ => Ok(()),
+    }
 }
 
 fn config(settings: &Settings) -> Result<Config, StartError> {

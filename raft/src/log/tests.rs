@@ -106,6 +106,25 @@ async fn a_purge_waits_for_its_snapshot_and_a_crash_before_leaves_the_log_as_it_
     }
 }
 
+/// ha.md, F12: a purge is on the disk soon after its snapshot, with the promise that goes with it, though nothing follows.
+#[tokio::test]
+async fn a_purge_is_written_down_once_its_snapshot_is_there_without_another_write() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 20).await;
+    let covered = Covered::default();
+    let mut store = LogStore::<Texts>::open_behind(dir.path(), Durability::Synced, covered.clone()).unwrap();
+    store.purge(LogId::new(CommittedLeaderId::new(1, 1), 100)).await.unwrap();
+    let promised =
+        || String::from_utf8_lossy(&std::fs::read(dir.path().join("watermark")).unwrap()).into_owned();
+    assert!(!promised().contains(r#""last_index":100"#), "{}", promised());
+    covered.raise(100);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !promised().contains(r#""last_index":100"#) {
+        assert!(std::time::Instant::now() < deadline, "{}", promised());
+        tokio::task::yield_now().await;
+    }
+}
+
 /// What a crash in the middle of a deletion leaves of a large entry is no part of the one that takes its place.
 #[tokio::test]
 async fn the_rest_of_a_large_entry_goes_whichever_parts_of_it_are_left() {

@@ -191,11 +191,11 @@ impl Worker {
                     Err(TryRecvError::Empty) => continue,
                     Err(TryRecvError::Disconnected) => break,
                 }
-            } else if self.committed.is_some() {
+            } else if self.owes() {
                 match incoming.recv_timeout(LAZY_DELAY) {
                     Ok(job) => job,
                     Err(RecvTimeoutError::Timeout) => {
-                        self.flush_committed();
+                        self.catch_up();
                         continue;
                     }
                     Err(RecvTimeoutError::Disconnected) => break,
@@ -296,7 +296,7 @@ impl Worker {
         }
     }
 
-    /// Notes on the disk what was purged, when it is covered, or `now`. Until then a crash leaves the log as it was.
+    /// Writes down what was purged, when it is covered, or `now`. Until then a crash leaves the log as it was.
     fn record_purge(&mut self, now: bool) -> Result<(), LogError> {
         let covered = |purge: &mut Purge| now || self.covered.has(purge.upto);
         let Some(Purge { first, last, upto, record }) = self.purge.take_if(covered) else { return Ok(()) };
@@ -330,16 +330,27 @@ impl Worker {
         self.committed.take().map_or(Ok(()), |record| self.backend.put_meta(COMMITTED, &record))
     }
 
-    fn flush_committed(&mut self) {
-        if self.status.check().is_err() {
-            self.committed = None;
-            return;
-        }
+    /// Whether something is to be written that nobody waits for.
+    fn owes(&self) -> bool {
+        let behind = self.committed.is_some() || self.purge.is_some() || self.mark != *self.watermark.mark();
+        behind && self.status.check().is_ok()
+    }
+
+    /// Writes what nobody waits for, when there is nothing else to do.
+    fn catch_up(&mut self) {
         self.status.round_begins();
-        if let Err(error) = self.write_committed().and_then(|()| self.backend.flush_lazily()) {
+        if let Err(error) = self.record_purge(false).and_then(|()| self.note_committed()) {
             self.status.fail(&error);
         }
         self.status.round_ends();
+    }
+
+    fn note_committed(&mut self) -> Result<(), LogError> {
+        if self.purge.is_some() {
+            return Ok(());
+        }
+        self.write_committed()?;
+        if self.mark == *self.watermark.mark() { self.backend.flush_lazily() } else { self.sync() }
     }
 
     fn sync(&mut self) -> Result<(), LogError> {

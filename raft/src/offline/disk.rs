@@ -81,7 +81,8 @@ impl Disk {
     /// The last entry on this disk.
     pub(super) fn last(&self) -> Option<LogId> {
         let in_log = self.log.entries.last().map(|entry| entry.log_id);
-        in_log.or(self.log.last_purged).max(self.base().and_then(|base| base.meta.last_log_id))
+        let base = self.base().and_then(|base| base.meta.last_log_id);
+        in_log.or(self.log.last_purged).filter(|last| is_after(*last, base)).or(base)
     }
 
     /// The last entry that this disk knows to be committed. A node that alone has a vote commits whatever it has
@@ -101,8 +102,7 @@ impl Disk {
 
     /// The entries of the log after `place`.
     pub(super) fn after(&self, place: Option<LogId>) -> impl Iterator<Item = &Entry> {
-        // By the whole log id: behind a snapshot that was received there may be entries of a leader that lost.
-        self.log.entries.iter().filter(move |entry| Some(entry.log_id) > place)
+        self.log.entries.iter().filter(move |entry| is_after(entry.log_id, place))
     }
 
     /// The state after the entry `upto`.
@@ -146,4 +146,10 @@ fn snapshots(raft_dir: &Path) -> Result<Vec<Kept>, OfflineError> {
     }
     let paths = SnapshotStore::of_stopped(&dir, archive::MAX_BYTES).paths()?;
     Ok(paths.into_iter().map(|path| Kept { content: Archive::read(&path), path }).collect())
+}
+
+/// Whether an entry of the log goes on behind `place`. Behind a snapshot that was received there may be entries of a leader
+/// that lost, and before its end some of a later term.
+fn is_after(id: LogId, place: Option<LogId>) -> bool {
+    place.is_none_or(|place| id > place && id.index > place.index)
 }
