@@ -16,7 +16,7 @@ use crate::harness::process::pause;
 
 const VICTIM: &str = "node2";
 /// How long a node has to come to the step. One that does not is killed wherever it is.
-const COMES: Duration = Duration::from_secs(6);
+const COMES: Duration = Duration::from_secs(10);
 
 /// Steps at which a node is killed.
 struct Steps {
@@ -28,11 +28,13 @@ struct Steps {
     at: &'static [u32],
 }
 
-const STEPS: [Steps; 5] = [
+const STEPS: [Steps; 6] = [
     Steps { calls: "fdatasync", on: None, at: &[1, 2, 4, 9, 20] },
     Steps { calls: "fsync", on: None, at: &[1, 3, 8] },
     // Once when the directory is opened, once when a snapshot has its name.
     Steps { calls: "fsync", on: Some("raft/snapshots"), at: &[1, 2] },
+    // With the name of a new tenant in it.
+    Steps { calls: "fsync", on: Some("tenants"), at: &[1] },
     Steps { calls: "rename,renameat,renameat2", on: None, at: &[1, 2, 5, 12] },
     Steps { calls: "unlink,unlinkat", on: None, at: &[1, 3] },
 ];
