@@ -248,6 +248,7 @@ impl Node {
                 commit_index: 0,
                 last_log_index: 0,
                 snapshot_index: 0,
+                purged_index: 0,
                 quorum_ok: false,
                 peers: self.peer_statuses(&BTreeMap::new()),
             },
@@ -301,6 +302,7 @@ impl Node {
             commit_index: committed.max(applied),
             last_log_index,
             snapshot_index: metrics.snapshot.map_or(0, |id| id.index),
+            purged_index: metrics.purged.map_or(0, |id| id.index),
             quorum_ok: status.leader_id.is_some(),
             peers,
         };

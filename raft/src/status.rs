@@ -56,6 +56,8 @@ pub struct RaftStatus {
     pub last_log_index: u64,
     /// Last entry in the newest snapshot.
     pub snapshot_index: u64,
+    /// Last entry that the log has given up; whoever lacks one of those is sent a snapshot.
+    pub purged_index: u64,
     /// Whether a leader and a quorum are in touch, as far as this node can tell.
     pub quorum_ok: bool,
     /// The other nodes.

@@ -213,7 +213,8 @@ async fn f12_a_leader_whose_newest_snapshot_is_damaged_makes_another_for_a_follo
         let leader = leading(nodes)?;
         let raft = nodes[&leader].status().await.raft;
         let two = snapshots(&dir.path().join(&leader)).len() == 2;
-        (two && raft.snapshot_index > 2 * EVERY - KEPT / 2).then_some(leader)
+        // It goes when nothing of it is on its way to a follower any more.
+        (two && raft.purged_index > EVERY + KEPT / 10).then_some(leader)
     };
     let leader = loop {
         assert!(written < 4 * EVERY, "two snapshots were not made");
@@ -226,7 +227,10 @@ async fn f12_a_leader_whose_newest_snapshot_is_damaged_makes_another_for_a_follo
         }
     };
     let root = dir.path().join(&leader);
-    flip(&snapshots(&root)[0]);
+    let damaged = snapshots(&root)[0].clone();
+    flip(&damaged);
+    // It reads one again for each attempt to reach the follower. What it had read before is whole, and would do.
+    wait_until("another in its place", || !damaged.exists()).await;
     let back = start(&away).await;
     assert!(back.wait_applied(last, Duration::from_secs(20)).await, "{:?}", back.status().await);
     assert_eq!(back.state_hash().unwrap(), nodes[&leader].state_hash().unwrap());

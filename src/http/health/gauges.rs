@@ -24,6 +24,7 @@ pub async fn publish(health: &HealthService) {
     set("hellojohn_raft_commit_index", raft.commit_index);
     set("hellojohn_raft_last_log_index", raft.last_log_index);
     set("hellojohn_raft_snapshot_index", raft.snapshot_index);
+    set("hellojohn_raft_purged_index", raft.purged_index);
     metrics::gauge!("hellojohn_raft_quorum_ok").set(flag(raft.quorum_ok));
     for peer in &raft.peers {
         // Whoever led before does not know any more.

@@ -37,6 +37,7 @@ fn status() -> Status {
             commit_index: 42,
             last_log_index: 42,
             snapshot_index: 0,
+            purged_index: 0,
             quorum_ok: true,
             peers: vec![peer("n2", 0), peer("n3", 2)],
         },
