@@ -130,15 +130,7 @@ pub fn create_dir_all_durably(dir: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Any other I/O error, with the path in its text.
-pub fn remove_file_durably(path: &Path) -> io::Result<()> {
-    remove_file_at_pace(path, Pace::AtOnce)
-}
-
-/// As [`remove_file_durably`], for a file that may be large.
-///
-/// # Errors
-/// As [`remove_file_durably`].
-pub fn remove_file_at_pace(path: &Path, pace: Pace) -> io::Result<()> {
+pub fn remove_file_durably(path: &Path, pace: Pace) -> io::Result<()> {
     let removed = fs::symlink_metadata(path).and_then(|found| {
         if pace == Pace::InPieces && found.is_file() && found.len() > as_len(PIECE) {
             remove_in_pieces(path, found.len())
@@ -253,7 +245,7 @@ mod tests {
             for pace in [Pace::AtOnce, Pace::InPieces] {
                 write_file_at_pace(&path, &bytes, pace).unwrap();
                 assert_eq!(fs::read(&path).unwrap(), bytes, "{length}");
-                remove_file_at_pace(&path, pace).unwrap();
+                remove_file_durably(&path, pace).unwrap();
                 assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{length}");
             }
         }
@@ -266,12 +258,12 @@ mod tests {
         let bytes = vec![7; 3 * PIECE];
         write_file_durably(&path, &bytes).unwrap();
         fs::hard_link(&path, &copy).unwrap();
-        remove_file_at_pace(&path, Pace::InPieces).unwrap();
+        remove_file_durably(&path, Pace::InPieces).unwrap();
         assert!(!path.exists());
         assert_eq!(fs::read(&copy).unwrap(), bytes);
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(&copy, &link).unwrap();
-        remove_file_at_pace(&link, Pace::InPieces).unwrap();
+        remove_file_durably(&link, Pace::InPieces).unwrap();
         assert_eq!(fs::read(&copy).unwrap(), bytes);
         assert!(link.symlink_metadata().is_err());
     }
@@ -321,8 +313,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         write_file_durably(&path, b"x").unwrap();
-        remove_file_durably(&path).unwrap();
-        remove_file_durably(&path).unwrap();
+        remove_file_durably(&path, Pace::AtOnce).unwrap();
+        remove_file_durably(&path, Pace::AtOnce).unwrap();
         assert!(!path.exists());
     }
 }

@@ -227,7 +227,7 @@ impl SnapshotStore {
         let surplus = self.unusable().surplus(&places);
         for place in surplus {
             let path = self.dir.join(place.file_name());
-            durable::remove_file_at_pace(&path, pace).map_err(SnapshotError::io("remove", &path))?;
+            durable::remove_file_durably(&path, pace).map_err(SnapshotError::io("remove", &path))?;
             let mut unusable = self.unusable();
             unusable.damaged.remove(&place);
             unusable.unreadable.remove(&place);
