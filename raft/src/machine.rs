@@ -18,7 +18,7 @@ use crate::replica::Replica;
 use crate::types::{
     Applied, Entry, LogId, Snapshot, SnapshotMeta, StorageError, StorageIOError, StoredMembership, TypeConfig,
 };
-use snapshots::{decode, newest, off_thread};
+use snapshots::{decode, newest};
 
 /// A view, and what a snapshot of it must say besides.
 #[derive(Debug)]
@@ -150,19 +150,21 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     ) -> Result<(), StorageError> {
         let payload = snapshot.into_inner();
         let (writer, described) = (self.writer.clone(), meta.clone());
-        let image = off_thread(Place::WithRequests, move || {
-            // Decoded before it is kept: a snapshot that this node cannot read must not replace one it can.
-            let image = decode(&described, &payload)?;
-            writer.write(&described, &image, &payload, Place::WithRequests)?;
-            Ok(image)
-        })
-        .await?;
+        let image = self
+            .writer
+            .off_thread(Place::WithRequests, move || {
+                // Decoded before it is kept: a snapshot that this node cannot read must not replace one it can.
+                let image = decode(&described, &payload)?;
+                writer.write(&described, &image, &payload, Place::WithRequests)?;
+                Ok(image)
+            })
+            .await?;
         self.install(meta, image)
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, StorageError> {
         let store = Arc::clone(&self.writer.store);
-        let found = off_thread(Place::WithRequests, move || newest(&store)).await?;
+        let found = self.writer.off_thread(Place::WithRequests, move || newest(&store)).await?;
         if found.passed_over {
             // An older one may end before the log begins, and a follower would be sent it again and again.
             tracing::warn!("the newest snapshot cannot be used; another is made in its place");

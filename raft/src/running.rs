@@ -59,6 +59,7 @@ pub(crate) struct Running {
     /// Questions before reads: to the quorum, or to the leader.
     pub(crate) reads: Rounds,
     flushes: Mutex<Option<FlushWatchdog>>,
+    snapshots: SnapshotWriter,
     /// Ends the task that writes proposals.
     gathering: CancellationToken,
 }
@@ -127,11 +128,14 @@ impl Running {
         if place.took_part {
             refuse_amnesia(&mut store, raft_dir).await?;
         }
+        store.lead_no_more(place.raft_id);
+        store.tell(network.ahead());
         let log = store.handle();
         let storage = |e: crate::types::StorageError| StartError::Storage(e.to_string());
         let committed_at_start = store.read_committed().await.map_err(storage)?;
         let writer = SnapshotWriter::new(Arc::new(snapshots), settings.now.clone());
-        let machine = StateMachine::open(settings.issuer.clone(), writer, views.clone()).map_err(storage)?;
+        let machine =
+            StateMachine::open(settings.issuer.clone(), writer.clone(), views.clone()).map_err(storage)?;
         check_continuity(&mut store, &machine).await?;
         give_way_to_snapshot(&mut store, &machine).await.map_err(storage)?;
         let config = Arc::new(config(settings)?);
@@ -158,6 +162,7 @@ impl Running {
             last_sign: Arc::default(),
             reads: Rounds::default(),
             flushes,
+            snapshots: writer,
             gathering,
         })
     }
@@ -203,6 +208,9 @@ impl Running {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "raft did not stop cleanly"),
             Err(_) => tracing::error!("raft did not stop in time; its disk may hang"),
+        }
+        if tokio::time::timeout(STOP, self.snapshots.close()).await.is_err() {
+            tracing::warn!("a snapshot is still being written; the next start sweeps what is left of it");
         }
         self.gathering.cancel();
         // It joins its thread, which ends at once.

@@ -15,6 +15,7 @@
 mod backend;
 mod envelope;
 mod error;
+mod listener;
 mod memory;
 mod offline;
 mod reader;
@@ -29,6 +30,7 @@ mod writer;
 mod tests;
 
 pub use error::LogError;
+pub use listener::{Appended, Listener};
 pub(crate) use offline::{WholeLog, create, read_whole};
 pub use reader::LogReader;
 pub use status::{LogHandle, LogStats};

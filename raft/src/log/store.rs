@@ -19,6 +19,7 @@ use super::Durability;
 use super::backend::{Backend, COMMITTED, LAST_PURGED, VOTE};
 use super::envelope::{self, Name};
 use super::error::LogError;
+use super::listener::{Appended, Listener};
 use super::memory::Memory;
 use super::reader::{LogReader, Shared, decode};
 use super::recover::{Recovered, recover};
@@ -35,6 +36,7 @@ use crate::covered::Covered;
 pub struct LogStore<C: RaftTypeConfig<NodeId = u64>> {
     pub(super) reader: LogReader<C>,
     writer: Writer,
+    listener: Option<Arc<dyn Listener>>,
     _config: PhantomData<C>,
 }
 
@@ -70,7 +72,23 @@ where
         status.set_disk_bytes(backend.disk_bytes()?);
         let shared = Arc::new(Shared::new(memory, tables, Arc::clone(&status)));
         let writer = Writer::start(backend, watermark, mark, status, covered)?;
-        Ok(Self { reader: LogReader { shared }, writer, _config: PhantomData })
+        Ok(Self { reader: LogReader { shared }, writer, listener: None, _config: PhantomData })
+    }
+
+    /// From now on `listener` hears of every entry that is appended.
+    pub fn tell(&mut self, listener: Arc<dyn Listener>) {
+        self.listener = Some(listener);
+    }
+
+    /// If the member `raft_id` led when it last ran, it does not go on: openraft would let it, in the same term, although
+    /// followers may have entries of that term which did not reach this disk, and whose ids it would give to others. The
+    /// vote counts as one for itself whose outcome is open, so that the next leader is of a later term.
+    pub fn lead_no_more(&mut self, raft_id: u64) {
+        if let Some(vote) = &mut self.reader.shared.memory().vote
+            && vote.leader_id.node_id == raft_id
+        {
+            vote.committed = false;
+        }
     }
 
     /// A view for watchdogs and metrics that does not keep the store open.
@@ -98,10 +116,14 @@ where
         let entries = self.reader.shared.memory().without_superseded(entries);
         let mut sealed = Vec::with_capacity(entries.len());
         let mut sized = Vec::with_capacity(entries.len());
+        let mut appended = Vec::with_capacity(entries.len());
         for entry in entries {
-            let index = entry.get_log_id().index;
+            let log_id = *entry.get_log_id();
+            let index = log_id.index;
             let name = Name::Entry(index);
-            let bytes = envelope::seal(name, &encode(&entry, name)?);
+            let json = encode(&entry, name)?;
+            let bytes = envelope::seal(name, &json);
+            appended.push(Appended { log_id, json: json.into() });
             sized.push((entry, u64::try_from(bytes.len()).unwrap_or(u64::MAX)));
             sealed.push((index, bytes));
         }
@@ -111,6 +133,9 @@ where
         }
         self.reader.shared.memory().append(sized)?;
         self.note_contents();
+        if let Some(listener) = &self.listener {
+            Arc::clone(listener).appended(appended);
+        }
         let shared = Arc::clone(&self.reader.shared);
         let ack: Ack = Box::new(move |result| {
             if result.is_ok() {

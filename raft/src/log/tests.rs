@@ -2,12 +2,13 @@
 
 use std::io::Cursor;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
 use openraft::{CommittedLeaderId, Entry, EntryPayload, LogId, RaftLogReader, Vote};
 
 use super::envelope::{self, Name};
-use super::{Durability, LogError, LogStore, scan};
+use super::{Appended, Durability, Listener, LogError, LogStore, scan};
 use crate::covered::Covered;
 
 openraft::declare_raft_types!(
@@ -80,6 +81,44 @@ async fn a_purge_is_in_nobodys_way_and_is_finished_at_the_next_start() {
     assert_eq!((entries[0].log_id.index, entries.len()), (1900, 105));
     drop(store);
     tamper(dir.path(), |log, _| assert_eq!(count(log), 105));
+}
+
+#[derive(Debug, Default)]
+struct Heard(Mutex<Vec<Appended>>);
+
+impl Listener for Heard {
+    fn appended(self: Arc<Self>, entries: Vec<Appended>) {
+        self.0.lock().unwrap().extend(entries);
+    }
+}
+
+/// Decision 0021.
+#[tokio::test]
+async fn who_listens_hears_of_each_entry_as_it_is_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, heard) = (open(dir.path()).unwrap(), Arc::new(Heard::default()));
+    store.tell(Arc::<Heard>::clone(&heard));
+    let entries: Vec<_> = (0..3).map(|index| text(index, "heard")).collect();
+    store.blocking_append(entries.clone()).await.unwrap();
+    let heard = heard.0.lock().unwrap();
+    let decoded: Vec<Entry<Texts>> =
+        heard.iter().map(|entry| serde_json::from_slice(&entry.json).unwrap()).collect();
+    assert_eq!(decoded, entries);
+    assert!(heard.iter().zip(&entries).all(|(heard, entry)| heard.log_id == entry.log_id));
+}
+
+/// Decision 0021.
+#[tokio::test]
+async fn a_vote_that_made_this_member_the_leader_is_open_again_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path()).unwrap();
+    store.save_vote(&Vote::new_committed(4, 2)).await.unwrap();
+    drop(store);
+    for (raft_id, vote) in [(3, Vote::new_committed(4, 2)), (2, Vote::new(4, 2))] {
+        let mut store = open(dir.path()).unwrap();
+        store.lead_no_more(raft_id);
+        assert_eq!(store.read_vote().await.unwrap(), Some(vote), "as member {raft_id}");
+    }
 }
 
 /// ha.md, F11: Raft purges what a snapshot replaces before the snapshot is on the disk.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use hellojohn_control::Image;
 use openraft::RaftSnapshotBuilder;
+use tokio_util::task::TaskTracker;
 
 use super::Standing;
 use crate::archive::{self, cluster_id, from_fields, to_fields};
@@ -14,15 +15,6 @@ use crate::durable::Pace;
 use crate::settings::NowFn;
 use crate::snapshot::SnapshotStore;
 use crate::types::{Snapshot, SnapshotMeta, StorageError, StorageIOError, TypeConfig};
-
-/// Runs what takes long on a thread that no heartbeat waits for.
-pub(super) async fn off_thread<T: Send + 'static>(
-    place: Place,
-    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
-) -> Result<T, StorageError> {
-    let done = background::run("raft-snapshot", place, work).await;
-    done.unwrap_or_else(|e| Err(StorageIOError::read_snapshot(None, &e).into()))
-}
 
 /// The newest snapshot that is whole, and whether a newer one had to be passed over.
 pub(super) struct Found {
@@ -65,13 +57,35 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
 pub struct SnapshotWriter {
     pub(super) store: Arc<SnapshotStore>,
     turn: Arc<Mutex<()>>,
+    under_way: TaskTracker,
     now: NowFn,
 }
 
 impl SnapshotWriter {
     /// Writes to `store`.
     pub fn new(store: Arc<SnapshotStore>, now: NowFn) -> Self {
-        Self { store, turn: Arc::new(Mutex::new(())), now }
+        Self { store, turn: Arc::default(), under_way: TaskTracker::new(), now }
+    }
+
+    /// Runs what takes long on a thread that no heartbeat waits for.
+    pub(super) async fn off_thread<T: Send + 'static>(
+        &self,
+        place: Place,
+        work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        // With the work: whoever asked for it may go away.
+        let under_way = self.under_way.token();
+        let done = background::run("raft-snapshot", place, move || {
+            let _under_way = under_way;
+            work()
+        });
+        done.await.unwrap_or_else(|e| Err(StorageIOError::read_snapshot(None, &e).into()))
+    }
+
+    /// Waits until no snapshot is being made or written any more. Raft, which asks for them, must have ended.
+    pub(crate) async fn close(&self) {
+        self.under_way.close();
+        self.under_way.wait().await;
     }
 
     /// Makes the snapshot of a state and keeps it.
@@ -79,13 +93,14 @@ impl SnapshotWriter {
         let began = Instant::now();
         let meta = archive::meta(standing.last_applied, standing.membership.clone());
         let (writer, view, described) = (self.clone(), Arc::clone(&standing.view), meta.clone());
-        let payload = off_thread(place, move || {
-            let image = Image::of_view(&view);
-            let payload = image.encode().map_err(|e| failed(&described, &e))?;
-            writer.write(&described, &image, &payload, place)?;
-            Ok(payload)
-        })
-        .await?;
+        let payload = self
+            .off_thread(place, move || {
+                let image = Image::of_view(&view);
+                let payload = image.encode().map_err(|e| failed(&described, &e))?;
+                writer.write(&described, &image, &payload, place)?;
+                Ok(payload)
+            })
+            .await?;
         let index = standing.view.applied_index();
         let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(index, bytes = payload.len(), millis, "took a snapshot");

@@ -3,7 +3,7 @@
 //! Owns how two nodes of one cluster find, authenticate and talk to each other (spec §3.2, S110):
 //!
 //! ```text
-//! raft_network   openraft's traits over a PeerClient      (the one file that names openraft)
+//! raft_network   openraft's traits over a PeerClient      (the one module that names openraft)
 //! twin           calls that may be made twice, over two connections; patience: when
 //! client         one peer: dials when needed, deadlines   server   accepts, admits, answers in order
 //! connection     many calls on one stream                 session  one accepted stream

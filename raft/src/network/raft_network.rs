@@ -1,12 +1,12 @@
 //! openraft's network traits over [`PeerClient`], and its messages on the way in.
 //!
-//! The only file here that names openraft. Owns the bodies of Append, Vote and InstallSnapshot: JSON of
+//! The only module here that names openraft. Owns the bodies of Append, Vote and InstallSnapshot: JSON of
 //! openraft's own messages, except that a snapshot chunk travels as raw bytes behind its JSON head (JSON
 //! would write every byte as a number). Answers are `Result<Response, RaftError>` in JSON.
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
@@ -32,6 +32,13 @@ use super::reverted::Reverted;
 use super::rpc::{RpcFailure, RpcKind, decode_json, encode_json};
 use super::twin::Twin;
 
+mod ahead;
+mod lanes;
+
+pub use ahead::Ahead;
+use ahead::Asked;
+use lanes::Lanes;
+
 /// How long a peer has to hear that it is turned down.
 const TURN_DOWN: Duration = Duration::from_millis(200);
 
@@ -39,19 +46,6 @@ const TURN_DOWN: Duration = Duration::from_millis(200);
 pub trait PeerNamed {
     /// The name by which the node is dialled and that its certificate carries.
     fn peer_name(&self) -> &str;
-}
-
-/// Connections to one peer. Each kind has its own, so that a snapshot chunk never stands before a
-/// heartbeat, nor a large append before a vote. Appends have two: openraft has one under way for each peer, so a lost
-/// one holds up all that follow, and a follower that has the entries of a repeated one writes nothing.
-#[derive(Debug)]
-struct Lanes {
-    append: Twin,
-    vote: PeerClient,
-    snapshot: PeerClient,
-    /// Index of the last entry that the peer has acknowledged under this vote: within one leadership nothing of it is ever
-    /// cut off, however often openraft makes its clients anew.
-    word: Mutex<Option<(Vote<u64>, u64)>>,
 }
 
 /// Makes openraft's clients. openraft asks for new ones at every election and every read-index; those of
@@ -62,6 +56,7 @@ pub struct PeerNetwork {
     dialer: Arc<Dialer>,
     contacts: Arc<Contacts>,
     reverted: Arc<Reverted>,
+    ahead: Arc<Ahead>,
     lanes: HashMap<(String, u64), Arc<Lanes>>,
 }
 
@@ -69,7 +64,13 @@ impl PeerNetwork {
     /// The network of the member with raft id `own_id`. Connects to nobody yet; notes in `contacts` who
     /// answers, and in `reverted` who has lost what it acknowledged.
     pub fn new(own_id: u64, dialer: Arc<Dialer>, contacts: Arc<Contacts>, reverted: Arc<Reverted>) -> Self {
-        Self { own_id, dialer, contacts, reverted, lanes: HashMap::new() }
+        let ahead = Arc::new(Ahead::new(Arc::clone(&dialer), Arc::clone(&contacts)));
+        Self { own_id, dialer, contacts, reverted, ahead, lanes: HashMap::new() }
+    }
+
+    /// What is to hear of entries that this node appends while they are not yet on its disk.
+    pub fn ahead(&self) -> Arc<Ahead> {
+        Arc::clone(&self.ahead)
     }
 }
 
@@ -84,18 +85,18 @@ where
         let name = node.peer_name();
         let dialer = &self.dialer;
         let lanes = self.lanes.entry((name.to_owned(), target)).or_insert_with(|| {
-            Arc::new(Lanes {
-                append: Twin::new([dialer.member(name, target), dialer.member(name, target)]),
-                vote: dialer.member(name, target),
-                snapshot: dialer.member(name, target),
-                word: Mutex::default(),
-            })
+            let append = Twin::new([dialer.member(name, target), dialer.member(name, target)]);
+            let lanes =
+                Arc::new(Lanes::new(append, dialer.member(name, target), dialer.member(name, target)));
+            self.ahead.add(&lanes);
+            lanes
         });
         PeerLink {
             own_id: self.own_id,
             target,
             contacts: Arc::clone(&self.contacts),
             reverted: Arc::clone(&self.reverted),
+            ahead: Arc::clone(&self.ahead),
             lanes: Arc::clone(lanes),
             backoff: dialer.limits().backoff,
         }
@@ -109,6 +110,7 @@ pub struct PeerLink {
     target: u64,
     contacts: Arc<Contacts>,
     reverted: Arc<Reverted>,
+    ahead: Arc<Ahead>,
     lanes: Arc<Lanes>,
     backoff: BackoffPolicy,
 }
@@ -169,12 +171,12 @@ impl PeerLink {
     ) -> Result<(), RPCError<u64, N, RaftError<u64>>> {
         let (before, last) = sent;
         match answer {
-            AppendEntriesResponse::Success => self.note_word(vote, last),
+            AppendEntriesResponse::Success => self.lanes.note_word(vote, last),
             AppendEntriesResponse::PartialSuccess(matched) => {
-                self.note_word(vote, matched.map(|id| id.index));
+                self.lanes.note_word(vote, matched.map(|id| id.index));
             }
             AppendEntriesResponse::Conflict => {
-                if let (Some(acknowledged), Some(before)) = (self.word(vote), before)
+                if let (Some(acknowledged), Some(before)) = (self.lanes.word(vote), before)
                     && before <= acknowledged
                 {
                     return Err(self.turn_down(acknowledged).await);
@@ -183,17 +185,6 @@ impl PeerLink {
             AppendEntriesResponse::HigherVote(_) => {}
         }
         Ok(())
-    }
-
-    /// Index of the last entry that the peer has acknowledged under this vote.
-    fn word(&self, vote: Vote<u64>) -> Option<u64> {
-        let word = self.lanes.word.lock().unwrap_or_else(PoisonError::into_inner);
-        word.filter(|(under, _)| *under == vote).map(|(_, acknowledged)| acknowledged)
-    }
-
-    fn note_word(&self, vote: Vote<u64>, acknowledged: Option<u64>) {
-        let Some(acknowledged) = acknowledged.max(self.word(vote)) else { return };
-        *self.lanes.word.lock().unwrap_or_else(PoisonError::into_inner) = Some((vote, acknowledged));
     }
 
     /// Tells the peer that its disk is an older copy, and gives what openraft is told.
@@ -247,20 +238,28 @@ where
         rpc: AppendEntriesRequest<C>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, RPCError<u64, C::Node, RaftError<u64>>> {
+        let within = option.hard_ttl();
+        let last = rpc.entries.last().map(|entry| *entry.get_log_id());
+        let asked = Asked { vote: rpc.vote, before: rpc.prev_log_id, last };
+        if self.ahead.is_acknowledged(&self.lanes, asked, within).await {
+            return Ok(AppendEntriesResponse::Success);
+        }
         let payload = encode_json(&rpc);
         if let Some(hint) =
             payload.as_ref().ok().and_then(|bytes| fewer_entries(bytes.len(), rpc.entries.len()))
         {
             return Err(RPCError::PayloadTooLarge(PayloadTooLarge::new_entries_hint(hint)));
         }
-        let before = rpc.prev_log_id.map(|id| id.index);
-        let last = rpc.entries.last().map(|entry| entry.get_log_id().index).or(before);
-        let within = option.hard_ttl();
+        let question = self.ahead.asks(&self.lanes, asked);
         let answer = match payload {
             Ok(payload) => self.lanes.append.call(RpcKind::Append, payload, within).await,
             Err(failure) => Err(CallError::Remote(failure)),
         };
         let answer = self.understand(answer, RPCTypes::AppendEntries, within)?;
+        if answer == AppendEntriesResponse::Success {
+            question.agreed();
+        }
+        let (before, last) = (asked.before.map(|id| id.index), asked.upto().map(|id| id.index));
         self.check_word(&answer, rpc.vote, (before, last)).await?;
         Ok(answer)
     }

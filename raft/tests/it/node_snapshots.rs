@@ -19,6 +19,8 @@ const KEPT: u64 = 1_000;
 fn snapshots(root: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(root.join("raft/snapshots")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    // An unfinished one has another name.
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "snap"));
     files.sort();
     files.reverse();
     files
@@ -33,6 +35,7 @@ fn flip(path: &Path) {
 
 /// A single node that is down again, with that many tenants and two snapshots; gives the hash of its state.
 async fn stopped_with(tenants: u64, settings: Settings) -> String {
+    let root = settings.root.clone();
     let node = Node::start(settings).await.unwrap();
     wait_until("the node leads", || node.may_lead().is_ok()).await;
     for i in 0..tenants {
@@ -42,8 +45,8 @@ async fn stopped_with(tenants: u64, settings: Settings) -> String {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     // A snapshot becomes due with a write: one that was being made when the last came is not followed by another.
     let mut nudges = 0;
-    while snapshot().await + 60 < tenants {
-        assert!(std::time::Instant::now() < deadline, "no snapshot");
+    while snapshot().await + 60 < tenants || snapshots(&root).len() < 2 {
+        assert!(std::time::Instant::now() < deadline, "no two snapshots");
         node.propose(put_tenant(&format!("nudge-{nudges}"))).await.unwrap();
         nudges += 1;
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -171,11 +174,11 @@ async fn f13_a_follower_far_behind_catches_up_while_snapshots_follow_each_other(
     let view = back.view();
     assert_eq!(u64::try_from(view.tenants().len()).unwrap(), 1 + KEPT + 150 + 400);
     assert!(view.tenants().values().all(|entry| entry.tenant.revision == 1), "nothing was applied twice");
+    back.shutdown().await;
+    drop(back);
     // What it was sent is a snapshot like one of its own, and there are two at most.
     let held = snapshots(&root(&away));
     assert!((1..=2).contains(&held.len()), "{held:?}");
-    back.shutdown().await;
-    drop(back);
     for node in nodes.into_values() {
         node.shutdown().await;
     }

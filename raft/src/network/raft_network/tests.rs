@@ -15,7 +15,7 @@ use super::super::{
 use super::*;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Member {
+pub(super) struct Member {
     name: String,
 }
 
@@ -26,7 +26,7 @@ impl PeerNamed for Member {
 }
 
 openraft::declare_raft_types!(
-    Types:
+    pub(super) Types:
         D = String,
         R = String,
         NodeId = u64,
@@ -34,7 +34,7 @@ openraft::declare_raft_types!(
         SnapshotData = Cursor<Vec<u8>>,
 );
 
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 
 /// Remembers requests as decoded, and answers like a Raft core that has seen a higher vote.
 #[derive(Default)]
@@ -93,13 +93,12 @@ fn node(name: &str) -> Arc<LocalNode> {
     Arc::new(node)
 }
 
-async fn serve(core: &Arc<Core>) -> PeerServer {
-    let handler: Arc<dyn PeerHandler> = Arc::<Core>::clone(core);
+pub(super) async fn serve(handler: Arc<dyn PeerHandler>) -> PeerServer {
     let limits = ServerLimits::default();
     PeerServer::bind("127.0.0.1:0", node("n2"), Security::PlainLoopback, handler, limits).await.unwrap()
 }
 
-async fn link(addr: &str) -> PeerLink {
+pub(super) async fn link(addr: &str) -> PeerLink {
     let book = AddressBook::new(BTreeMap::from([("n2".to_owned(), addr.to_owned())]));
     let dialer = Dialer::new(node("n1"), Security::PlainLoopback, book, ClientLimits::default());
     let mut network = PeerNetwork::new(1, dialer, Arc::default(), Arc::default());
@@ -122,7 +121,7 @@ fn append(entries: u64) -> AppendEntriesRequest<Types> {
 #[tokio::test]
 async fn an_append_arrives_as_sent_and_its_answer_comes_back() {
     let core = Arc::new(Core::default());
-    let server = serve(&core).await;
+    let server = serve(Arc::<Core>::clone(&core)).await;
     let mut link = link(&server.local_addr().to_string()).await;
     let sent = append(2);
     let answer =
@@ -135,7 +134,7 @@ async fn an_append_arrives_as_sent_and_its_answer_comes_back() {
 #[tokio::test]
 async fn an_error_of_the_remote_core_stays_a_remote_error() {
     let core = Arc::new(Core::default());
-    let server = serve(&core).await;
+    let server = serve(Arc::<Core>::clone(&core)).await;
     let mut link = link(&server.local_addr().to_string()).await;
     let request = VoteRequest::new(Vote::new(4, 1), None);
     let error = RaftNetwork::<Types>::vote(&mut link, request, RPCOption::new(LONG)).await.unwrap_err();
@@ -145,7 +144,7 @@ async fn an_error_of_the_remote_core_stays_a_remote_error() {
 #[tokio::test]
 async fn a_snapshot_chunk_travels_as_raw_bytes() {
     let core = Arc::new(Core::default());
-    let server = serve(&core).await;
+    let server = serve(Arc::<Core>::clone(&core)).await;
     let mut link = link(&server.local_addr().to_string()).await;
     let chunk = InstallSnapshotRequest::<Types> {
         vote: Vote::new_committed(3, 1),
@@ -177,7 +176,7 @@ fn a_cut_chunk_is_a_bad_request() {
 #[tokio::test]
 async fn a_dead_peer_is_unreachable_so_that_the_core_backs_off() {
     let core = Arc::new(Core::default());
-    let server = serve(&core).await;
+    let server = serve(Arc::<Core>::clone(&core)).await;
     let addr = server.local_addr().to_string();
     server.shutdown(LONG).await;
     let mut link = link(&addr).await;
