@@ -133,7 +133,9 @@ pub(crate) async fn answer(
         true
     } else if silence >= timers.lease() {
         match last {
+            // Whoever asks, or this node itself, was the last to lead or to stand.
             Some(last) if status::name_of(&raft.metrics().borrow(), last.id).as_deref() == Some(peer) => true,
+            Some(last) if last.id == raft.metrics().borrow().id => true,
             Some(last) => host_refuses(raft, dialer, last.id, timers).await,
             None => true,
         }

@@ -128,7 +128,7 @@ impl Running {
         if place.took_part {
             refuse_amnesia(&mut store, raft_dir).await?;
         }
-        store.lead_no_more(place.raft_id);
+        store.belongs_to(place.raft_id);
         store.tell(network.ahead());
         let log = store.handle();
         let storage = |e: crate::types::StorageError| StartError::Storage(e.to_string());

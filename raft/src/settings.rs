@@ -11,6 +11,7 @@ use hellojohn_control::{Issuer, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::network::raft_network::FRESH_PART;
 use crate::network::{TlsError, TlsMaterial};
 
 /// A patience that no disk which works at all exhausts.
@@ -208,9 +209,9 @@ impl Timers {
 
     /// How long a leader that hears nothing from a quorum goes on calling itself leader, and how long a
     /// follower that hears nothing from a leader goes on naming it to others. A leader counts from when it sent
-    /// what was acknowledged, so it ends before any voter votes for another.
+    /// what was acknowledged, or from [`FRESH_PART`] of the lease later, so it ends before any voter votes for another.
     pub fn leader_silence(&self) -> Duration {
-        self.lease()
+        self.lease() - self.lease() / FRESH_PART
     }
 
     /// How long a host has to refuse a connection, and how often it is asked for one.

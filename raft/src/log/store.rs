@@ -37,6 +37,7 @@ pub struct LogStore<C: RaftTypeConfig<NodeId = u64>> {
     pub(super) reader: LogReader<C>,
     writer: Writer,
     listener: Option<Arc<dyn Listener>>,
+    member: Option<u64>,
     _config: PhantomData<C>,
 }
 
@@ -72,7 +73,7 @@ where
         status.set_disk_bytes(backend.disk_bytes()?);
         let shared = Arc::new(Shared::new(memory, tables, Arc::clone(&status)));
         let writer = Writer::start(backend, watermark, mark, status, covered)?;
-        Ok(Self { reader: LogReader { shared }, writer, listener: None, _config: PhantomData })
+        Ok(Self { reader: LogReader { shared }, writer, listener: None, member: None, _config: PhantomData })
     }
 
     /// From now on `listener` hears of every entry that is appended.
@@ -80,15 +81,20 @@ where
         self.listener = Some(listener);
     }
 
-    /// If the member `raft_id` led when it last ran, it does not go on: openraft would let it, in the same term, although
-    /// followers may have entries of that term which did not reach this disk, and whose ids it would give to others. The
-    /// vote counts as one for itself whose outcome is open, so that the next leader is of a later term.
-    pub fn lead_no_more(&mut self, raft_id: u64) {
-        if let Some(vote) = &mut self.reader.shared.memory().vote
-            && vote.leader_id.node_id == raft_id
-        {
-            vote.committed = false;
-        }
+    /// Says whose log this is. If the member `raft_id` led when it last ran, it does not go on: openraft would let it, in the
+    /// same term, although followers may have entries of that term which did not reach this disk, and whose ids it would give
+    /// to others. Its vote counts as one for itself whose outcome is open, so that the next leader is of a later term; and is
+    /// from now on written like that, so that no other release takes it for more.
+    pub fn belongs_to(&mut self, raft_id: u64) {
+        self.member = Some(raft_id);
+        let mut memory = self.reader.shared.memory();
+        memory.vote = memory.vote.map(|vote| self.lasting(vote));
+    }
+
+    /// What outlives the process of a vote.
+    fn lasting(&self, vote: Vote<u64>) -> Vote<u64> {
+        let own = self.member == Some(vote.leader_id.node_id);
+        Vote { committed: vote.committed && !own, ..vote }
     }
 
     /// A view for watchdogs and metrics that does not keep the store open.
@@ -123,7 +129,9 @@ where
             let name = Name::Entry(index);
             let json = encode(&entry, name)?;
             let bytes = envelope::seal(name, &json);
-            appended.push(Appended { log_id, json: json.into() });
+            if self.listener.is_some() {
+                appended.push(Appended { log_id, json: json.into() });
+            }
             sized.push((entry, u64::try_from(bytes.len()).unwrap_or(u64::MAX)));
             sealed.push((index, bytes));
         }
@@ -133,9 +141,6 @@ where
         }
         self.reader.shared.memory().append(sized)?;
         self.note_contents();
-        if let Some(listener) = &self.listener {
-            Arc::clone(listener).appended(appended);
-        }
         let shared = Arc::clone(&self.reader.shared);
         let ack: Ack = Box::new(move |result| {
             if result.is_ok() {
@@ -143,7 +148,11 @@ where
             }
             callback.log_io_completed(result.as_ref().map_err(std::io::Error::from).copied());
         });
-        self.send(Job::Append { entries: sealed, ack }).await
+        self.send(Job::Append { entries: sealed, ack }).await?;
+        if let Some(listener) = &self.listener {
+            Arc::clone(listener).appended(appended);
+        }
+        Ok(())
     }
 
     async fn try_truncate(&self, from: u64) -> Result<(), LogError> {
@@ -192,9 +201,10 @@ where
     }
 
     async fn try_save_vote(&self, vote: Vote<u64>) -> Result<(), LogError> {
-        let record = encode(&vote, Name::Meta(VOTE))?;
+        let lasting = self.lasting(vote);
+        let record = encode(&lasting, Name::Meta(VOTE))?;
         let (ack, done) = acknowledgement();
-        self.send(Job::Vote { vote, record, ack }).await?;
+        self.send(Job::Vote { vote: lasting, record, ack }).await?;
         wait(done).await?;
         self.reader.shared.memory().vote = Some(vote);
         Ok(())

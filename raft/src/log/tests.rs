@@ -116,9 +116,16 @@ async fn a_vote_that_made_this_member_the_leader_is_open_again_after_a_restart()
     drop(store);
     for (raft_id, vote) in [(3, Vote::new_committed(4, 2)), (2, Vote::new(4, 2))] {
         let mut store = open(dir.path()).unwrap();
-        store.lead_no_more(raft_id);
+        store.belongs_to(raft_id);
         assert_eq!(store.read_vote().await.unwrap(), Some(vote), "as member {raft_id}");
     }
+    let mut store = open(dir.path()).unwrap();
+    store.belongs_to(2);
+    store.save_vote(&Vote::new_committed(5, 2)).await.unwrap();
+    assert_eq!(store.read_vote().await.unwrap(), Some(Vote::new_committed(5, 2)));
+    drop(store);
+    let mut store = open(dir.path()).unwrap();
+    assert_eq!(store.read_vote().await.unwrap(), Some(Vote::new(5, 2)), "whatever reads it");
 }
 
 /// ha.md, F11: Raft purges what a snapshot replaces before the snapshot is on the disk.

@@ -35,8 +35,8 @@ use super::twin::Twin;
 mod ahead;
 mod lanes;
 
-pub use ahead::Ahead;
 use ahead::Asked;
+pub use ahead::{Ahead, FRESH_PART};
 use lanes::Lanes;
 
 /// How long a peer has to hear that it is turned down.

@@ -7,7 +7,7 @@
 //! disk has them, and finds the answer waiting. Where there is none, or an old one, it goes out as ever, and a follower
 //! that has the entries writes nothing again. One early append is under way to each follower; what gathers meanwhile
 //! goes with the next. See decision 0021 for why this is safe, above all why a leader must not lead on in the same term
-//! after a restart ([`crate::log::LogStore::lead_no_more`]).
+//! after a restart ([`crate::log::LogStore::belongs_to`]).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -34,11 +34,13 @@ const MAX_RECENT_BYTES: usize = 1024 * 1024;
 const MAX_ENTRIES: usize = 64;
 /// Their bytes together; a larger entry takes openraft's way, where the sync is not what takes the time.
 const MAX_BYTES: usize = 256 * 1024;
-/// A peer that openraft has not asked for this long is no follower any more. Heartbeats come more often.
+/// A peer that openraft has not asked for this long may be no follower any more: nothing more goes out early to it until it is
+/// asked again, which each heartbeat does.
 const FORGOTTEN: Duration = Duration::from_secs(1);
-/// For how long an acknowledgement answers for a later question: openraft takes the time at which it asks for the time at
-/// which the follower heard from its leader.
-const FRESH: Duration = Duration::from_millis(100);
+
+/// An acknowledgement answers for a question of openraft's that was put later by at most this part of an append's time limit:
+/// openraft takes the time at which it asks for the time at which the follower heard from its leader.
+pub const FRESH_PART: u32 = 12;
 
 /// What this node, as leader, knows of one follower's log.
 #[derive(Debug, Default)]
@@ -49,8 +51,8 @@ pub(super) struct Progress {
     within: Duration,
     /// The last entry that it is known to have, and when the question was put that it answered.
     matched: Option<(LogId<u64>, Instant)>,
-    /// Whether an early append is under way.
-    early: bool,
+    /// The early append that is under way: its last entry, and when it was put.
+    early: Option<(LogId<u64>, Instant)>,
     /// openraft's own appends with entries that are under way.
     own: u32,
 }
@@ -60,9 +62,17 @@ impl Progress {
         self.asked.is_some_and(|(under, _)| under == vote)
     }
 
-    fn has(&self, vote: Vote<u64>, last: LogId<u64>) -> bool {
-        self.is_under(vote)
-            && self.matched.is_some_and(|(matched, asked)| matched >= last && asked.elapsed() <= FRESH)
+    /// Whether it has acknowledged `last`, to a question that was put no earlier than `since`; `None` while an early append
+    /// may still bring that about.
+    fn has(&self, vote: Vote<u64>, last: LogId<u64>, since: Instant) -> Option<bool> {
+        if !self.is_under(vote) {
+            return Some(false);
+        }
+        match (self.matched, self.early) {
+            (Some((matched, asked)), _) if matched >= last => Some(asked >= since),
+            (_, Some((upto, asked))) if upto < last || asked >= since => None,
+            _ => Some(false),
+        }
     }
 
     fn note(&mut self, vote: Vote<u64>, matched: Option<LogId<u64>>, asked: Instant) {
@@ -137,7 +147,14 @@ struct Early {
     vote: Vote<u64>,
     last: LogId<u64>,
     within: Duration,
+    asked: Instant,
     payload: Bytes,
+}
+
+impl Early {
+    fn mark(&self) -> (LogId<u64>, Instant) {
+        (self.last, self.asked)
+    }
 }
 
 /// See the module.
@@ -186,26 +203,33 @@ impl Ahead {
     }
 
     /// Whether the peer has just acknowledged all that openraft asks for, under the same vote. Waits for an early append
-    /// that is under way, at most `within`.
+    /// that is under way, at most `within`. See [`FRESH_PART`] for what counts.
     pub(super) async fn is_acknowledged(&self, lanes: &Lanes, asked: Asked, within: Duration) -> bool {
         let Asked { vote, last, .. } = asked;
+        let now = Instant::now();
+        let since = now.checked_sub(within / FRESH_PART).unwrap_or(now);
         lanes.progress.send_if_modified(|progress| {
             let anew = !progress.is_under(vote);
             if anew {
                 progress.matched = None;
             }
-            progress.asked = Some((vote, Instant::now()));
+            progress.asked = Some((vote, now));
             progress.within = within;
             anew
         });
         let Some(last) = last else { return false };
-        let mut changes = lanes.progress.subscribe();
-        let settled = changes
-            .wait_for(|progress| !progress.is_under(vote) || !progress.early || progress.has(vote, last));
-        // An answer that does not come in time is missed by openraft's own append, too.
-        timeout(within, settled)
-            .await
-            .is_ok_and(|settled| settled.is_ok_and(|progress| progress.has(vote, last)))
+        let known = lanes.progress.borrow().has(vote, last, since);
+        if let Some(known) = known {
+            return known;
+        }
+        let (mut changes, mut has) = (lanes.progress.subscribe(), false);
+        let settled = changes.wait_for(|progress| {
+            let known = progress.has(vote, last, since);
+            has = known == Some(true);
+            known.is_some()
+        });
+        // openraft's own time is over then, too.
+        timeout(within, settled).await.is_ok_and(|settled| settled.is_ok()) && has
     }
 
     /// Notes that openraft's own append goes out.
@@ -221,9 +245,9 @@ impl Ahead {
     fn go_on(self: &Arc<Self>, lanes: &Arc<Lanes>) {
         let mut early = None;
         lanes.progress.send_if_modified(|progress| {
-            if !progress.early && progress.own == 0 {
+            if progress.early.is_none() && progress.own == 0 {
                 early = self.next(progress);
-                progress.early = early.is_some();
+                progress.early = early.as_ref().map(Early::mark);
             }
             false
         });
@@ -243,14 +267,13 @@ impl Ahead {
         let mut entries = recent.after(vote, matched).peekable();
         entries.peek()?;
         let (payload, last) = encode(vote, matched, entries).ok()?;
-        Some(Early { vote, last, within: progress.within, payload })
+        Some(Early { vote, last, within: progress.within, asked: Instant::now(), payload })
     }
 
     async fn send(&self, lanes: Arc<Lanes>, early: Early) {
-        let turn = Turn(&lanes);
+        let mut turn = Turn { lanes: &lanes, over: false };
         let mut next = Some(early);
-        while let Some(Early { vote, last, within, payload }) = next.take() {
-            let asked = Instant::now();
+        while let Some(Early { vote, last, within, asked, payload }) = next.take() {
             let answer = lanes.append.call(RpcKind::Append, payload, within).await;
             let agreed = answer.is_ok_and(|answer| {
                 self.contacts.heard(lanes.append.name());
@@ -270,19 +293,24 @@ impl Ahead {
                     // openraft finds out what the matter is, and where to begin again.
                     progress.matched = None;
                 }
-                progress.early = next.is_some();
+                progress.early = next.as_ref().map(Early::mark);
+                turn.over = next.is_none();
             });
         }
-        drop(turn);
     }
 }
 
-/// Ends an early append in every case.
-struct Turn<'a>(&'a Lanes);
+/// Ends an early append that is cut off.
+struct Turn<'a> {
+    lanes: &'a Lanes,
+    over: bool,
+}
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.progress.send_if_modified(|progress| std::mem::take(&mut progress.early));
+        if !self.over {
+            self.lanes.progress.send_modify(|progress| progress.early = None);
+        }
     }
 }
 

@@ -31,12 +31,20 @@ impl Lanes {
 
     /// Index of the last entry that the peer has acknowledged under this vote.
     pub(super) fn word(&self, vote: Vote<u64>) -> Option<u64> {
-        let word = self.word.lock().unwrap_or_else(PoisonError::into_inner);
-        word.filter(|(under, _)| *under == vote).map(|(_, acknowledged)| acknowledged)
+        self.with_word(|word| word.filter(|(under, _)| *under == vote).map(|(_, acknowledged)| acknowledged))
     }
 
+    /// Notes what the peer has acknowledged. An answer that comes late takes nothing back.
     pub(super) fn note_word(&self, vote: Vote<u64>, acknowledged: Option<u64>) {
-        let Some(acknowledged) = acknowledged.max(self.word(vote)) else { return };
-        *self.word.lock().unwrap_or_else(PoisonError::into_inner) = Some((vote, acknowledged));
+        let Some(acknowledged) = acknowledged else { return };
+        self.with_word(|word| match word {
+            Some((under, known)) if *under == vote => *known = acknowledged.max(*known),
+            Some((under, _)) if *under > vote => {}
+            Some(_) | None => *word = Some((vote, acknowledged)),
+        });
+    }
+
+    fn with_word<T>(&self, use_it: impl FnOnce(&mut Option<(Vote<u64>, u64)>) -> T) -> T {
+        use_it(&mut self.word.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
