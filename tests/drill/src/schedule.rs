@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use crate::cluster::Wiring;
 use crate::dice::Dice;
 use crate::drills;
+use crate::drills::disks::BadDisk;
 use crate::net::{NODES, Place};
 use crate::report::Figures;
 use crate::run::{Context, Run};
@@ -54,6 +55,10 @@ pub enum Fault {
     Lose(u8),
     /// Milliseconds of delay, and how much more or less it may be (proxies).
     Delay(u64, u64),
+    /// Each write and sync takes so many milliseconds longer (strace).
+    SlowDisk(Whom, u64),
+    /// Syncs fail, which ends it, and a start when the step is over (strace).
+    FailingDisk(Whom),
 }
 
 impl fmt::Display for Fault {
@@ -68,6 +73,8 @@ impl fmt::Display for Fault {
             Self::Part(one, other) => write!(f, "cut {one} and {other}"),
             Self::Lose(percent) => write!(f, "lose {percent} % of packets"),
             Self::Delay(middle, jitter) => write!(f, "delay {middle} ± {jitter} ms"),
+            Self::SlowDisk(whom, millis) => write!(f, "slow the disk of {whom} by {millis} ms"),
+            Self::FailingDisk(whom) => write!(f, "fail the disk of {whom}"),
         }
     }
 }
@@ -132,7 +139,7 @@ fn fault(dice: &mut Dice, wiring: Wiring) -> Fault {
             break second;
         }
     };
-    match dice.below(12) {
+    match dice.below(15) {
         0 | 1 => Fault::Kill(Whom::Leader),
         2 => Fault::Kill(first),
         3 => Fault::KillAll,
@@ -141,6 +148,8 @@ fn fault(dice: &mut Dice, wiring: Wiring) -> Fault {
         7 => Fault::Isolate(first),
         8 => Fault::OneWay(first, second),
         9 => Fault::Part(first, second),
+        10 | 11 => Fault::SlowDisk(first, dice.between(5, 800)),
+        12 => Fault::FailingDisk(first),
         _ => match wiring {
             Wiring::Direct => Fault::Lose(u8::try_from(dice.between(5, 30)).unwrap_or(5)),
             Wiring::Proxied | Wiring::Messages => {
@@ -189,18 +198,34 @@ async fn all(run: &mut Run, schedule: &Schedule) -> Result<(), String> {
         eprintln!("    step {}: {step}", number + 1);
         sleep(step.calm).await;
         let failed = |why: String| format!("step {} ({step}): {why}", number + 1);
-        let mut paused = Vec::new();
+        let mut harm = Harm::default();
         for fault in &step.faults {
-            begin(run, *fault, &mut paused).await.map_err(failed)?;
+            begin(run, *fault, &mut harm).await.map_err(failed)?;
         }
         sleep(step.lasts).await;
-        for node in paused {
+        for (_, disk) in harm.disks {
+            disk.end().await.map_err(failed)?;
+        }
+        for node in harm.paused {
             // A second fault of the step may have ended it.
             let _gone = run.cluster.signal(node, Signal::SIGCONT);
         }
         whole(run, &mut minted).await.map_err(failed)?;
     }
     Ok(())
+}
+
+/// What must be made whole node by node when a step is over.
+#[derive(Default)]
+struct Harm {
+    paused: Vec<usize>,
+    disks: Vec<(usize, BadDisk)>,
+}
+
+impl Harm {
+    fn has(&self, node: usize) -> bool {
+        self.paused.contains(&node) || self.disks.iter().any(|(harmed, _)| *harmed == node)
+    }
 }
 
 async fn whole(run: &mut Run, minted: &mut Instant) -> Result<(), String> {
@@ -214,11 +239,7 @@ async fn whole(run: &mut Run, minted: &mut Instant) -> Result<(), String> {
     run.load.flows(20).await
 }
 
-fn begin<'a>(
-    run: &'a mut Run,
-    fault: Fault,
-    paused: &'a mut Vec<usize>,
-) -> LocalBoxFuture<'a, Result<(), String>> {
+fn begin<'a>(run: &'a mut Run, fault: Fault, harm: &'a mut Harm) -> LocalBoxFuture<'a, Result<(), String>> {
     async move {
         // Nobody may lead any more when the second fault of a step begins.
         let leader = run.cluster.leader(Duration::from_secs(3)).await.unwrap_or(0);
@@ -241,15 +262,15 @@ fn begin<'a>(
                 }
             }
             Fault::Terminate(whom) => {
-                // One that stands still cannot end in order.
-                if cluster.runs(node(whom)) && !paused.contains(&node(whom)) {
+                // One that stands still, or whose disk does, cannot end in order.
+                if cluster.runs(node(whom)) && !harm.has(node(whom)) {
                     cluster.terminate(node(whom)).await?;
                 }
             }
             Fault::Pause(whom) => {
                 if cluster.runs(node(whom)) {
                     cluster.signal(node(whom), Signal::SIGSTOP)?;
-                    paused.push(node(whom));
+                    harm.paused.push(node(whom));
                 }
             }
             Fault::Isolate(whom) => {
@@ -268,6 +289,21 @@ fn begin<'a>(
                 }
             }
             Fault::Delay(middle, jitter) => delay(cluster, middle, jitter),
+            // One strace a process.
+            Fault::SlowDisk(whom, _) | Fault::FailingDisk(whom) if harm.has(node(whom)) => {}
+            Fault::SlowDisk(whom, millis) => {
+                if cluster.runs(node(whom)) {
+                    let pid = cluster.process(node(whom))?.pid();
+                    let disk = BadDisk::slow_to_write(pid, Duration::from_millis(millis)).await?;
+                    harm.disks.push((node(whom), disk));
+                }
+            }
+            Fault::FailingDisk(whom) => {
+                if cluster.runs(node(whom)) {
+                    let disk = BadDisk::failing(cluster.process(node(whom))?.pid()).await?;
+                    harm.disks.push((node(whom), disk));
+                }
+            }
         }
         Ok(())
     }
@@ -298,9 +334,9 @@ mod tests {
         assert_eq!(
             shown,
             [
-                "after 2136 ms: delay 139 ± 125 ms and SIGTERM the leader; for 2754 ms",
-                "after 1543 ms: delay 63 ± 56 ms; for 3479 ms",
-                "after 472 ms: cut the leader and node3 and kill -9 all; for 4397 ms",
+                "after 2136 ms: delay 139 ± 125 ms and kill -9 the leader; for 2754 ms",
+                "after 1543 ms: slow the disk of the leader by 222 ms; for 3479 ms",
+                "after 2750 ms: kill -9 the leader; for 5268 ms",
             ]
         );
     }

@@ -23,6 +23,8 @@ pub struct Status {
     pub projected: u64,
     /// Up to where its newest snapshot goes.
     pub snapshot: u64,
+    /// Up to where its log is purged.
+    pub purged: u64,
     /// Its files cannot be written.
     pub fs_degraded: bool,
     /// The cluster that it belongs to.
@@ -45,6 +47,7 @@ impl Status {
             applied: number("/cluster/raft/applied_index"),
             projected: number("/cluster/fs/projected_index"),
             snapshot: number("/cluster/raft/snapshot_index"),
+            purged: number("/cluster/raft/purged_index"),
             fs_degraded: body.get("fs_degraded").and_then(Value::as_bool).unwrap_or(false),
             cluster_id: text("/cluster/cluster_id").map(str::to_owned),
             waiting: text("/failing/0/detail").map(str::to_owned),

@@ -31,8 +31,13 @@ pub(super) fn traced(_setup: &mut Setup) -> Result<(), String> {
     Ok(())
 }
 
+/// What makes things durable.
+const SYNCS: &str = "fdatasync,fsync";
+/// What brings the log to the disk at all: killed meanwhile, a process leaves less of it than its peers may have.
+const WRITES: &str = "pwrite64,fdatasync,fsync";
+
 /// While it lives, every sync of a process is held up or fails. The process itself goes on.
-struct BadDisk {
+pub(crate) struct BadDisk {
     strace: Child,
     /// Kept open: strace tells of every new thread, and would end if nobody could hear it.
     _words: Lines<BufReader<ChildStderr>>,
@@ -40,15 +45,20 @@ struct BadDisk {
 
 impl BadDisk {
     async fn slow(pid: Pid, by: Duration) -> Result<Self, String> {
-        Self::under(pid, &format!("delay_enter={}", by.as_micros())).await
+        Self::under(pid, SYNCS, &format!("delay_enter={}", by.as_micros())).await
     }
 
-    async fn failing(pid: Pid) -> Result<Self, String> {
-        Self::under(pid, "error=EIO").await
+    /// Writes take longer, too.
+    pub(crate) async fn slow_to_write(pid: Pid, by: Duration) -> Result<Self, String> {
+        Self::under(pid, WRITES, &format!("delay_enter={}", by.as_micros())).await
     }
 
-    async fn under(pid: Pid, how: &str) -> Result<Self, String> {
-        let inject = format!("inject=fdatasync,fsync:{how}");
+    pub(crate) async fn failing(pid: Pid) -> Result<Self, String> {
+        Self::under(pid, SYNCS, "error=EIO").await
+    }
+
+    async fn under(pid: Pid, calls: &str, how: &str) -> Result<Self, String> {
+        let inject = format!("inject={calls}:{how}");
         let mut strace = Command::new("strace")
             .args([
                 "-f",
@@ -57,7 +67,7 @@ impl BadDisk {
                 "-o",
                 "/dev/null",
                 "-e",
-                "trace=fdatasync,fsync",
+                &format!("trace={calls}"),
                 "-e",
                 &inject,
             ])
@@ -84,7 +94,7 @@ impl BadDisk {
     }
 
     /// Ends it; it has ended by itself where the process has.
-    async fn end(mut self) -> Result<(), String> {
+    pub(crate) async fn end(mut self) -> Result<(), String> {
         self.strace.kill().await.map_err(|error| format!("strace does not end: {error}"))
     }
 }

@@ -3,7 +3,7 @@
 mod admin;
 mod clocks;
 mod crashes;
-mod disks;
+pub(crate) mod disks;
 mod edge;
 mod lossy;
 mod members;
