@@ -206,7 +206,9 @@ async fn two_of_three_fresh_nodes_wait_say_why_and_form_when_the_third_comes() {
 async fn two_wiped_nodes_never_form_a_second_cluster() {
     let mut cluster = Cluster::new();
     cluster.start_all().await;
-    cluster.put("acme").await;
+    let index = cluster.put("acme").await;
+    // The two others are enough for the write.
+    assert!(cluster.running["n3"].wait_applied(index, Duration::from_secs(10)).await);
     let first = cluster.running["n3"].status().await.cluster_id;
     for name in ["n1", "n2", "n3"] {
         cluster.stop(name).await;
