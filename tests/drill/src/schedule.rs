@@ -203,12 +203,16 @@ async fn all(run: &mut Run, schedule: &Schedule) -> Result<(), String> {
             begin(run, *fault, &mut harm).await.map_err(failed)?;
         }
         sleep(step.lasts).await;
-        for (_, disk) in harm.disks {
-            disk.end().await.map_err(failed)?;
-        }
         for node in harm.paused {
             // A second fault of the step may have ended it.
             let _gone = run.cluster.signal(node, Signal::SIGCONT);
+        }
+        for node in harm.failing {
+            // One that has met an error ends, and is started again only when it has. All sync under load.
+            let _ended = run.cluster.ended(node, Duration::from_secs(10)).await;
+        }
+        for (_, disk) in harm.disks {
+            disk.end().await.map_err(failed)?;
         }
         whole(run, &mut minted).await.map_err(failed)?;
     }
@@ -220,6 +224,8 @@ async fn all(run: &mut Run, schedule: &Schedule) -> Result<(), String> {
 struct Harm {
     paused: Vec<usize>,
     disks: Vec<(usize, BadDisk)>,
+    /// Those whose disk fails.
+    failing: Vec<usize>,
 }
 
 impl Harm {
@@ -301,6 +307,7 @@ fn begin<'a>(run: &'a mut Run, fault: Fault, harm: &'a mut Harm) -> LocalBoxFutu
             Fault::FailingDisk(whom) => {
                 if cluster.runs(node(whom)) {
                     let disk = BadDisk::failing(cluster.process(node(whom))?.pid()).await?;
+                    harm.failing.push(node(whom));
                     harm.disks.push((node(whom), disk));
                 }
             }
