@@ -208,7 +208,8 @@ async fn all(run: &mut Run, schedule: &Schedule) -> Result<(), String> {
             let _gone = run.cluster.signal(node, Signal::SIGCONT);
         }
         for node in harm.failing {
-            // One that has met an error ends, and is started again only when it has. All sync under load.
+            // One that has met an error ends, and is started again only when it has. One that is cut off has nothing to sync
+            // and goes on.
             let _ended = run.cluster.ended(node, Duration::from_secs(10)).await;
         }
         for (_, disk) in harm.disks {
