@@ -17,6 +17,8 @@ pub struct Status {
     pub term: u64,
     /// Who leads, as far as it knows.
     pub leader: Option<usize>,
+    /// Its last entry.
+    pub last: u64,
     /// How far it has applied.
     pub applied: u64,
     /// How far its files are right.
@@ -44,6 +46,7 @@ impl Status {
             leads: text("/cluster/role") == Some("leader"),
             term: number("/cluster/term"),
             leader: (0..NODES).find(|node| leader == Some(&name(*node))),
+            last: number("/cluster/raft/last_log_index"),
             applied: number("/cluster/raft/applied_index"),
             projected: number("/cluster/fs/projected_index"),
             snapshot: number("/cluster/raft/snapshot_index"),
