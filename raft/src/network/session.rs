@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustls::pki_types::CertificateDer;
 use serde::Serialize;
 use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -128,8 +129,8 @@ async fn reply<T: Serialize>(host: &Host, stream: &mut PeerStream, tag: Tag, bod
 }
 
 async fn converse(host: &Host, admitted: Admitted) -> Result<(), FrameError> {
-    let Admitted { stream, peer, material, _room } = admitted;
-    let (reader, mut writer) = tokio::io::split(stream.io);
+    let Admitted { stream: PeerStream { io, certificates }, peer, material, _room } = admitted;
+    let (reader, mut writer) = tokio::io::split(io);
     let mut reader = BufReader::new(reader);
     let times = ReadTimes { idle: host.limits.idle, whole: host.limits.frame };
     loop {
@@ -140,6 +141,13 @@ async fn converse(host: &Host, admitted: Admitted) -> Result<(), FrameError> {
         let Tag::Request(kind) = frame.tag else {
             return Err(FrameError::Malformed("not a request"));
         };
+        if !still_trusted(host, material.as_ref(), certificates.as_deref()) {
+            tracing::warn!(
+                peer = peer.from,
+                "peer connection ended: its certificate is not of the CA that is in use now"
+            );
+            break;
+        }
         // The answers may have changed since the hello: this node may have joined a cluster, and the peer may have been
         // replaced or removed.
         if let Err(refusal) = host.local.check_cluster(&peer).and_then(|()| host.handler.keep(&peer)) {
@@ -185,6 +193,17 @@ fn fitting(answer: Frame) -> Frame {
     }
     let detail = format!("the answer has {} bytes, more than a frame holds", answer.payload.len());
     failed(answer.id, &RpcFailure::Internal { detail })
+}
+
+/// Whether the peer would be let in today. Asked once at most: what is made under older certificates ends with the next
+/// answer.
+fn still_trusted(
+    host: &Host,
+    at_hello: Option<&Arc<TlsMaterial>>,
+    certificates: Option<&[CertificateDer<'_>]>,
+) -> bool {
+    let Some(tls) = host.security.tls().filter(|_| material_changed(host, at_hello)) else { return true };
+    certificates.is_some_and(|certificates| tls.material().issued(certificates))
 }
 
 fn material_changed(host: &Host, at_hello: Option<&Arc<TlsMaterial>>) -> bool {

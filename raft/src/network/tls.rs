@@ -58,6 +58,7 @@ pub enum TlsError {
 pub struct TlsMaterial {
     leaf: CertificateDer<'static>,
     not_after: Timestamp,
+    roots: Arc<RootCertStore>,
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
 }
@@ -96,9 +97,10 @@ impl TlsMaterial {
             TlsError::Key(format!("not the private key of RAFT_TLS_CERT, or of an unknown kind ({error})"))
         })?;
         let identity = Arc::new(SingleCertAndKey::from(certified));
-        let (server, client) = configs(&provider, Arc::new(roots), &identity)
+        let roots = Arc::new(roots);
+        let (server, client) = configs(&provider, Arc::clone(&roots), &identity)
             .map_err(|error| TlsError::Ca(error.to_string()))?;
-        Ok(Self { leaf, not_after, server, client })
+        Ok(Self { leaf, not_after, roots, server, client })
     }
 
     /// When the own certificate expires.
@@ -197,6 +199,13 @@ impl PeerTls {
 impl TlsMaterial {
     pub(super) fn server_config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.server)
+    }
+
+    /// Whether this chain, the end entity's certificate first, is valid now and of a CA in use here.
+    pub(super) fn issued(&self, chain: &[CertificateDer<'_>]) -> bool {
+        chain.split_first().is_some_and(|(leaf, intermediates)| {
+            verify(leaf, intermediates, &self.roots, UnixTime::now()).is_ok()
+        })
     }
 
     pub(super) fn client_config(&self) -> Arc<ClientConfig> {

@@ -263,12 +263,30 @@ async fn a_server_ends_connections_made_under_an_older_certificate() {
     let server = serve(server_security, &echo).await;
     let client = dialer(old.issue("n1").security("n1").0, &book(&server)).client("n2");
     assert_eq!(ask(&client, "hi").await.unwrap(), "hi");
+    let served = echo.seen.lock().unwrap().len();
     server_tls.swap(new.issue("n2").material()).unwrap();
+    assert!(ask(&client, "hi").await.is_err(), "not one more request after its CA was withdrawn");
     eventually("the client is out", async || {
         matches!(ask(&client, "hi").await, Err(CallError::Unreachable { .. }))
     })
     .await;
-    assert_eq!(echo.admitted(), 1);
+    assert_eq!((echo.admitted(), echo.seen.lock().unwrap().len()), (1, served));
+}
+
+#[tokio::test]
+async fn a_request_under_a_ca_that_stays_is_answered_before_the_connection_is_made_anew() {
+    let (old, new, echo) = (Authority::new(), Authority::new(), Arc::new(Echo::default()));
+    let (server_security, server_tls) = old.issue("n2").security("n2");
+    let server = serve(server_security, &echo).await;
+    let client = dialer(old.issue("n1").security("n1").0, &book(&server)).client("n2");
+    assert_eq!(ask(&client, "hi").await.unwrap(), "hi");
+    let both = Pem { ca: format!("{}{}", old.pem, new.pem), ..old.issue("n2") };
+    server_tls.swap(both.material()).unwrap();
+    assert_eq!(
+        ask(&client, "one more on the old connection").await.unwrap(),
+        "one more on the old connection"
+    );
+    eventually("a new connection", async || ask(&client, "hi").await.is_ok() && echo.admitted() == 2).await;
 }
 
 #[tokio::test]
