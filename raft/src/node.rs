@@ -79,6 +79,15 @@ impl Node {
         self.shared.views.subscribe()
     }
 
+    /// Notes on the disk, once, that it is for the master keys that the node was started with: it refuses to start with others
+    /// from then on. To be called when one of them is known to be the cluster's.
+    ///
+    /// # Errors
+    /// A text when it cannot be written.
+    pub async fn keep_master_keys(&self) -> Result<(), String> {
+        self.shared.keep_master_keys().await
+    }
+
     /// Proposes a command and waits for its outcome.
     ///
     /// # Errors

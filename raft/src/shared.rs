@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use crate::bootstrap::messages::{Probe, PromiseRequest, Standing};
 use crate::clocks::Clocks;
 use crate::forward::{Forwarded, Lanes};
-use crate::identity::{IdentityStore, Promise};
+use crate::identity::{IdentityStore, Promise, master_keys};
 use crate::machine::Views;
 use crate::network::{Contacts, Dialer, LocalNode, PeerTls, Reverted};
 use crate::running::Running;
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) clocks: Clocks,
     identity: std::sync::Mutex<IdentityStore>,
     orphaned: bool,
+    /// Whether the disk says which master keys it is for.
+    keys_kept: AtomicBool,
     pub(crate) views: Views,
     pub(crate) fatal: watch::Sender<Option<String>>,
 }
@@ -61,6 +64,7 @@ pub(crate) struct SharedParts {
     pub(crate) contacts: Arc<Contacts>,
     pub(crate) identity: IdentityStore,
     pub(crate) orphaned: bool,
+    pub(crate) keys_kept: bool,
     pub(crate) views: Views,
 }
 
@@ -72,8 +76,18 @@ impl fmt::Debug for Shared {
 
 impl Shared {
     pub(crate) fn new(parts: SharedParts) -> Self {
-        let SharedParts { settings, raft_dir, local, dialer, tls, contacts, identity, orphaned, views } =
-            parts;
+        let SharedParts {
+            settings,
+            raft_dir,
+            local,
+            dialer,
+            tls,
+            contacts,
+            identity,
+            orphaned,
+            keys_kept,
+            views,
+        } = parts;
         let (fatal, _) = watch::channel(None);
         Self {
             settings,
@@ -93,6 +107,7 @@ impl Shared {
             waiting: ArcSwapOption::empty(),
             identity: std::sync::Mutex::new(identity),
             orphaned,
+            keys_kept: AtomicBool::new(keys_kept),
             views,
             fatal,
         }
@@ -196,6 +211,23 @@ impl Shared {
         })
         .await
         .map_err(|e| e.to_string())?
+    }
+
+    /// Writes down, once, that the disk is for this node's master keys. On disk when this returns `Ok`.
+    pub(crate) async fn keep_master_keys(self: &Arc<Self>) -> Result<(), String> {
+        if self.keys_kept.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let shared = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            // One at a time, as for the marker.
+            let _identity = shared.identity();
+            master_keys::keep(&shared.raft_dir, &shared.settings.fingerprints).map_err(|e| e.to_string())
+        })
+        .await
+        .map_err(|e| e.to_string())??;
+        self.keys_kept.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Says that the node must end; the first reason wins.

@@ -8,7 +8,7 @@ use hellojohn_control::FORMAT;
 use tokio_util::task::TaskTracker;
 
 use crate::bootstrap::forming;
-use crate::identity::IdentityStore;
+use crate::identity::{IdentityStore, master_keys};
 use crate::machine::Views;
 use crate::membership::raise;
 use crate::network::{
@@ -25,7 +25,7 @@ use crate::stage::Stage;
 /// Starts a node; see [`Node::start`].
 pub(crate) async fn start(settings: Settings) -> Result<Node, StartError> {
     let raft_dir = settings.root.join("raft");
-    let (identity, stage, orphaned) = open_disk(&settings, &raft_dir).await?;
+    let OpenDisk { identity, stage, orphaned, keys_kept } = open_disk(&settings, &raft_dir).await?;
     let formats = BTreeMap::from([
         ("log".to_owned(), 1),
         ("snapshot".to_owned(), 1),
@@ -55,7 +55,18 @@ pub(crate) async fn start(settings: Settings) -> Result<Node, StartError> {
         Security::Tls(tls) => Some(Arc::clone(tls)),
         Security::PlainLoopback | Security::PlainAnywhere => None,
     };
-    let parts = SharedParts { settings, raft_dir, local, dialer, tls, contacts, identity, orphaned, views };
+    let parts = SharedParts {
+        settings,
+        raft_dir,
+        local,
+        dialer,
+        tls,
+        contacts,
+        identity,
+        orphaned,
+        keys_kept,
+        views,
+    };
     let shared = Arc::new(Shared::new(parts));
     let server = listen(&shared, security).await?;
     let tasks = TaskTracker::new();
@@ -64,14 +75,26 @@ pub(crate) async fn start(settings: Settings) -> Result<Node, StartError> {
     Ok(node)
 }
 
-async fn open_disk(settings: &Settings, raft_dir: &Path) -> Result<(IdentityStore, Stage, bool), StartError> {
+/// What a node finds on its disk.
+struct OpenDisk {
+    identity: IdentityStore,
+    stage: Stage,
+    /// Its `raft/` is empty, and its files are not.
+    orphaned: bool,
+    /// It says which master keys it is for, and they are this node's.
+    keys_kept: bool,
+}
+
+async fn open_disk(settings: &Settings, raft_dir: &Path) -> Result<OpenDisk, StartError> {
     let (name, root, raft_dir) = (settings.name.clone(), settings.root.clone(), raft_dir.to_owned());
+    let fingerprints = settings.fingerprints.clone();
     tokio::task::spawn_blocking(move || {
         crate::durable::create_dir_all_durably(&raft_dir)?;
         let identity = IdentityStore::load_or_create(&raft_dir, &name)?;
+        let keys_kept = master_keys::check(&raft_dir, &fingerprints)?;
         let stage = Stage::of(identity.identity()).map_err(StartError::Storage)?;
         let orphaned = stage == Stage::Pristine && has_foreign_files(&root)?;
-        Ok((identity, stage, orphaned))
+        Ok(OpenDisk { identity, stage, orphaned, keys_kept })
     })
     .await
     .map_err(|e| StartError::Storage(e.to_string()))?

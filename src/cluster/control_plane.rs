@@ -200,6 +200,14 @@ impl ControlPlane {
         self.node.certificate_ends()
     }
 
+    /// Notes on this node's disk, once, that it is for the master keys that the node was started with.
+    ///
+    /// # Errors
+    /// A text when it cannot be written.
+    pub async fn keep_master_keys(&self) -> Result<(), String> {
+        self.node.keep_master_keys().await
+    }
+
     /// Says who answers what other nodes pass on.
     pub fn serve_forwarded(&self, handler: Arc<dyn Forwarded>) {
         self.node.serve_forwarded(handler);

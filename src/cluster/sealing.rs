@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hellojohn_control::documents::{Alg, NewClientSecret, NewKey, SecretField, SecretHash, TenantPatch};
-use hellojohn_control::{Sealed, Slug};
+use hellojohn_control::{Sealed, Slug, View};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -37,6 +37,11 @@ impl Sealing {
     /// Seals signing keys with `signing` and everything else with `secretbox`.
     pub fn new(signing: Arc<Sealer>, secretbox: Arc<Sealer>, rng: Arc<dyn Rng>) -> Self {
         Self { signing, secretbox, rng }
+    }
+
+    /// Whether a global key was sealed with the master key at hand.
+    pub fn sealed_a_key_of(&self, view: &View) -> bool {
+        view.global_keys().keys().values().any(|key| self.signing.sealed(&key.private_key))
     }
 
     /// A new signing key of `tenant`, or of the global set.

@@ -200,6 +200,11 @@ impl Sealer {
         Sealed::parse(&text).map_err(|_| SealError::TooLong)
     }
 
+    /// Whether a value says that it was sealed with this master key. Opens nothing.
+    pub fn sealed(&self, value: &Sealed) -> bool {
+        value.as_str().split(':').nth(1) == Some(self.key_id())
+    }
+
     /// Opens a value that was sealed for the place that `aad` names.
     pub fn open(&self, aad: &Aad<'_>, sealed: &Sealed) -> Result<SecretBytes, OpenError> {
         let mut parts = sealed.as_str().split(':');

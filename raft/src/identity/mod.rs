@@ -1,11 +1,13 @@
-//! Who this disk belongs to: the identity marker in `raft/`, and promises made while a cluster forms.
+//! Who this disk belongs to: the identity marker in `raft/`, promises made while a cluster forms, and the master keys that
+//! it is for.
 //!
-//! Owns `raft/identity.json` and `raft/lock` (spec §2.1, §3.2, §13.2, §13.4). May import `crate::durable`;
+//! Owns `raft/identity.json`, `raft/master-keys.json` and `raft/lock` (spec §2.1, §3.1, §3.2, §13.2, §13.4). May import `crate::durable`;
 //! knows neither openraft nor the network. Must never happen here: a marker that is answered to anyone
 //! before it is durable, a disk of another node or cluster taken over, a marker made up beside Raft data.
 
 mod lock;
 mod marker;
+pub(crate) mod master_keys;
 mod store;
 
 #[cfg(test)]
@@ -21,6 +23,8 @@ use std::path::{Path, PathBuf};
 
 /// Name of the marker inside the Raft directory.
 pub const MARKER_FILE: &str = "identity.json";
+/// Name of the file inside the Raft directory that says which master keys it is for.
+pub const MASTER_KEYS_FILE: &str = "master-keys.json";
 /// Name of the lock inside the Raft directory.
 pub const LOCK_FILE: &str = "lock";
 
@@ -57,6 +61,13 @@ pub enum IdentityError {
         path.display(), beside.display()
     )]
     Missing { path: PathBuf, beside: PathBuf },
+    /// The node was given another master key than the one that the secrets on its disk are sealed under (spec §3.1).
+    #[error(
+        "identity: {} says that this node's {setting} was another one until now: nobody would open what it seals. \
+         Give it the {setting} of the other nodes; see docs/operations.md, \"Errors at start\"",
+        path.display()
+    )]
+    OtherMasterKey { path: PathBuf, setting: &'static str },
     /// The disk belongs to another node (spec §3.2).
     #[error(
         "identity: {} belongs to node {found:?}, but NODE_ID is {configured:?}; attach the right disk, or set \

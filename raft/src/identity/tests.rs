@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::{IdentityError, IdentityStore, MARKER_FILE, Promise, Standing};
+use super::{IdentityError, IdentityStore, MARKER_FILE, MASTER_KEYS_FILE, Promise, Standing, master_keys};
+use crate::settings::KeyFingerprints;
 
 fn open(dir: &Path, name: &str) -> Result<IdentityStore, IdentityError> {
     IdentityStore::load_or_create(dir, name)
@@ -206,4 +207,59 @@ fn anything_but_a_valid_marker_is_refused_with_file_and_reason() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(MARKER_FILE), good).unwrap();
     assert_eq!(open(dir.path(), "n1").unwrap().identity().raft_id, Some(1));
+}
+
+fn fingerprints(signing: &str, secretbox: &str) -> KeyFingerprints {
+    KeyFingerprints { signing: signing.to_owned(), secretbox: secretbox.to_owned() }
+}
+
+/// Spec §3.1: the same master keys for good.
+#[test]
+fn a_disk_is_for_the_master_keys_that_were_noted_and_says_which_one_is_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = fingerprints("s", "b");
+    assert!(!master_keys::check(dir.path(), &own).unwrap(), "nothing is noted yet");
+    master_keys::keep(dir.path(), &own).unwrap();
+    assert!(master_keys::check(dir.path(), &own).unwrap());
+    for (other, setting) in
+        [(fingerprints("x", "b"), "SIGNING_MASTER_KEY"), (fingerprints("s", "x"), "SECRETBOX_MASTER_KEY")]
+    {
+        let error = master_keys::check(dir.path(), &other).unwrap_err().to_string();
+        assert!(error.contains(setting) && error.contains(MASTER_KEYS_FILE), "{error}");
+    }
+}
+
+/// DataChange guard: the file of version 1.
+#[test]
+fn text_of_the_master_keys_of_version_1_is_pinned() {
+    let dir = tempfile::tempdir().unwrap();
+    master_keys::keep(dir.path(), &fingerprints("s", "b")).unwrap();
+    let text = fs::read_to_string(dir.path().join(MASTER_KEYS_FILE)).unwrap();
+    insta::assert_snapshot!(text, @r#"
+    {
+      "format_version": 1,
+      "fingerprints": {
+        "signing": "s",
+        "secretbox": "b"
+      }
+    }
+    "#);
+}
+
+#[test]
+fn a_file_of_master_keys_that_makes_no_sense_is_refused_with_the_reason() {
+    let good = r#"{"format_version":1,"fingerprints":{"signing":"s","secretbox":"b"}}"#;
+    let cases = [
+        ("", "EOF"),
+        ("{}", "format_version is missing"),
+        (&good.replace(":1", ":2"), "format version 2"),
+        (&good.replace("}}", "},\"more\":1}"), "unknown field"),
+        (&good.replace("\"s\"", "7"), "invalid type"),
+    ];
+    for (text, reason) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(MASTER_KEYS_FILE), text).unwrap();
+        let error = master_keys::check(dir.path(), &fingerprints("s", "b")).unwrap_err().to_string();
+        assert!(error.contains(reason) && error.contains(MASTER_KEYS_FILE), "{reason}: {error}");
+    }
 }

@@ -113,12 +113,26 @@ impl ControlService {
         Ok(Rotated { key, retiring: ring.retiring().cloned().collect(), index: rotated.index })
     }
 
-    /// What the leader owes the keys: the global ones exist, intents are carried out, graces end. Does
-    /// nothing on other nodes. Idempotent.
+    /// What every node owes the keys, and the leader besides. Idempotent.
     ///
     /// # Errors
     /// The first refusal; the next run tries again.
     pub async fn tend_keys(&self, now: Timestamp) -> Result<()> {
+        let kept = self.keep_master_keys().await;
+        self.lead_keys(now).await.and(kept)
+    }
+
+    /// Binds this node's disk to its master keys, when a key of the cluster shows that they are the cluster's.
+    async fn keep_master_keys(&self) -> Result<()> {
+        if !self.sealing.sealed_a_key_of(&self.plane.view()) {
+            return Ok(());
+        }
+        self.plane.keep_master_keys().await.map_err(Error::internal)
+    }
+
+    /// What the leader owes the keys: the global ones exist, intents are carried out, graces end. Does
+    /// nothing on other nodes.
+    async fn lead_keys(&self, now: Timestamp) -> Result<()> {
         if self.plane.may_write().is_err() {
             return Ok(());
         }

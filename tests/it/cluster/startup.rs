@@ -138,3 +138,72 @@ async fn another_nodes_disk_is_refused_and_both_are_named() {
     assert!(!status.success(), "{text}");
     assert!(text.contains("node1") && text.contains("node2") && text.contains("NODE_ID"), "{text}");
 }
+
+/// Waits until the node's `/readyz` has this status and says this.
+async fn ready_says(node: &Node, process: &Process, status: u16, part: &str) {
+    let api = Api::new(&format!("http://{}", node.env["SERVER_ADDR"]));
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        let answer = api.try_send(reqwest::Method::GET, "/readyz", &[], None).await;
+        if answer.is_some_and(|a| a.status == status && a.json().to_string().contains(part)) {
+            return;
+        }
+        assert!(std::time::Instant::now() < deadline, "{}", process.log_text());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn until_there(file: &std::path::Path, process: &Process) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !file.exists() {
+        assert!(std::time::Instant::now() < deadline, "{}", process.log_text());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Spec §3.1: nobody would open what a node seals that was given another master key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_master_key_than_before_is_refused_and_named() {
+    let node = Node::new();
+    let noted = node.dir.path().join("data/raft/master-keys.json");
+    let mut process = node.start();
+    ready_says(&node, &process, 200, "ready").await;
+    until_there(&noted, &process).await;
+    let text = std::fs::read_to_string(&noted).unwrap();
+    assert!(!text.contains(SIGNING_MASTER_KEY) && !text.contains(SECRETBOX_MASTER_KEY), "{text}");
+    process.kill9();
+
+    let others = [
+        ("SIGNING_MASTER_KEY", "another-signing-key-of-thirty-two-bytes"),
+        ("SECRETBOX_MASTER_KEY", "YW5vdGhlci1zZWNyZXRib3gta2V5LW9mLTMyLWJ5dGU="),
+    ];
+    let with = |(setting, value): (&str, &str)| {
+        let mut env = node.env.clone();
+        env.insert(setting.to_owned(), value.to_owned());
+        env
+    };
+    let start = |env: &BTreeMap<String, String>| {
+        Process::start(BINARY, &["serve", "--env"], env, &node.dir.path().join("log"))
+    };
+    for other in others {
+        let mut process = start(&with(other));
+        let status = process.wait(PATIENCE).expect("ends");
+        let text = process.log_text();
+        assert!(!status.success(), "{text}");
+        assert!(
+            text.contains(other.0) && text.contains("master-keys.json") && !text.contains(other.1),
+            "{text}"
+        );
+    }
+
+    // A disk of a release that did not note it: nothing is noted before a key of the catalogue shows whose keys they are.
+    std::fs::remove_file(&noted).unwrap();
+    let mut process = start(&with(others[0]));
+    ready_says(&node, &process, 503, "keystore_failed").await;
+    process.kill9();
+    assert!(!noted.exists());
+    let mut process = node.start();
+    ready_says(&node, &process, 200, "ready").await;
+    until_there(&noted, &process).await;
+    process.kill9();
+}
