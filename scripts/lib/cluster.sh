@@ -154,9 +154,15 @@ nodes_stop() {
 all_gone() {
   local pid
   for pid in "$@"; do
-    # A zombie is gone: its parent is another script that has not asked yet.
-    if kill -0 "$pid" 2>/dev/null && ! grep -qs '^State:[[:space:]]*Z' "/proc/$pid/status"; then return 1; fi
+    # A zombie is gone: its parent is another script that has not asked yet. Not before its last thread, though: until then
+    # its ports are in use.
+    if kill -0 "$pid" 2>/dev/null && ! is_zombie "$pid"; then return 1; fi
   done
+}
+
+is_zombie() {
+  awk '$1 == "State:" {zombie = $2 == "Z"} $1 == "Threads:" {threads = $2} END {exit !(zombie && threads <= 1)}' \
+    "/proc/$1/status" 2>/dev/null
 }
 
 # HTTP status of a node's /readyz (with an optional query); 000 when it does not answer.

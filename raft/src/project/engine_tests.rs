@@ -13,24 +13,30 @@ fn run(engine: &mut Engine, view: &Arc<View>, scan: Option<Depth>) -> Summary {
 
 /// A view for each title that one tenant had in turn.
 fn views<const N: usize>(titles: [&str; N]) -> [Arc<View>; N] {
+    views_of(&["acme".to_owned()], titles)
+}
+
+/// A view for each title that these tenants had in turn.
+fn views_of<const N: usize>(slugs: &[String], titles: [&str; N]) -> [Arc<View>; N] {
     let mut machine = Machine::new(Issuer::new("https://id.example.com"));
     let mut index = 0;
     titles.map(|title| {
-        let command = Command::PutTenant {
-            slug: Slug::parse("acme").unwrap(),
-            patch: TenantPatch { name: Patch::Set(title.to_owned()), ..TenantPatch::default() },
-            new_keys: Vec::new(),
-        };
-        let envelope = Envelope {
+        let puts = slugs.iter().map(|slug| Envelope {
             at: Timestamp::default(),
             actor: "system".to_owned(),
             request_id: "r".to_owned(),
             ip: None,
             precondition: None,
             idempotency: None,
-            command,
-        };
-        machine.apply(&Batch::new(vec![envelope])).unwrap().remove(0).unwrap();
+            command: Command::PutTenant {
+                slug: Slug::parse(slug).unwrap(),
+                patch: TenantPatch { name: Patch::Set(title.to_owned()), ..TenantPatch::default() },
+                new_keys: Vec::new(),
+            },
+        });
+        for outcome in machine.apply(&Batch::new(puts.collect())).unwrap() {
+            outcome.unwrap();
+        }
         index += 1;
         Arc::new(machine.view(index))
     })
@@ -87,4 +93,30 @@ fn a_file_that_a_cut_off_run_left_behind_is_no_damage() {
     let summary = run(&mut engine, &after, Some(Depth::Bytes));
     assert_eq!((summary.report.written, summary.report.repairs, summary.report.quarantined), (1, 0, 0));
     assert!(fs::read_to_string(&path).unwrap().contains("After"));
+}
+
+/// F11: what a crash left half written is cleared away before the same file is written again, whichever of the two names
+/// the directory lists first.
+#[test]
+fn unfinished_files_of_a_crash_are_not_in_the_way_of_new_ones() {
+    let temp = tempfile::tempdir().unwrap();
+    let slugs: Vec<String> = (0..40).map(|n| format!("t{n}")).collect();
+    let [before, after] = views_of(&slugs, ["Before", "After"]);
+    let engine = |persisted| Engine::new(temp.path().to_owned(), Arc::new(Timestamp::default), persisted);
+    run(&mut engine(None), &before, None);
+    for slug in &slugs {
+        let dir = temp.path().join("tenants").join(slug);
+        let text = fs::read(dir.join("tenant.yaml")).unwrap();
+        fs::remove_file(dir.join("tenant.yaml")).unwrap();
+        // Some file systems list the newest name first.
+        fs::write(dir.join(".tenant.yaml.tmp"), "half").unwrap();
+        fs::write(dir.join("tenant.yaml"), text).unwrap();
+    }
+    let summary = run(&mut engine(Some(1)), &after, None);
+    assert_eq!(summary.report.written, 40);
+    for slug in &slugs {
+        let dir = temp.path().join("tenants").join(slug);
+        assert!(fs::read_to_string(dir.join("tenant.yaml")).unwrap().contains("After"));
+        assert!(!dir.join(".tenant.yaml.tmp").exists());
+    }
 }

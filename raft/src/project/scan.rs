@@ -70,14 +70,17 @@ fn inside(pass: &mut Pass<'_>, dir: &Dir, place: &Place, view: &View, depth: Dep
         Err(error) => return pass.attempt(Err(error)),
     };
     let mut expected = place.children(view);
-    for name in names {
-        match expected.remove(&name) {
-            Some(Node::File(document)) => pass.check(dir, &document, depth)?,
-            Some(Node::Directory(place)) => below(pass, dir, &name, &place, view, depth)?,
-            None => {
-                let step = foreign(pass, dir, &name, place);
-                pass.attempt(step)?;
-            }
+    let (known, unknown): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| expected.contains_key(name));
+    // What is not ours goes first: a file that a crash left unfinished has the name that the next one is written under.
+    for name in unknown {
+        let step = foreign(pass, dir, &name, place);
+        pass.attempt(step)?;
+    }
+    for name in known {
+        let Some(node) = expected.remove(&name) else { continue };
+        match node {
+            Node::File(document) => pass.check(dir, &document, depth)?,
+            Node::Directory(place) => below(pass, dir, &name, &place, view, depth)?,
         }
     }
     expected.values().try_for_each(|node| missing(pass, node, view))
