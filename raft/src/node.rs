@@ -245,6 +245,7 @@ impl Node {
             peers_configured: settings.names().len(),
             cluster_id: cluster_id.as_ref().map(Uuid::to_string),
             waiting: if member { None } else { waiting.or_else(|| Some("starting".to_owned())) },
+            other_cluster: None,
             fs: FsStatus {
                 projected_index: projection.projected_index.unwrap_or(0),
                 repairs: projection.repairs,
@@ -267,6 +268,10 @@ impl Node {
         };
         if let Some(running) = running {
             self.fill(&mut status, &running, member).await;
+        }
+        // With a quorum of its own it is whole, and the others are the ones that nobody wants to know.
+        if !status.raft.quorum_ok {
+            status.other_cluster = self.shared.local.outvoted(settings.names().len());
         }
         status
     }

@@ -97,6 +97,10 @@ pub struct Status {
     /// Why the node is not in a cluster yet; absent when it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<String>,
+    /// Why the node's disk is taken for one that is not of the cluster: it has no quorum, and most of its peers are of another
+    /// cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_cluster: Option<String>,
     /// How the files are doing.
     pub fs: FsStatus,
     /// Raft's own view.

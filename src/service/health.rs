@@ -196,6 +196,9 @@ fn cluster_failures(cluster: &Status, view: &View) -> Vec<Failure> {
         return vec![Failure { code: "cluster_not_formed", detail: waiting.clone() }];
     }
     let mut failing = Vec::new();
+    if let Some(detail) = cluster.other_cluster.clone() {
+        failing.push(Failure { code: "other_cluster", detail });
+    }
     if cluster.raft.state == "Shutdown" {
         let detail = "the control plane of this node has stopped".to_owned();
         failing.push(Failure { code: "node_failed", detail });

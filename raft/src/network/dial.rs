@@ -256,6 +256,9 @@ impl Dialer {
             Tag::Refusal => {
                 let refusal = serde_json::from_slice(&answer.payload).unwrap_or(Refusal::Unrecognised);
                 self.local.turned_down(&refusal);
+                if let Refusal::WrongCluster { its_cluster, .. } = &refusal {
+                    self.local.met(&meant.name, Some(its_cluster));
+                }
                 return Err(CallError::Refused(refusal));
             }
             Tag::Answer | Tag::Failure | Tag::Request(_) => {
@@ -268,7 +271,13 @@ impl Dialer {
             let refusal = Refusal::WrongRecipient { node: peer.from, meant: meant.name.clone() };
             return Err(CallError::Refused(refusal));
         }
-        self.local.check(&peer).map_err(CallError::Refused)?;
+        if let Err(refusal) = self.local.check(&peer) {
+            if let Refusal::WrongCluster { other_cluster, .. } = &refusal {
+                self.local.met(&meant.name, Some(other_cluster));
+            }
+            return Err(CallError::Refused(refusal));
+        }
+        self.local.met(&meant.name, None);
         if let Some(raft_id) = meant.raft_id.filter(|id| peer.raft_id != Some(*id)) {
             let refusal = Refusal::WrongMember { node: peer.from, raft_id: peer.raft_id, meant: raft_id };
             return Err(CallError::Refused(refusal));

@@ -3,8 +3,8 @@
 //! Owns the node's own identity towards peers and every check of the other's word. Must never trust the
 //! claimed name on TLS connections before [`super::tls::PeerTls::check_peer`] agreed.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use serde::{Deserialize, Serialize};
@@ -156,6 +156,8 @@ pub struct LocalNode {
     formats: BTreeMap<String, u32>,
     seat: ArcSwapOption<Seat>,
     superseded: watch::Sender<Option<Refusal>>,
+    /// Peers that are of another cluster, and of which.
+    elsewhere: Mutex<BTreeMap<String, String>>,
 }
 
 impl LocalNode {
@@ -163,7 +165,8 @@ impl LocalNode {
     pub fn new(name: &str, software: &str, formats: BTreeMap<String, u32>) -> Self {
         let (superseded, _) = watch::channel(None);
         let (name, software) = (name.to_owned(), software.to_owned());
-        Self { name, software, formats, seat: ArcSwapOption::empty(), superseded }
+        let elsewhere = Mutex::default();
+        Self { name, software, formats, seat: ArcSwapOption::empty(), superseded, elsewhere }
     }
 
     /// Notes how a peer turned this node down, if that is for good.
@@ -173,6 +176,40 @@ impl LocalNode {
         {
             self.superseded.send_replace(Some(refusal.clone()));
         }
+    }
+
+    /// Notes that the peer `name` is of the cluster `other`, or, with `None`, that it is of this one or of none.
+    pub(super) fn met(&self, name: &str, other: Option<&str>) {
+        let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match other {
+            Some(other) => elsewhere.insert(name.to_owned(), other.to_owned()),
+            None => elsewhere.remove(name),
+        };
+        if let Some(other) = other
+            && before.as_deref() != Some(other)
+        {
+            let ours = self.seat().map(|seat| seat.cluster_id.clone());
+            tracing::warn!(peer = name, its_cluster = other, ours, "a peer belongs to another cluster");
+        }
+    }
+
+    /// Whether most of `nodes`, this one counted, are of one other cluster, and which.
+    pub(crate) fn outvoted(&self, nodes: usize) -> Option<String> {
+        let seat = self.seat()?;
+        let elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        let others: BTreeSet<&String> = elsewhere.values().collect();
+        others.into_iter().find_map(|other| {
+            let there =
+                elsewhere.iter().filter(|(_, cluster)| *cluster == other).map(|(name, _)| name.as_str());
+            let there: Vec<&str> = there.collect();
+            (*other != seat.cluster_id && there.len() > nodes / 2).then(|| {
+                format!(
+                    "{} belong to cluster {other}, the disk of this node to {}",
+                    there.join(" and "),
+                    seat.cluster_id
+                )
+            })
+        })
     }
 
     /// Why this node's disk can take part no longer, once a peer has said so.
@@ -267,6 +304,26 @@ mod tests {
             {\"v\":1,\"min_v\":1,\"from\":\"n1\",\"to\":\"n2\",\"cluster_id\":\"c-1\",\"raft_id\":7,\
             \"software\":\"0.1.0\",\"formats\":{\"log\":1}}";
         assert_eq!(String::from_utf8_lossy(&bytes), String::from_utf8_lossy(golden));
+    }
+
+    /// The disk of a cluster that is no more: the others were recovered without this node.
+    #[test]
+    fn a_node_is_outvoted_when_most_are_of_one_other_cluster() {
+        let node = node("n3", Some("old"));
+        assert_eq!(node.outvoted(3), None);
+        node.met("n1", Some("new"));
+        assert_eq!(node.outvoted(3), None, "one of three may be the one that is wrong");
+        node.met("n2", Some("third"));
+        assert_eq!(node.outvoted(3), None, "two that do not agree");
+        node.met("n2", Some("new"));
+        let why = node.outvoted(3).unwrap();
+        assert!(why.contains("n1 and n2") && why.contains("new") && why.contains("old"), "{why}");
+        assert_eq!(node.outvoted(5), None);
+        node.met("n1", None);
+        assert_eq!(node.outvoted(3), None);
+        node.met("n1", Some("new"));
+        node.take_seat(None);
+        assert_eq!(node.outvoted(3), None, "a node of no cluster asks to be let in");
     }
 
     #[test]

@@ -29,6 +29,7 @@ fn status() -> Status {
         peers_configured: 3,
         cluster_id: Some("0b9c6a3e-5b0d-4c7f-8a1b-2c3d4e5f6071".to_owned()),
         waiting: None,
+        other_cluster: None,
         fs: FsStatus { projected_index: 41, repairs: 0, quarantined: 0 },
         raft: RaftStatus {
             num_peers: 2,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::snapshots::{cluster_command, furnished, jwks, said, told};
-use crate::harness::cluster::{Cluster, tree};
+use crate::harness::cluster::{Cluster, NAMES, tree};
 
 fn last_entry(cluster: &Cluster, name: &str) -> (u64, u64) {
     let root = cluster.root(name).display().to_string();
@@ -86,6 +86,44 @@ async fn f20_a_survivor_goes_on_as_a_new_cluster_and_the_lost_ones_do_not_mix_wi
     );
     assert_eq!(ready["cluster"]["term"], term, "its leadership is not disturbed");
     assert!(ready["raft"]["num_peers"] == 0, "{ready}");
+}
+
+/// F20: of two lost nodes one came back as the steps say, and the other was forgotten: its disk knows keys and tenants that are
+/// gone, so it is not ready. While it may be the one that is right it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f20_a_disk_of_the_old_cluster_is_not_ready_once_most_nodes_are_of_the_new_one() {
+    let (mut cluster, token) = furnished(Cluster::prepare_without_database()).await;
+    let [survivor, emptied, forgotten] = NAMES;
+    let old = cluster.readyz(survivor).await.unwrap().json()["cluster"]["cluster_id"].clone();
+    let old = old.as_str().unwrap().to_owned();
+    for name in NAMES {
+        cluster.kill9(name);
+    }
+    let done = told(&recover(&cluster, survivor, &old, true));
+    cluster.start_node(survivor);
+    cluster.ready(survivor).await;
+    cluster.start_node(forgotten);
+    cluster.ready(forgotten).await;
+
+    let added = json!({"name": emptied});
+    cluster.api(survivor).bearer(&token).post("/v1/admin/cluster/members", added).await.expect(201);
+    std::fs::remove_dir_all(cluster.root(emptied)).unwrap();
+    cluster.start_node(emptied);
+    cluster.ready(emptied).await;
+    let unready = cluster
+        .until(forgotten, "finds itself in another cluster than most", |answer| {
+            answer.status == 503 && answer.json()["code"] == "other_cluster"
+        })
+        .await;
+    let detail = unready["failing"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains(&old) && detail.contains(done["cluster_id"].as_str().unwrap()), "{detail}");
+    for name in [survivor, emptied] {
+        cluster.ready(name).await;
+    }
+    // Nor when it is started again.
+    cluster.kill9(forgotten);
+    cluster.start_node(forgotten);
+    cluster.until(forgotten, "is not ready", |answer| answer.json()["code"] == "other_cluster").await;
 }
 
 /// Spec §13.2: a node that promised itself to a cluster which never forms is free again by command.
