@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::os::unix::fs::{MetadataExt as _, lchown};
 use std::path::{Path, PathBuf};
 
 use hellojohn_control::{Refounded, Timestamp};
@@ -95,7 +96,11 @@ pub(super) fn put_made(
     sweep(data)?;
     let unfinished = data.join(format!("{UNFINISHED}{}", Uuid::new_v4()));
     let target = data.join("raft");
-    let done = make(&unfinished).and_then(|()| match aside {
+    let made = make(&unfinished).and_then(|()| {
+        let given = give(&unfinished, data);
+        given.map_err(OfflineError::io("give to the owner of the data directory", &unfinished))
+    });
+    let done = made.and_then(|()| match aside {
         None => rename(&unfinished, &target),
         Some(aside) => {
             rename(&target, aside)?;
@@ -112,6 +117,28 @@ pub(super) fn put_made(
     }
     done?;
     durable::sync_dir(data).map_err(OfflineError::io("fsync", data))
+}
+
+/// Gives what root has made in `dir` to the owner of `data`, so that the node can open it, which seldom runs as root.
+fn give(dir: &Path, data: &Path) -> io::Result<()> {
+    let owner = fs::metadata(data)?;
+    if !nix::unistd::Uid::effective().is_root() || (owner.uid(), owner.gid()) == (0, 0) {
+        return Ok(());
+    }
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            give(&entry.path(), data)?;
+        } else {
+            give_one(&entry.path(), &owner)?;
+        }
+    }
+    give_one(dir, &owner)
+}
+
+fn give_one(path: &Path, owner: &fs::Metadata) -> io::Result<()> {
+    lchown(path, Some(owner.uid()), Some(owner.gid()))?;
+    fs::File::open(path)?.sync_all()
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), OfflineError> {

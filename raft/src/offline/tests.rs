@@ -277,6 +277,36 @@ async fn a_restored_disk_is_that_of_the_only_member_of_another_cluster() {
     assert_eq!(fs::read_dir(&new).unwrap().count(), 1, "nothing but raft/");
 }
 
+/// Who recovers a cluster is often root, and the node is not.
+#[tokio::test]
+async fn what_root_makes_belongs_to_the_owner_of_the_data_directory() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    if !nix::unistd::Uid::effective().is_root() {
+        println!("SKIPPED: not root; that a restored raft/ belongs to the node's user was not tested");
+        return;
+    }
+    let place = Place::new();
+    member(&place.data(), &[1, 2, 3], 6, Some(5)).await;
+    let archive = place.read().unwrap().archive(now()).unwrap();
+    let new = place.dir.path().join("new");
+    fs::create_dir(&new).unwrap();
+    chown(&new, Some(65_534), Some(65_533)).unwrap();
+    restore(archive, &new, "n2", NEW, now()).unwrap();
+    let mut dirs = vec![new.join("raft")];
+    let mut seen = 0;
+    while let Some(dir) = dirs.pop() {
+        for path in fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).chain([dir.clone()]) {
+            let owner = fs::metadata(&path).unwrap();
+            assert_eq!((owner.uid(), owner.gid()), (65_534, 65_533), "{}", path.display());
+            seen += 1;
+            if path.is_dir() && path != dir {
+                dirs.push(path);
+            }
+        }
+    }
+    assert!(seen > 5, "{seen}");
+}
+
 #[tokio::test]
 async fn only_a_directory_that_no_node_has_used_is_restored_into() {
     let place = Place::new();
