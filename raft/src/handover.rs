@@ -81,7 +81,7 @@ pub enum HandOverError {
 }
 
 impl Node {
-    /// Hands the leadership over to `to`, or to the voter that has most of the log.
+    /// Hands the leadership over to `to`, or to the voter that has most of the log. When `to` leads already, that is all.
     ///
     /// # Errors
     /// See [`HandOverError`].
@@ -89,6 +89,10 @@ impl Node {
         let shared = &self.shared;
         let running = shared.running.load_full().ok_or(ProposeError::Unavailable)?;
         shared.check_leader(&running)?;
+        if to == Some(shared.settings.name.as_str()) {
+            let leader = shared.settings.name.clone();
+            return Ok(HandOver { leader, term: running.metrics().current_term, gap_ms: 0 });
+        }
         let successor = successor(shared, &running.metrics(), to).map_err(HandOverError::NoSuccessor)?;
         let no_successor = |why: &str| {
             HandOverError::NoSuccessor(format!(
