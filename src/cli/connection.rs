@@ -154,13 +154,13 @@ fn without_credentials(variables: &Variables) -> Failure {
     let on_a_node = variables.get("SIGNING_MASTER_KEY").is_some();
     failure.remedy(if on_a_node {
         format!(
-            "this host holds SIGNING_MASTER_KEY, so for 'hellojohn admin': export {BEARER}=$(hellojohn admin mint-token), \
-             with the options that this command was given; other commands speak for a person: export {EMAIL} and \
-             {PASSWORD}"
+            "this host holds SIGNING_MASTER_KEY, so an administrator's command can have a token of its own: export \
+             {BEARER}=$(hellojohn admin mint-token), with the options that this command was given; to speak for a person: \
+             export {EMAIL} and {PASSWORD}"
         )
     } else {
         format!(
-            "export {EMAIL} and {PASSWORD}; for 'hellojohn admin', on the host of a node: \
+            "export {EMAIL} and {PASSWORD}; or, for an administrator's command, on the host of a node: \
              export {BEARER}=$(hellojohn admin mint-token)"
         )
     })

@@ -248,8 +248,8 @@ fn remedy(code: &str) -> Option<&'static str> {
     match code {
         "" => Some("is --url the address of a node or of its load balancer?"),
         "invalid_token" => Some(
-            "log in again (HELLOJOHN_EMAIL and HELLOJOHN_PASSWORD); for 'hellojohn admin', on the host of a node: \
-             HELLOJOHN_BEARER=$(hellojohn admin mint-token), which is nobody's and good for nothing else",
+            "log in again (HELLOJOHN_EMAIL and HELLOJOHN_PASSWORD); or, for an administrator's command, on the host of a \
+             node: HELLOJOHN_BEARER=$(hellojohn admin mint-token), which is nobody's and good for nothing else",
         ),
         "invalid_credentials" => Some("check HELLOJOHN_EMAIL, HELLOJOHN_PASSWORD and HELLOJOHN_TENANT_ID"),
         "forbidden" => {
