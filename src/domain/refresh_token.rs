@@ -145,6 +145,23 @@ impl TokenFamily {
     }
 }
 
+/// A family that is live, as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The family.
+    pub id: FamilyId,
+    /// The client that it was started through.
+    pub client_id: ClientId,
+    /// How its owner was authenticated (RFC 8176).
+    pub amr: Vec<String>,
+    /// When the login was.
+    pub created_at: Timestamp,
+    /// When tokens were made for it last.
+    pub last_used_at: Timestamp,
+    /// Absolute end.
+    pub expires_at: Timestamp,
+}
+
 /// The successor of a used token, kept for a lost answer (spec §13.11).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Overlap {

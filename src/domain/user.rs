@@ -160,6 +160,14 @@ impl User {
         }
     }
 
+    /// The full name (OpenID Connect Core §5.1), as far as it is known.
+    pub fn name(&self) -> Option<String> {
+        match (self.given_name.as_deref(), self.family_name.as_deref()) {
+            (Some(given), Some(family)) => Some(format!("{given} {family}")),
+            (given, family) => given.or(family).map(str::to_owned),
+        }
+    }
+
     /// Whether failed logins hold the account back at `now` (S61: a hold always ends by itself).
     pub fn held_at(&self, now: Timestamp) -> bool {
         self.locked_until.is_some_and(|until| now < until)

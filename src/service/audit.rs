@@ -37,6 +37,14 @@ pub enum Action {
     Logout,
     /// Somebody logged out everywhere.
     LogoutAll,
+    /// Somebody ended one of their sessions.
+    EndSession,
+    /// Somebody edited their account.
+    EditProfile,
+    /// Somebody changed their password.
+    ChangePassword,
+    /// Somebody deleted their account.
+    DeleteAccount,
 }
 
 impl Action {
@@ -49,6 +57,10 @@ impl Action {
             Self::TokenReuse => "token.reuse",
             Self::Logout => "user.logout",
             Self::LogoutAll => "user.logout_all",
+            Self::EndSession => "user.session_end",
+            Self::EditProfile => "user.edit",
+            Self::ChangePassword => "user.password_change",
+            Self::DeleteAccount => "user.delete",
         }
     }
 }

@@ -81,6 +81,8 @@ codes! {
     RotationPending = "rotation_pending", 2010, "An earlier rotation has not finished";
     /// The cluster has no member of this name.
     MemberNotFound = "member_not_found", 2011, "The node is no member of the cluster";
+    /// The account has no such session, or it is over.
+    SessionNotFound = "session_not_found", 2012, "The session does not exist";
     /// The tenant has no database of its own.
     TenantDbMissing = "tenant_db_missing", 2601, "The tenant has no user database of its own";
     /// The tenant's database refuses or does not answer.

@@ -16,6 +16,7 @@ use super::database::{Lease, OPERATION};
 use super::error::{Error, Reason};
 use super::pg::denied_jtis::DeniedJtis;
 use super::pg::refresh_tokens::RefreshTokens;
+use super::pg::sessions::Sessions;
 use super::pg::users::Users;
 
 /// One transaction on the rows of one tenant, at PostgreSQL's READ COMMITTED. Dropped, it is rolled back.
@@ -57,6 +58,11 @@ impl UnitOfWork {
     /// Refresh tokens and their families.
     pub fn refresh_tokens(&mut self) -> RefreshTokens<'_> {
         RefreshTokens(self)
+    }
+
+    /// Live sessions of accounts.
+    pub fn sessions(&mut self) -> Sessions<'_> {
+        Sessions(self)
     }
 
     /// Access tokens that were denied before their end.

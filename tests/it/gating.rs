@@ -9,7 +9,13 @@ use crate::harness::node::{Follower, TestNode, send};
 
 /// The pattern with its parameters filled in.
 fn concrete(spec: &RouteSpec) -> String {
-    let named = [("{slug}", "acme"), ("{client_id}", "web"), ("{file}", "acme.json"), ("{id}", "n3")];
+    let named = [
+        ("{slug}", "acme"),
+        ("{client_id}", "web"),
+        ("{file}", "acme.json"),
+        ("{id}", "n3"),
+        ("{session_id}", "6f1c2a54-0000-4000-8000-000000000000"),
+    ];
     named.iter().fold(spec.path.to_owned(), |path, (parameter, value)| path.replace(parameter, value))
 }
 

@@ -41,7 +41,7 @@ impl<'a> From<&'a User> for UserBody<'a> {
 
 /// Tokens (RFC 6749 §5.1, and the absolute end beside the relative one).
 #[derive(Serialize)]
-pub(super) struct TokensBody<'a> {
+pub(in crate::http) struct TokensBody<'a> {
     access_token: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,

@@ -9,7 +9,7 @@ mod logout_all;
 mod refresh;
 mod register;
 
-pub(super) use answer::UserBody;
+pub(super) use answer::{TokensBody, UserBody};
 
 use axum::extract::FromRef;
 

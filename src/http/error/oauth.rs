@@ -40,6 +40,7 @@ pub fn error_of(code: Code) -> (StatusCode, &'static str) {
         | Code::ScopeInUse
         | Code::KeyNotFound
         | Code::MemberNotFound
+        | Code::SessionNotFound
         | Code::LimitReached
         | Code::RotationPending
         | Code::MemberNotReady

@@ -22,6 +22,7 @@ pub fn of(code: Code) -> StatusCode {
         | Code::UserNotFound
         | Code::KeyNotFound
         | Code::MemberNotFound
+        | Code::SessionNotFound
         | Code::IssuerModeGlobal => StatusCode::NOT_FOUND,
         Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,

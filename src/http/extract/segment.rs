@@ -4,7 +4,9 @@ use axum::extract::FromRequestParts;
 use axum::extract::RawPathParams;
 use axum::http::request::Parts;
 use hellojohn_control::{ClientId, Kid, Slug};
+use uuid::Uuid;
 
+use crate::domain::refresh_token::FamilyId;
 use crate::http::error::{ApiError, ApiResult};
 use crate::service::{Code, Error};
 
@@ -42,6 +44,14 @@ impl PathParam for Kid {
     const CODE: Code = Code::InvalidParameter;
     fn parse(text: &str) -> Result<Self, String> {
         Kid::parse(text).map_err(|error| error.to_string())
+    }
+}
+
+impl PathParam for FamilyId {
+    const NAME: &'static str = "session_id";
+    const CODE: Code = Code::InvalidParameter;
+    fn parse(text: &str) -> Result<Self, String> {
+        Uuid::try_parse(text).map(FamilyId).map_err(|_| "the session's id must be a UUID".to_owned())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use hellojohn_control::Slug;
 use hellojohn_control::documents::PasswordRules;
+use url::Url;
 
 use super::AccountSettings;
 use crate::crypto::password::Password;
@@ -11,6 +12,10 @@ use crate::service::{Error, FieldError, Result};
 
 /// Most characters of a given or family name.
 const MAX_NAME: usize = 200;
+/// Longest URL of a picture, in bytes.
+const MAX_PICTURE: usize = 2048;
+/// Longest language tag, in bytes (RFC 5646 §4.4.1).
+const MAX_LOCALE: usize = 35;
 
 /// What was found wrong so far.
 #[derive(Debug, Default)]
@@ -34,9 +39,35 @@ impl Findings {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
+    /// URL of a picture: absolute, https, without credentials; absent when it is empty.
+    pub(super) fn picture(&mut self, text: &str) -> Option<String> {
+        let text = text.trim();
+        if text.is_empty() {
+            return None;
+        }
+        if !is_picture(text) {
+            let message = format!("must be an https URL of at most {MAX_PICTURE} bytes");
+            self.add("picture", "invalid_url", message);
+        }
+        Some(text.to_owned())
+    }
+
+    /// A language tag; absent when it is empty.
+    pub(super) fn locale(&mut self, text: &str) -> Option<String> {
+        let text = text.trim();
+        if text.is_empty() {
+            return None;
+        }
+        if !is_locale(text) {
+            self.add("locale", "invalid_locale", "must be a language tag such as de or pt-BR".to_owned());
+        }
+        Some(text.to_owned())
+    }
+
     /// A new password, by the rules of the tenant.
     pub(super) fn new_password(
         &mut self,
+        field: &'static str,
         password: &Password,
         email: &str,
         tenant: &Slug,
@@ -46,9 +77,14 @@ impl Findings {
         let context = Context { email: Some(email), tenant: Some(tenant.as_str()) };
         if let Err(violations) = policy.check(password.expose(), &context, &settings.blacklist) {
             for violation in violations {
-                self.add("password", violation.code(), violation.to_string());
+                self.add(field, violation.code(), violation.to_string());
             }
         }
+    }
+
+    /// A new password that is the current one.
+    pub(super) fn unchanged_password(&mut self, field: &'static str) {
+        self.add(field, "unchanged", "must be another than the current one".to_owned());
     }
 
     fn add(&mut self, field: &'static str, code: &'static str, message: String) {
@@ -60,6 +96,24 @@ impl Findings {
     pub(super) fn into_result(self) -> Result<()> {
         if self.0.is_empty() { Ok(()) } else { Err(Error::invalid(self.0)) }
     }
+}
+
+fn is_picture(text: &str) -> bool {
+    text.len() <= MAX_PICTURE
+        && !text.chars().any(char::is_control)
+        && Url::parse(text).is_ok_and(|url| {
+            url.scheme() == "https" && url.has_host() && url.username().is_empty() && url.password().is_none()
+        })
+}
+
+/// RFC 5646 §2.1 in its common form: a language of letters, and subtags.
+fn is_locale(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let language = parts.next().unwrap_or_default();
+    text.len() <= MAX_LOCALE
+        && (2..=8).contains(&language.len())
+        && language.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 /// The rules of a tenant: its own where it has some, else the node's.

@@ -3,16 +3,15 @@
 //! Whatever is wrong with the credentials, the same work is done and the same answer given (S60): one
 //! comparison of a hash, one look-up, one statement that counts a failure, without waiting for the disk.
 
-use hellojohn_control::{ClientId, Slug, Timestamp};
-use uuid::Uuid;
+use hellojohn_control::{ClientId, Slug};
 
+use super::comparison::standing;
 use super::place::Place;
-use super::{AccountService, password, unhashed};
-use crate::crypto::hash_pool::PoolError;
+use super::{AccountService, password};
 use crate::crypto::password::{Password, Verified};
 use crate::crypto::secret::SecretString;
 use crate::domain::email::Email;
-use crate::domain::user::{PasswordHash, User, UserId, UserStatus};
+use crate::domain::user::{PasswordHash, User};
 use crate::service::audit::{self, Action, Event, Outcome, Requester};
 use crate::service::tokens::TokenSet;
 use crate::service::user_store::refused;
@@ -60,7 +59,7 @@ impl AccountService {
         let user = match user {
             Some(user) if verified.ok => user,
             user => {
-                self.count_failure(&place, user.as_ref()).await?;
+                self.count_failure(&place.entry.tenant, user.as_ref()).await?;
                 let reason = if user.is_some() { "wrong_password" } else { "unknown_user" };
                 audit::record(requester, &event(user.as_ref(), Outcome::Refused(reason)));
                 return Err(Code::InvalidCredentials.into());
@@ -87,31 +86,8 @@ impl AccountService {
             Err(_) => None,
         };
         work.commit().await.map_err(|error| refused(&error))?;
-        let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
-        let hash = hash.map(|hash| hash.as_str().to_owned());
-        let verified = match self.0.hashes.verify(typed, hash).await {
-            Ok(verified) => verified,
-            // A stored hash that cannot be used has cost the same work; to a stranger it is a wrong password.
-            Err(PoolError::Hash(error)) => {
-                let user = user.as_ref().map(|user| user.id);
-                tracing::error!(?user, %error, "a stored password hash cannot be used");
-                Verified { ok: false, needs_rehash: false }
-            }
-            Err(error @ (PoolError::Busy | PoolError::ShuttingDown)) => return Err(unhashed(&error)),
-        };
+        let verified = self.verify(user.as_ref(), typed).await?;
         Ok(Compared { user, verified })
-    }
-
-    /// Counts the failure. For nobody the same statement runs and finds no row.
-    async fn count_failure(&self, place: &Place, user: Option<&User>) -> Result<()> {
-        let settings = &self.0.settings;
-        let id = user.map_or(UserId(Uuid::nil()), |user| user.id);
-        let mut work = self.0.stores.begin(&place.entry.tenant).await?;
-        work.users()
-            .record_failed_login(id, self.0.clock.now(), settings.max_failed_logins, settings.lock_duration)
-            .await
-            .map_err(|error| refused(&error))?;
-        work.commit_without_waiting_for_disk().await.map_err(|error| refused(&error))
     }
 
     /// After the right password: whether the account may be used, and its session.
@@ -153,15 +129,5 @@ impl AccountService {
                 None
             }
         }
-    }
-}
-
-/// Whether the account may be used; told only to somebody who knows its password.
-fn standing(user: &User, now: Timestamp) -> Result<()> {
-    match user.status {
-        UserStatus::Active if user.held_at(now) => Err(Code::AccountLocked.into()),
-        UserStatus::Active => Ok(()),
-        UserStatus::Disabled => Err(Code::AccountDisabled.into()),
-        UserStatus::Locked => Err(Code::AccountLocked.into()),
     }
 }

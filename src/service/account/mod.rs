@@ -1,21 +1,28 @@
-//! What a person does with an account: register, log in, stay logged in, log out, look at it. One verb a file.
+//! What a person does with an account: register, log in, stay logged in, log out, look at it, edit it, delete it. One
+//! verb a file.
 //!
 //! Owns the rules of the user plane: who may log in where, what a login yields, when a refresh token is dead.
 //! Must never gate anything on Raft, hold a database connection while a password is hashed, or tell a stranger
 //! more than `invalid_credentials` (S60).
 
+mod change_password;
+mod comparison;
+mod delete;
 mod fields;
 mod login;
 mod logout;
 mod logout_all;
-mod me;
 mod place;
+mod profile;
 mod refresh;
 mod register;
 mod session;
+mod sessions;
 
+pub use change_password::PasswordChange;
 pub use login::Credentials;
 pub use logout::Logout;
+pub use profile::ProfilePatch;
 pub use refresh::Exchange;
 pub use register::{Registered, Registration};
 

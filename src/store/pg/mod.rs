@@ -5,5 +5,6 @@ pub mod maintenance;
 pub mod orphans;
 pub mod refresh_tokens;
 mod rows;
+pub mod sessions;
 pub mod standing;
 pub mod users;

@@ -62,6 +62,9 @@ const SUCCEED: &str = "UPDATE users SET failed_logins = 0, locked_until = NULL, 
     WHERE tenant = $1 AND id = $2 AND status = 'active' AND password_hash IS NOT DISTINCT FROM $3 \
     AND (locked_until IS NULL OR locked_until <= $4)";
 
+const DELETE: &str =
+    "DELETE FROM users WHERE tenant = $1 AND id = $2 AND password_hash IS NOT DISTINCT FROM $3";
+
 const REPLACE_PASSWORD_HASH: &str = "UPDATE users SET password_hash = $4 \
     WHERE tenant = $1 AND id = $2 AND password_hash IS NOT DISTINCT FROM $3";
 
@@ -203,6 +206,14 @@ impl Users<'_> {
             .bind::<Uuid>(id.0)
             .bind(expected.map(PasswordHash::as_str))
             .bind(new.as_str());
+        Ok(call.run(query.execute(connection)).await?.rows_affected() == 1)
+    }
+
+    /// Removes an account with its sessions if its password's hash still is `expected`; whether it was.
+    pub async fn delete(&mut self, id: UserId, expected: Option<&PasswordHash>) -> Result<bool, Error> {
+        let (connection, tenant, call) = self.0.call("users.delete")?;
+        let query =
+            sqlx::query(DELETE).bind(tenant.as_str()).bind(id.0).bind(expected.map(PasswordHash::as_str));
         Ok(call.run(query.execute(connection)).await?.rows_affected() == 1)
     }
 }

@@ -8,6 +8,7 @@ mod audit;
 mod bearer;
 mod login;
 mod logout;
+mod own;
 mod path_mode;
 mod refresh;
 mod register;

@@ -1,4 +1,12 @@
-//! GET /v1/me (EP007): the account, and what the token says.
+//! What people control about their own account (EP007-EP010). Translates bodies and answers, decides nothing.
+//!
+//! Unknown fields are refused by name, so that nobody sets what is not theirs to set (S102).
+
+mod delete;
+mod edit;
+mod password;
+mod profile;
+mod sessions;
 
 use axum::Json;
 use axum::extract::{FromRef, State};
@@ -7,8 +15,10 @@ use hellojohn_control::Timestamp;
 use serde::Serialize;
 
 use super::auth::UserBody;
+use crate::domain::user::User;
 use crate::http::extract::Caller;
 use crate::http::{ApiResult, Auth, Plane, Surface, Verb};
+use crate::service::Principal;
 use crate::service::account::AccountService;
 
 /// The routes.
@@ -17,7 +27,15 @@ where
     S: Clone + Send + Sync + 'static,
     AccountService: FromRef<S>,
 {
-    Surface::new().route(Verb::Get, "/v1/me", Plane::User, Auth::User, me)
+    const SESSION: &str = "/v1/me/sessions/{session_id}";
+    Surface::new()
+        .route(Verb::Get, "/v1/me", Plane::User, Auth::User, me)
+        .route(Verb::Put, "/v1/me", Plane::User, Auth::User, edit::edit)
+        .route(Verb::Delete, "/v1/me", Plane::User, Auth::User, delete::delete)
+        .route(Verb::Post, "/v1/me/password", Plane::User, Auth::User, password::change)
+        .route(Verb::Get, "/v1/me/sessions", Plane::User, Auth::User, sessions::list)
+        .route(Verb::Delete, SESSION, Plane::User, Auth::User, sessions::end)
+        .route(Verb::Get, "/v1/profile", Plane::User, Auth::User, profile::profile)
 }
 
 #[derive(Serialize)]
@@ -39,7 +57,10 @@ struct TokenBody<'a> {
 }
 
 async fn me(State(accounts): State<AccountService>, Caller(principal): Caller) -> ApiResult<Response> {
-    let user = accounts.me(&principal).await?;
+    Ok(shown(&accounts.me(&principal).await?, &principal))
+}
+
+fn shown(user: &User, principal: &Principal) -> Response {
     let token = TokenBody {
         sub: &principal.subject,
         tid: &principal.tenant,
@@ -49,5 +70,5 @@ async fn me(State(accounts): State<AccountService>, Caller(principal): Caller) -
         scope: principal.scopes.join(" "),
         expires_at: principal.expires_at,
     };
-    Ok(Json(Answer { user: UserBody::from(&user), token }).into_response())
+    Json(Answer { user: UserBody::from(user), token }).into_response()
 }

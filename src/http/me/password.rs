@@ -1,0 +1,33 @@
+//! POST /v1/me/password (EP010).
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use crate::crypto::secret::SecretString;
+use crate::http::ApiResult;
+use crate::http::auth::TokensBody;
+use crate::http::extract::{Caller, JsonBody};
+use crate::service::account::{AccountService, PasswordChange};
+use crate::service::audit::Requester;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Body {
+    #[serde(alias = "currentPassword")]
+    current_password: SecretString,
+    #[serde(alias = "newPassword")]
+    new_password: SecretString,
+}
+
+pub(super) async fn change(
+    State(accounts): State<AccountService>,
+    Caller(principal): Caller,
+    requester: Requester,
+    JsonBody(body): JsonBody<Body>,
+) -> ApiResult<Response> {
+    let change = PasswordChange { current: body.current_password, new: body.new_password };
+    let tokens = accounts.change_password(&requester, &principal, &change).await?;
+    Ok(Json(TokensBody::from(&tokens)).into_response())
+}

@@ -1,0 +1,51 @@
+//! Delete one's own account (EP010).
+
+use super::{AccountService, password};
+use crate::crypto::secret::SecretString;
+use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::authenticate::{Person, person_of};
+use crate::service::user_store::refused;
+use crate::service::{Code, Error, Principal, Result};
+
+impl AccountService {
+    /// Removes the account with its sessions, after the password: a stolen token deletes nobody.
+    ///
+    /// # Errors
+    /// `invalid_credentials` when the password is wrong, counted as a failed login; `account_locked`;
+    /// `invalid_parameter` for a password over 1,024 bytes; `invalid_token`; `busy`; `storage_unavailable`.
+    pub async fn delete_own(
+        &self,
+        requester: &Requester,
+        principal: &Principal,
+        typed: &SecretString,
+    ) -> Result<()> {
+        let person = person_of(principal)?;
+        let deleted = self.delete(&person, typed).await;
+        let outcome = match &deleted {
+            Ok(()) => Outcome::Ok,
+            Err(error) => Outcome::Refused(error.code().as_str()),
+        };
+        let event = Event {
+            action: Action::DeleteAccount,
+            outcome,
+            tenant: &person.tenant,
+            actor: Some(person.user),
+            target: Some(person.user.0),
+            client_id: principal.client_id.as_deref(),
+        };
+        audit::record(requester, &event);
+        deleted
+    }
+
+    async fn delete(&self, person: &Person, typed: &SecretString) -> Result<()> {
+        let view = self.0.plane.view();
+        let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
+        let user = self.confirm(&entry.tenant, person.user, password(typed)?).await?;
+        let mut work = self.0.stores.begin(&entry.tenant).await?;
+        let old = user.password_hash.as_ref();
+        if !work.users().delete(user.id, old).await.map_err(|error| refused(&error))? {
+            return Err(Error::new(Code::InvalidCredentials).context("the account changed meanwhile"));
+        }
+        work.commit().await.map_err(|error| refused(&error))
+    }
+}
