@@ -10,8 +10,8 @@ use super::intake::Intake;
 use super::resolve::{Flag, Resolved, Source};
 use super::setting::Shown;
 use super::{
-    Admin, Argon2, Cluster, ControlPlane, Flags, Http, Jwt, Keys, Observability, Password, Register, Server,
-    Storage, dotenv, table, yaml,
+    Admin, Argon2, Auth, Cluster, ControlPlane, Flags, Http, Jwt, Keys, Observability, Password, Register,
+    Server, Storage, dotenv, table, yaml,
 };
 
 /// A file that was read, by the name the operator knows it under.
@@ -96,6 +96,8 @@ pub struct Config {
     pub admin: Admin,
     /// Self-registration.
     pub register: Register,
+    /// Logins.
+    pub auth: Auth,
     /// Password policy.
     pub password: Password,
     /// Password hashing.
@@ -183,6 +185,7 @@ fn read(intake: &mut Intake<'_>) -> Option<Config> {
     let cluster = ClusterSettings::read(intake);
     let admin = Admin::read(intake);
     let register = Register::read(intake);
+    let auth = Auth::read(intake);
     let password = Password::read(intake);
     let argon2 = Argon2::read(intake);
     let http = Http::read(intake);
@@ -233,6 +236,7 @@ fn read(intake: &mut Intake<'_>) -> Option<Config> {
         cluster: cluster?,
         admin: admin?,
         register: register?,
+        auth: auth?,
         password: password?,
         argon2: argon2?,
         http: http?,

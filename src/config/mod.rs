@@ -11,6 +11,7 @@
 
 pub mod admin;
 pub mod argon2;
+pub mod auth;
 pub mod cluster;
 pub mod control_plane;
 pub mod env;
@@ -43,6 +44,7 @@ mod tests;
 
 pub use admin::Admin;
 pub use argon2::Argon2;
+pub use auth::Auth;
 pub use cluster::Cluster;
 pub use control_plane::ControlPlane;
 pub use error::{Error, ErrorKind, Errors, Warning};

@@ -3,8 +3,8 @@
 use super::cluster::ClusterSettings;
 use super::setting::Setting;
 use super::{
-    Admin, Argon2, ControlPlane, Flags, Http, Jwt, Keys, Observability, Password, Register, Server, Storage,
-    suggest,
+    Admin, Argon2, Auth, ControlPlane, Flags, Http, Jwt, Keys, Observability, Password, Register, Server,
+    Storage, suggest,
 };
 
 /// Title of a section in the example file, and its settings.
@@ -17,6 +17,7 @@ pub(super) const SECTIONS: &[(&str, &[Setting])] = &[
     ("Cluster: three nodes with embedded Raft. Lists take ',' and ';'.", ClusterSettings::SETTINGS),
     ("Administrators.", Admin::SETTINGS),
     ("Self-registration.", Register::SETTINGS),
+    ("Logins.", Auth::SETTINGS),
     ("Password policy.", Password::SETTINGS),
     ("Password hashing (Argon2id).", Argon2::SETTINGS),
     ("Limits of every HTTP listener.", Http::SETTINGS),

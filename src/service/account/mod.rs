@@ -42,10 +42,6 @@ use crate::service::{Error, Result};
 
 /// For how long a used refresh token still yields the successor that it was exchanged for (spec §13.11).
 pub const REFRESH_OVERLAP: Duration = Duration::from_secs(10);
-/// Failed logins in a row that hold an account back (`AUTH_MAX_FAILED_LOGINS`, spec §8).
-const MAX_FAILED_LOGINS: u32 = 10;
-/// For how long (`AUTH_LOCK_DURATION`, spec §8).
-const LOCK_DURATION: Duration = Duration::from_secs(15 * 60);
 /// When a caller should try again after the hash pool was full.
 const HASH_RETRY: Duration = Duration::from_secs(1);
 
@@ -58,9 +54,9 @@ pub struct AccountSettings {
     pub blacklist: Blacklist,
     /// Whether a registration is answered with tokens (`REGISTER_AUTO_LOGIN`).
     pub auto_login: bool,
-    /// Failed logins in a row that hold an account back.
+    /// Failed logins in a row that hold an account back (`AUTH_MAX_FAILED_LOGINS`).
     pub max_failed_logins: u32,
-    /// For how long an account is held back.
+    /// For how long an account is held back (`AUTH_LOCK_DURATION`).
     pub lock_duration: Duration,
 }
 
@@ -80,8 +76,8 @@ impl AccountSettings {
             },
             blacklist,
             auto_login: config.register.auto_login,
-            max_failed_logins: MAX_FAILED_LOGINS,
-            lock_duration: LOCK_DURATION,
+            max_failed_logins: config.auth.max_failed_logins,
+            lock_duration: config.auth.lock_duration,
         }
     }
 }
