@@ -79,6 +79,11 @@ impl Node {
         self.shared.views.subscribe()
     }
 
+    /// Whether the disk says which master keys it is for.
+    pub fn master_keys_kept(&self) -> bool {
+        self.shared.keys_kept()
+    }
+
     /// Notes on the disk, once, that it is for the master keys that the node was started with: it refuses to start with others
     /// from then on. To be called when one of them is known to be the cluster's.
     ///

@@ -213,15 +213,18 @@ impl Shared {
         .map_err(|e| e.to_string())?
     }
 
+    /// Whether the disk says which master keys it is for.
+    pub(crate) fn keys_kept(&self) -> bool {
+        self.keys_kept.load(Ordering::Relaxed)
+    }
+
     /// Writes down, once, that the disk is for this node's master keys. On disk when this returns `Ok`.
     pub(crate) async fn keep_master_keys(self: &Arc<Self>) -> Result<(), String> {
-        if self.keys_kept.load(Ordering::Relaxed) {
+        if self.keys_kept() {
             return Ok(());
         }
         let shared = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
-            // One at a time, as for the marker.
-            let _identity = shared.identity();
             master_keys::keep(&shared.raft_dir, &shared.settings.fingerprints).map_err(|e| e.to_string())
         })
         .await

@@ -200,6 +200,11 @@ impl ControlPlane {
         self.node.certificate_ends()
     }
 
+    /// Whether this node's disk says which master keys it is for.
+    pub fn master_keys_kept(&self) -> bool {
+        self.node.master_keys_kept()
+    }
+
     /// Notes on this node's disk, once, that it is for the master keys that the node was started with.
     ///
     /// # Errors

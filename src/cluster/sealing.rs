@@ -39,9 +39,22 @@ impl Sealing {
         Self { signing, secretbox, rng }
     }
 
-    /// Whether a global key was sealed with the master key at hand.
-    pub fn sealed_a_key_of(&self, view: &View) -> bool {
-        view.global_keys().keys().values().any(|key| self.signing.sealed(&key.private_key))
+    /// Whether the global keys show that the master keys at hand are the cluster's: there are some, and all of them, and all
+    /// secrets of tenants, were sealed with these.
+    pub fn sealed_all_of(&self, view: &View) -> bool {
+        let keys = view.global_keys();
+        !keys.is_empty()
+            && keys.keys().values().all(|key| self.signing.sealed(&key.private_key))
+            && view
+                .tenants()
+                .values()
+                .all(|entry| entry.tenant.settings.secrets().all(|secret| self.secretbox.sealed(secret)))
+    }
+
+    /// Whether the key that signs now was sealed with another master key: nobody else would open what is minted here.
+    pub fn is_foreign_to(&self, view: &View) -> bool {
+        let active = view.global_keys().active(Alg::EdDsa);
+        active.is_some_and(|key| !self.signing.sealed(&key.private_key))
     }
 
     /// A new signing key of `tenant`, or of the global set.

@@ -60,6 +60,19 @@ pub(crate) fn keep(raft_dir: &Path, own: &KeyFingerprints) -> Result<(), Identit
     durable::write_file_durably(&path, &bytes).map_err(IdentityError::io("write", &path))
 }
 
+/// Takes what is noted in `from` over to `to`, if anything is. Durable when it returns `Ok`. Blocks on the disk.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn carry(from: &Path, to: &Path) -> Result<(), IdentityError> {
+    let path = from.join(MASTER_KEYS_FILE);
+    match File::open(&path) {
+        Ok(file) => keep(to, &read(&path, file)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(IdentityError::io("open", &path)(error)),
+    }
+}
+
 fn read(path: &Path, file: File) -> Result<KeyFingerprints, IdentityError> {
     let invalid = |reason: String| IdentityError::Invalid { path: path.to_owned(), reason };
     let mut bytes = Vec::new();

@@ -64,7 +64,7 @@ pub enum IdentityError {
     /// The node was given another master key than the one that the secrets on its disk are sealed under (spec §3.1).
     #[error(
         "identity: {} says that this node's {setting} was another one until now: nobody would open what it seals. \
-         Give it the {setting} of the other nodes; see docs/operations.md, \"Errors at start\"",
+         Give it back the one that it had; see docs/operations.md, \"Errors at start\"",
         path.display()
     )]
     OtherMasterKey { path: PathBuf, setting: &'static str },

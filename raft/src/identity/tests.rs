@@ -235,6 +235,12 @@ fn text_of_the_master_keys_of_version_1_is_pinned() {
     let dir = tempfile::tempdir().unwrap();
     master_keys::keep(dir.path(), &fingerprints("s", "b")).unwrap();
     let text = fs::read_to_string(dir.path().join(MASTER_KEYS_FILE)).unwrap();
+    let written = r#"{"format_version":1,"fingerprints":{"signing":"s","secretbox":"b"}}"#;
+    fs::write(dir.path().join(MASTER_KEYS_FILE), written).unwrap();
+    assert!(
+        master_keys::check(dir.path(), &fingerprints("s", "b")).unwrap(),
+        "what version 1 wrote stays readable"
+    );
     insta::assert_snapshot!(text, @r#"
     {
       "format_version": 1,

@@ -144,7 +144,7 @@ async fn converse(host: &Host, admitted: Admitted) -> Result<(), FrameError> {
         if !still_trusted(host, material.as_ref(), certificates.as_deref()) {
             tracing::warn!(
                 peer = peer.from,
-                "peer connection ended: its certificate is not of the CA that is in use now"
+                "peer connection ended: its certificate has expired, or is not of the CA that is in use now"
             );
             break;
         }

@@ -89,6 +89,18 @@ pub enum OfflineError {
         /// What is there.
         what: String,
     },
+    /// Root in the directory of the user that the node runs as.
+    #[error(
+        "{} belongs to the user {owner}, who could not open what root makes in it; run this as that user: \
+         `sudo -u '#{owner}' hellojohn …`. Nothing here was touched",
+        data.display()
+    )]
+    NotTheOwner {
+        /// The data directory.
+        data: PathBuf,
+        /// Id of the user that it belongs to.
+        owner: u32,
+    },
     /// The disk is of another cluster than was typed.
     #[error("{} belongs to cluster {found}, not to {typed}; is this the right disk?", raft_dir.display())]
     WrongCluster {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, lchown};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use hellojohn_control::{Refounded, Timestamp};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::OfflineError;
 use crate::archive::{self, Archive, cluster_id, to_fields};
 use crate::durable;
-use crate::identity::{DirLock, IdentityStore};
+use crate::identity::{DirLock, IdentityStore, master_keys};
 use crate::log;
 use crate::snapshot::SnapshotStore;
 use crate::types::{LogId, Member, StoredMembership};
@@ -82,7 +82,12 @@ impl Founded {
 /// Makes the new member's `raft/` in the data directory `data` by one rename. What is there now is moved to `aside`
 /// first; a crash in between leaves no `raft/`, which no node takes for an empty one as long as there are files beside it.
 pub(super) fn put(founded: &Founded, data: &Path, aside: Option<&Path>) -> Result<(), OfflineError> {
-    put_made(data, aside, |dir| founded.write(dir))
+    put_made(data, aside, |dir| {
+        founded.write(dir)?;
+        // What is sealed on this disk stays sealed under the same master keys.
+        let noted = aside.map(|_| master_keys::carry(&data.join("raft"), dir));
+        noted.transpose().map(drop).map_err(OfflineError::from)
+    })
 }
 
 /// The same with what `make` writes into an empty directory.
@@ -93,14 +98,11 @@ pub(super) fn put_made(
 ) -> Result<(), OfflineError> {
     let absent = !fs::exists(data).map_err(OfflineError::io("look at", data))?;
     durable::create_dir_all_durably(data).map_err(OfflineError::io("create", data))?;
+    refuse_root(data)?;
     sweep(data)?;
     let unfinished = data.join(format!("{UNFINISHED}{}", Uuid::new_v4()));
     let target = data.join("raft");
-    let made = make(&unfinished).and_then(|()| {
-        let given = give(&unfinished, data);
-        given.map_err(OfflineError::io("give to the owner of the data directory", &unfinished))
-    });
-    let done = made.and_then(|()| match aside {
+    let done = make(&unfinished).and_then(|()| match aside {
         None => rename(&unfinished, &target),
         Some(aside) => {
             rename(&target, aside)?;
@@ -119,26 +121,14 @@ pub(super) fn put_made(
     durable::sync_dir(data).map_err(OfflineError::io("fsync", data))
 }
 
-/// Gives what root has made in `dir` to the owner of `data`, so that the node can open it, which seldom runs as root.
-fn give(dir: &Path, data: &Path) -> io::Result<()> {
-    let owner = fs::metadata(data)?;
-    if !nix::unistd::Uid::effective().is_root() || (owner.uid(), owner.gid()) == (0, 0) {
-        return Ok(());
+/// Refuses root in somebody else's directory: the node could not open what root makes there, and its user could lead root
+/// elsewhere by links meanwhile.
+fn refuse_root(data: &Path) -> Result<(), OfflineError> {
+    let owner = fs::metadata(data).map_err(OfflineError::io("look at", data))?.uid();
+    if nix::unistd::Uid::effective().is_root() && owner != 0 {
+        return Err(OfflineError::NotTheOwner { data: data.to_owned(), owner });
     }
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            give(&entry.path(), data)?;
-        } else {
-            give_one(&entry.path(), &owner)?;
-        }
-    }
-    give_one(dir, &owner)
-}
-
-fn give_one(path: &Path, owner: &fs::Metadata) -> io::Result<()> {
-    lchown(path, Some(owner.uid()), Some(owner.gid()))?;
-    fs::File::open(path)?.sync_all()
+    Ok(())
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), OfflineError> {

@@ -20,6 +20,7 @@ pub(super) fn refused(error: &OfflineError) -> Failure {
     let exit = match error {
         OfflineError::NoNode { .. } | OfflineError::NoLog { .. } => Exit::Usage,
         OfflineError::Occupied { .. }
+        | OfflineError::NotTheOwner { .. }
         | OfflineError::WrongCluster { .. }
         | OfflineError::NotAMember { .. }
         | OfflineError::Replaced { .. }

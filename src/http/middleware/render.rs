@@ -72,10 +72,10 @@ pub(in crate::http) async fn render(State(edge): State<Edge>, request: Request, 
 /// The context goes to the log and nowhere else. `?` escapes line breaks that a caller may have planted.
 fn log(error: &Error) {
     let (code, context) = (error.code().as_str(), error.private_context());
-    match status::of(error.code()) {
-        // A state that the node tells of itself, and that every check of a load balancer meets: starting, forming, no leader.
-        StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(code, ?context, "request failed"),
-        status if status.is_server_error() => tracing::error!(code, ?context, "request failed"),
+    match error.code() {
+        // States that the node tells of itself, and that every check of a load balancer meets.
+        Code::ClusterNotFormed | Code::NoLeader => tracing::warn!(code, ?context, "request failed"),
+        known if status::of(known).is_server_error() => tracing::error!(code, ?context, "request failed"),
         _ => tracing::debug!(code, ?context, "request refused"),
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hellojohn_control::documents::{Alg, KeySet, SigningKey};
-use hellojohn_control::{Command, KeyRef, Outcome, Reject, Timestamp};
+use hellojohn_control::documents::{Alg, KeySet, NewKey, SigningKey};
+use hellojohn_control::{Command, KeyRef, Outcome, Reject, Slug, Timestamp};
 use serde::Deserialize;
 
 use super::{ControlService, errors, origin, unexpected};
@@ -74,7 +74,7 @@ impl ControlService {
             KeySet::Global => None,
             KeySet::Tenant(slug) => Some(slug.clone()),
         };
-        let key = self.sealing.mint_key(tenant.as_ref(), alg).map_err(errors::unsealable)?;
+        let key = self.mint_key(tenant.as_ref(), alg)?;
         let kid = key.kid.clone();
         let command = Command::RotateKeys {
             set: set.clone(),
@@ -122,9 +122,9 @@ impl ControlService {
         self.lead_keys(now).await.and(kept)
     }
 
-    /// Binds this node's disk to its master keys, when a key of the cluster shows that they are the cluster's.
+    /// Binds this node's disk to its master keys, when what is sealed shows that they are the cluster's.
     async fn keep_master_keys(&self) -> Result<()> {
-        if !self.sealing.sealed_a_key_of(&self.plane.view()) {
+        if self.plane.master_keys_kept() || !self.sealing.sealed_all_of(&self.plane.view()) {
             return Ok(());
         }
         self.plane.keep_master_keys().await.map_err(Error::internal)
@@ -139,7 +139,7 @@ impl ControlService {
         let view = self.plane.view();
         let system = Origin::system("job-keys");
         if view.formation().is_some() && view.global_keys().active(Alg::EdDsa).is_none() {
-            let key = self.sealing.mint_key(None, Alg::EdDsa).map_err(errors::unsealable)?;
+            let key = self.mint_key(None, Alg::EdDsa)?;
             let command = Command::EnsureGlobalKeys { keys: vec![key] };
             self.propose(&system, command).await.map_err(|e| self.refused(e))?;
         }
@@ -180,6 +180,19 @@ impl ControlService {
             Ok(_) | Err(ProposeError::Rejected(Reject::KeyNotFound | Reject::TenantNotFound)) => Ok(()),
             Err(error) => Err(self.refused(error)),
         }
+    }
+
+    /// A new signing key.
+    ///
+    /// # Errors
+    /// `node_failed` where the key that signs now is sealed with another master key than this node's: no other node would open
+    /// the new one; and `validation_failed` for an algorithm without keys.
+    pub(super) fn mint_key(&self, tenant: Option<&Slug>, alg: Alg) -> Result<NewKey> {
+        if self.sealing.is_foreign_to(&self.plane.view()) {
+            return Err(Error::fatal("keys are sealed with another SIGNING_MASTER_KEY than this node's")
+                .detail("this node does not open the cluster's keys and makes none; see its /readyz"));
+        }
+        self.sealing.mint_key(tenant, alg).map_err(errors::unsealable)
     }
 
     /// The keys of a set, by kid.

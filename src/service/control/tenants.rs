@@ -62,7 +62,7 @@ impl ControlService {
                     };
                 }
                 Err(ProposeError::Rejected(Reject::KeyNeeded { alg })) => {
-                    new_keys.push(self.sealing.mint_key(Some(slug), alg).map_err(errors::unsealable)?);
+                    new_keys.push(self.mint_key(Some(slug), alg)?);
                 }
                 Err(error) => return Err(self.refused(error)),
             }
@@ -139,7 +139,7 @@ impl ControlService {
         algs.unwrap_or(&current)
             .iter()
             .filter(|alg| entry.is_none_or(|entry| entry.keys.active(**alg).is_none()))
-            .map(|alg| self.sealing.mint_key(Some(slug), *alg).map_err(errors::unsealable))
+            .map(|alg| self.mint_key(Some(slug), *alg))
             .collect()
     }
 }

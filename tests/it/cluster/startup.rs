@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::harness::api::Api;
 use crate::harness::cluster::{Cluster, PATIENCE, SECRETBOX_MASTER_KEY, SIGNING_MASTER_KEY};
-use crate::harness::process::{BINARY, Process, free_port};
+use crate::harness::process::{BINARY, Process, free_port, run};
 
 struct Node {
     dir: tempfile::TempDir,
@@ -200,6 +200,11 @@ async fn another_master_key_than_before_is_refused_and_named() {
     std::fs::remove_file(&noted).unwrap();
     let mut process = start(&with(others[0]));
     ready_says(&node, &process, 503, "keystore_failed").await;
+    let token = run(&["--env", "admin", "mint-token", "--ttl", "5m"], &node.env);
+    let token = String::from_utf8(token.stdout).unwrap();
+    let api = Api::new(&format!("http://{}", node.env["SERVER_ADDR"])).bearer(token.trim());
+    let refused = api.post("/v1/admin/keys/rotate", serde_json::json!({})).await.expect(503);
+    assert_eq!(refused.code(), "node_failed", "nobody else would open the new key");
     process.kill9();
     assert!(!noted.exists());
     let mut process = node.start();

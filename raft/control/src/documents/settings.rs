@@ -133,6 +133,16 @@ pub struct TenantSettings {
     pub social_providers: BTreeMap<String, SocialProvider>,
 }
 
+impl TenantSettings {
+    /// Everything in it that is sealed with `SECRETBOX_MASTER_KEY`.
+    pub fn secrets(&self) -> impl Iterator<Item = &Sealed> {
+        let dsn = self.user_store.as_ref().map(|store| &store.dsn);
+        let password = self.smtp.as_ref().and_then(|smtp| smtp.password.as_ref());
+        let social = self.social_providers.values().filter_map(|provider| provider.client_secret.as_ref());
+        dsn.into_iter().chain(password).chain(social)
+    }
+}
+
 impl Default for TenantSettings {
     fn default() -> Self {
         Self {
