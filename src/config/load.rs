@@ -212,6 +212,9 @@ fn read(intake: &mut Intake<'_>) -> Option<Config> {
     if let Some(admin) = &admin {
         admin.validate(embedded, intake);
     }
+    if let Some(auth) = &auth {
+        auth.validate(intake);
+    }
     if let Some(password) = &password {
         password.validate(intake);
     }

@@ -372,3 +372,15 @@ fn the_table_has_each_key_and_each_variable_once() {
         }
     }
 }
+
+/// S61: at most a hundred failures an hour and account.
+#[test]
+fn a_hold_that_lets_too_many_passwords_be_guessed_is_refused() {
+    let with = |max: u32, hold: &str| {
+        with_yaml(&format!("auth:\n  max_failed_logins: {max}\n  lock_duration: {hold}\n"))
+    };
+    let text = refusal(&with(100, "1s"));
+    assert!(text.contains("auth.max_failed_logins") && text.contains("360000 passwords an hour"), "{text}");
+    assert!(load(&with(25, "15m")).is_ok());
+    assert!(refusal(&with(26, "15m")).contains("104 passwords an hour"));
+}

@@ -2,6 +2,7 @@
 
 use hellojohn_control::ClientId;
 
+use super::comparison::changed_meanwhile;
 use super::fields::{Findings, policy_of};
 use super::place::Place;
 use super::{AccountService, password, unhashed};
@@ -12,7 +13,7 @@ use crate::service::audit::{self, Action, Event, Outcome, Requester};
 use crate::service::authenticate::{Person, person_of};
 use crate::service::tokens::TokenSet;
 use crate::service::user_store::refused;
-use crate::service::{Code, Error, Principal, Result};
+use crate::service::{Code, Principal, Result};
 
 /// The field of the request that carries the new password.
 const NEW: &str = "new_password";
@@ -93,7 +94,7 @@ impl AccountService {
                 .await
                 .map_err(|error| refused(&error))?;
         if !kept {
-            return Err(Error::new(Code::InvalidCredentials).context("the account changed meanwhile"));
+            return changed_meanwhile(&mut work, user.id, now).await;
         }
         let reason = RevocationReason::PasswordChanged;
         let ended = work.refresh_tokens().revoke_all_of_user(user.id, now, reason).await;

@@ -1,11 +1,12 @@
 //! Delete one's own account (EP010).
 
+use super::comparison::changed_meanwhile;
 use super::{AccountService, password};
 use crate::crypto::secret::SecretString;
 use crate::service::audit::{self, Action, Event, Outcome, Requester};
 use crate::service::authenticate::{Person, person_of};
 use crate::service::user_store::refused;
-use crate::service::{Code, Error, Principal, Result};
+use crate::service::{Code, Principal, Result};
 
 impl AccountService {
     /// Removes the account with its sessions, after the password: a stolen token deletes nobody.
@@ -41,10 +42,10 @@ impl AccountService {
         let view = self.0.plane.view();
         let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
         let user = self.confirm(&entry.tenant, person.user, password(typed)?).await?;
+        let (now, verified) = (self.0.clock.now(), user.password_hash.as_ref());
         let mut work = self.0.stores.begin(&entry.tenant).await?;
-        let old = user.password_hash.as_ref();
-        if !work.users().delete(user.id, old).await.map_err(|error| refused(&error))? {
-            return Err(Error::new(Code::InvalidCredentials).context("the account changed meanwhile"));
+        if !work.users().delete(user.id, verified, now).await.map_err(|error| refused(&error))? {
+            return changed_meanwhile(&mut work, user.id, now).await;
         }
         work.commit().await.map_err(|error| refused(&error))
     }

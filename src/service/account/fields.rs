@@ -45,11 +45,12 @@ impl Findings {
         if text.is_empty() {
             return None;
         }
-        if !is_picture(text) {
+        let url = picture_url(text);
+        if url.is_none() {
             let message = format!("must be an https URL of at most {MAX_PICTURE} bytes");
             self.add("picture", "invalid_url", message);
         }
-        Some(text.to_owned())
+        url
     }
 
     /// A language tag; absent when it is empty.
@@ -98,12 +99,12 @@ impl Findings {
     }
 }
 
-fn is_picture(text: &str) -> bool {
-    text.len() <= MAX_PICTURE
-        && !text.chars().any(char::is_control)
-        && Url::parse(text).is_ok_and(|url| {
-            url.scheme() == "https" && url.has_host() && url.username().is_empty() && url.password().is_none()
-        })
+/// The URL as a parser writes it, so that nothing is kept that it only forgave.
+fn picture_url(text: &str) -> Option<String> {
+    let url = text.starts_with("https://").then(|| Url::parse(text).ok()).flatten()?;
+    let plain = url.has_host() && url.username().is_empty() && url.password().is_none();
+    let url = url.to_string();
+    (plain && !text.contains('@') && url.len() <= MAX_PICTURE).then_some(url)
 }
 
 /// RFC 5646 §2.1 in its common form: a language of letters, and subtags.

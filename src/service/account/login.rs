@@ -5,7 +5,7 @@
 
 use hellojohn_control::{ClientId, Slug};
 
-use super::comparison::standing;
+use super::comparison::{changed_meanwhile, standing};
 use super::place::Place;
 use super::{AccountService, password};
 use crate::crypto::password::{Password, Verified};
@@ -15,7 +15,7 @@ use crate::domain::user::{PasswordHash, User};
 use crate::service::audit::{self, Action, Event, Outcome, Requester};
 use crate::service::tokens::TokenSet;
 use crate::service::user_store::refused;
-use crate::service::{Code, Error, Result};
+use crate::service::{Code, Result};
 
 /// What somebody who logs in says.
 #[derive(Debug, Clone)]
@@ -105,11 +105,7 @@ impl AccountService {
         let old = user.password_hash.as_ref();
         let recorded = work.users().record_login(user.id, old, now).await.map_err(|error| refused(&error))?;
         if !recorded {
-            // Disabled, held back or with another password since it was looked up.
-            let again = work.users().find_by_id(user.id).await.map_err(|error| refused(&error))?;
-            let again = again.ok_or(Code::InvalidCredentials)?;
-            standing(&again, now)?;
-            return Err(Error::new(Code::InvalidCredentials).context("the password changed meanwhile"));
+            return changed_meanwhile(&mut work, user.id, now).await;
         }
         if let Some(new) = renewed {
             work.users().replace_password_hash(user.id, old, &new).await.map_err(|error| refused(&error))?;

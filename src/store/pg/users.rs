@@ -62,8 +62,8 @@ const SUCCEED: &str = "UPDATE users SET failed_logins = 0, locked_until = NULL, 
     WHERE tenant = $1 AND id = $2 AND status = 'active' AND password_hash IS NOT DISTINCT FROM $3 \
     AND (locked_until IS NULL OR locked_until <= $4)";
 
-const DELETE: &str =
-    "DELETE FROM users WHERE tenant = $1 AND id = $2 AND password_hash IS NOT DISTINCT FROM $3";
+const DELETE: &str = "DELETE FROM users WHERE tenant = $1 AND id = $2 AND status = 'active' \
+    AND password_hash IS NOT DISTINCT FROM $3 AND (locked_until IS NULL OR locked_until <= $4)";
 
 const REPLACE_PASSWORD_HASH: &str = "UPDATE users SET password_hash = $4 \
     WHERE tenant = $1 AND id = $2 AND password_hash IS NOT DISTINCT FROM $3";
@@ -209,11 +209,22 @@ impl Users<'_> {
         Ok(call.run(query.execute(connection)).await?.rows_affected() == 1)
     }
 
-    /// Removes an account with its sessions if its password's hash still is `expected`; whether it was.
-    pub async fn delete(&mut self, id: UserId, expected: Option<&PasswordHash>) -> Result<bool, Error> {
+    /// Removes an account, with its sessions, after the password whose hash was `verified`.
+    ///
+    /// False, and nothing is removed, if the account is not the one that was verified any more: another password, disabled,
+    /// locked or held back meanwhile.
+    pub async fn delete(
+        &mut self,
+        id: UserId,
+        verified: Option<&PasswordHash>,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
         let (connection, tenant, call) = self.0.call("users.delete")?;
-        let query =
-            sqlx::query(DELETE).bind(tenant.as_str()).bind(id.0).bind(expected.map(PasswordHash::as_str));
+        let query = sqlx::query(DELETE)
+            .bind(tenant.as_str())
+            .bind(id.0)
+            .bind(verified.map(PasswordHash::as_str))
+            .bind(to_db(now));
         Ok(call.run(query.execute(connection)).await?.rows_affected() == 1)
     }
 }

@@ -1,5 +1,7 @@
 //! What people control about their own account: profile, sessions, password, deletion (EP007-EP010; S34, S61, S81, S102).
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::world::{Answer, PASSWORD, Tokens, World, call};
@@ -58,7 +60,15 @@ async fn fields_that_are_not_theirs_and_values_that_make_no_sense_are_refused_by
     let expected =
         ["given_name: invalid", "family_name: too_long", "picture: invalid_url", "locale: invalid_locale"];
     assert_eq!((answer.status.as_u16(), answer.errors()), (422, expected.map(str::to_owned).to_vec()));
-    for picture in ["http://pics.example/a", "https://u:p@pics.example/a", "/a.png", "https://"] {
+    for picture in [
+        "http://pics.example/a",
+        "https://u:p@pics.example/a",
+        "https:pics.example/a",
+        "https:\\\\pics.example/a",
+        "https://@pics.example/a",
+        "/a.png",
+        "https://",
+    ] {
         let answer = world.ask("PUT", "/v1/me", &tokens.access, json!({"picture": picture})).await;
         assert_eq!(answer.errors(), ["picture: invalid_url"], "{picture}");
     }
@@ -136,6 +146,29 @@ async fn people_see_their_live_sessions_and_end_one_of_them() {
     assert_eq!(world.get("/v1/me", &eve.access).await.status, 200);
     assert_eq!(world.ask("DELETE", &path(&one), &one.access, json!(null)).await.status, 204, "one's own too");
     assert_eq!(world.get("/v1/me", &one.access).await.status, 401);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_session_past_its_end_is_not_listed() {
+    let world = World::new().await;
+    world.session("acme", "ann@example.com").await;
+    world.clock.advance(Duration::from_secs(7 * 86_400));
+    let fresh = world.login("acme", "ann@example.com").await;
+    let list = world.get("/v1/me/sessions", &fresh.access).await.json();
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(1), "{list}");
+    world.end().await;
+}
+
+/// A right password does not delete an account that was held back since the password was compared, or before.
+#[tokio::test]
+async fn an_account_that_is_held_back_is_not_deleted() {
+    let world = World::new().await;
+    let tokens = world.session("acme", "ann@example.com").await;
+    world.sql("UPDATE users SET locked_until = '2100-01-01T00:00:00Z'").await;
+    let answer = world.ask("DELETE", "/v1/me", &tokens.access, json!({"password": PASSWORD})).await;
+    assert_eq!(answer.refusal(), (403, "account_locked".to_owned()));
+    assert_eq!(world.count("SELECT count(*) FROM users").await, 1);
     world.end().await;
 }
 
