@@ -93,13 +93,3 @@ impl Process {
         self.wait(Duration::from_secs(30)).await.map(drop)
     }
 }
-
-/// libfaketime (F18) leaves these behind a process that is killed.
-impl Drop for Process {
-    fn drop(&mut self) {
-        for name in ["faketime_shm_", "sem.faketime_sem_"] {
-            // Of all other processes there is none.
-            drop(std::fs::remove_file(format!("/dev/shm/{name}{}", self.pid)));
-        }
-    }
-}
