@@ -8,7 +8,7 @@ use super::value::{duration, whole};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
-/// Most failures that an account may see in an hour (NIST SP 800-63B §5.2.2 gives a hundred).
+/// Most failures that an account may see in an hour (S61).
 const MOST_AN_HOUR: u64 = 100;
 
 section! {

@@ -42,8 +42,8 @@ use crate::service::{Error, Result};
 
 /// For how long a used refresh token still yields the successor that it was exchanged for (spec §13.11).
 pub const REFRESH_OVERLAP: Duration = Duration::from_secs(10);
-/// When a caller should try again after the hash pool was full.
-const HASH_RETRY: Duration = Duration::from_secs(1);
+/// When a caller should try again who was turned away because too much is going on.
+const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 /// What accounts need of the configuration.
 #[derive(Debug, Clone)]
@@ -122,7 +122,7 @@ impl AccountService {
 /// The words in which a full or failing hash pool is told.
 fn unhashed(error: &PoolError) -> Error {
     match error {
-        PoolError::Busy | PoolError::ShuttingDown => Error::busy(HASH_RETRY).context(error),
+        PoolError::Busy | PoolError::ShuttingDown => Error::busy(BUSY_RETRY).context(error),
         PoolError::Hash(_) => Error::internal(error),
     }
 }

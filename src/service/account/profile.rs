@@ -91,7 +91,7 @@ impl AccountService {
             audit::record(requester, &event);
             return Ok(user);
         }
-        Err(Error::busy(super::HASH_RETRY).context("the account keeps being changed"))
+        Err(Error::busy(super::BUSY_RETRY).context("the account keeps being changed"))
     }
 }
 
