@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::marker::{FORMAT_VERSION, Identity, Promise, Standing};
@@ -38,15 +39,14 @@ impl IdentityStore {
         let lock = DirLock::take(raft_dir)?;
         durable::remove_leftover_temps(raft_dir).map_err(IdentityError::io("sweep", raft_dir))?;
         let path = raft_dir.join(MARKER_FILE);
-        let current = match File::open(&path) {
-            Ok(file) => read(&path, file)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        let current = match read(&path)? {
+            Some(identity) => identity,
+            None => {
                 refuse_beside_data(raft_dir, &path)?;
                 let fresh = Identity::pristine(node_name);
                 write(&path, &fresh)?;
                 fresh
             }
-            Err(error) => return Err(IdentityError::io("open", &path)(error)),
         };
         if current.node_name != node_name {
             return Err(IdentityError::WrongNode {
@@ -193,12 +193,7 @@ impl IdentityStore {
 /// # Errors
 /// [`IdentityError`] when it is there and makes no sense.
 pub(crate) fn read_marker(raft_dir: &Path) -> Result<Option<Identity>, IdentityError> {
-    let path = raft_dir.join(MARKER_FILE);
-    match File::open(&path) {
-        Ok(file) => read(&path, file).map(Some),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(IdentityError::io("open", &path)(error)),
-    }
+    read(&raft_dir.join(MARKER_FILE))
 }
 
 /// A directory that holds Raft data was somebody; it must not become nobody.
@@ -228,30 +223,43 @@ pub(crate) fn data_in(raft_dir: &Path) -> Result<Option<PathBuf>, IdentityError>
     Ok(None)
 }
 
-fn read(path: &Path, file: File) -> Result<Identity, IdentityError> {
+fn read(path: &Path) -> Result<Option<Identity>, IdentityError> {
+    let Some(identity): Option<Identity> = read_versioned(path, MAX_BYTES, FORMAT_VERSION)? else {
+        return Ok(None);
+    };
+    let invalid = |reason: String| IdentityError::Invalid { path: path.to_owned(), reason };
+    identity.check().map_err(invalid)?;
+    Ok(Some(identity))
+}
+
+/// The content of a small file of JSON with a `format_version`; `None` where there is no file.
+pub(super) fn read_versioned<T: DeserializeOwned>(
+    path: &Path,
+    most: u64,
+    known: u64,
+) -> Result<Option<T>, IdentityError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(IdentityError::io("open", path)(error)),
+    };
     let invalid = |reason: String| IdentityError::Invalid { path: path.to_owned(), reason };
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(IdentityError::io("read", path))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_BYTES) {
-        return Err(invalid(format!("it is larger than {MAX_BYTES} bytes")));
+    file.take(most + 1).read_to_end(&mut bytes).map_err(IdentityError::io("read", path))?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > most) {
+        return Err(invalid(format!("it is larger than {most} bytes")));
     }
     // The version first: a later format may have fields that this release would refuse as unknown.
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
     match value.get("format_version").and_then(Value::as_u64) {
-        Some(FORMAT_VERSION) => {}
+        Some(version) if version == known => {}
         Some(version) => {
-            return Err(IdentityError::UnknownVersion {
-                path: path.to_owned(),
-                version,
-                known: FORMAT_VERSION,
-            });
+            return Err(IdentityError::UnknownVersion { path: path.to_owned(), version, known });
         }
         None => return Err(invalid("format_version is missing".to_owned())),
     }
     // From the bytes again, not from the value: a repeated field must not pass.
-    let identity: Identity = serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
-    identity.check().map_err(invalid)?;
-    Ok(identity)
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| invalid(error.to_string()))
 }
 
 fn write(path: &Path, identity: &Identity) -> Result<(), IdentityError> {
