@@ -17,6 +17,7 @@ use super::error::{Error, Reason};
 use super::pg::denied_jtis::DeniedJtis;
 use super::pg::refresh_tokens::RefreshTokens;
 use super::pg::sessions::Sessions;
+use super::pg::user_search::UserSearch;
 use super::pg::users::Users;
 
 /// One transaction on the rows of one tenant, at PostgreSQL's READ COMMITTED. Dropped, it is rolled back.
@@ -53,6 +54,11 @@ impl UnitOfWork {
     /// Accounts.
     pub fn users(&mut self) -> Users<'_> {
         Users(self)
+    }
+
+    /// Accounts that somebody looks for.
+    pub fn user_search(&mut self) -> UserSearch<'_> {
+        UserSearch(self)
     }
 
     /// Refresh tokens and their families.

@@ -5,6 +5,7 @@
 //! Must never gate anything on Raft, hold a database connection while a password is hashed, or tell a stranger
 //! more than `invalid_credentials` (S60).
 
+mod admin;
 mod change_password;
 mod comparison;
 mod delete;
@@ -19,6 +20,7 @@ mod register;
 mod session;
 mod sessions;
 
+pub use admin::{NewUser, UserPatch};
 pub use change_password::PasswordChange;
 pub use login::Credentials;
 pub use logout::Logout;

@@ -7,4 +7,6 @@ pub mod refresh_tokens;
 mod rows;
 pub mod sessions;
 pub mod standing;
+pub mod user_admin;
+pub mod user_search;
 pub mod users;

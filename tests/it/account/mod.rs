@@ -13,4 +13,5 @@ mod path_mode;
 mod refresh;
 mod register;
 mod user_store;
+mod users;
 mod world;
