@@ -5,4 +5,5 @@ pub mod email;
 pub mod password_policy;
 pub mod refresh_token;
 pub mod rng;
+pub mod role;
 pub mod user;

@@ -16,6 +16,7 @@ use super::database::{Lease, OPERATION};
 use super::error::{Error, Reason};
 use super::pg::denied_jtis::DeniedJtis;
 use super::pg::refresh_tokens::RefreshTokens;
+use super::pg::roles::Roles;
 use super::pg::sessions::Sessions;
 use super::pg::user_search::UserSearch;
 use super::pg::users::Users;
@@ -64,6 +65,11 @@ impl UnitOfWork {
     /// Refresh tokens and their families.
     pub fn refresh_tokens(&mut self) -> RefreshTokens<'_> {
         RefreshTokens(self)
+    }
+
+    /// Roles and their permissions.
+    pub fn roles(&mut self) -> Roles<'_> {
+        Roles(self)
     }
 
     /// Live sessions of accounts.

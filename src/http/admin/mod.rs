@@ -1,5 +1,5 @@
 //! Administration of the control plane: tenants, clients, scopes and keys (EP100-EP106, EP109, EP110), their user
-//! databases (EP107, EP108), their accounts (EP129, EP130), and the cluster itself and snapshots of a node's state (EP131).
+//! databases (EP107, EP108), their accounts (EP125-EP130), and the cluster itself and snapshots of a node's state (EP131).
 //!
 //! Handlers extract, call one service function and map its answer. Must never answer with a sealed value or the
 //! hash of a secret: documents leave through the types of `shown`, which cannot hold one.
@@ -12,6 +12,7 @@ mod keys;
 #[cfg(feature = "next-format")]
 mod next;
 mod ping;
+pub mod rbac;
 mod scopes;
 mod shown;
 mod snapshot;
@@ -75,4 +76,5 @@ where
         .route(Post, "/v1/admin/cluster/snapshot", User, Admin, snapshot::save)
         .merge(user_store::surface())
         .merge(users::surface())
+        .merge(rbac::surface())
 }

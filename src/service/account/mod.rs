@@ -6,6 +6,7 @@
 //! more than `invalid_credentials` (S60).
 
 mod admin;
+mod authority;
 mod change_password;
 mod comparison;
 mod delete;
@@ -20,7 +21,7 @@ mod register;
 mod session;
 mod sessions;
 
-pub use admin::{NewUser, UserPatch};
+pub use admin::{Change, NewUser, UserPatch};
 pub use change_password::PasswordChange;
 pub use login::Credentials;
 pub use logout::Logout;

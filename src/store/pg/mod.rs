@@ -4,6 +4,7 @@ pub mod denied_jtis;
 pub mod maintenance;
 pub mod orphans;
 pub mod refresh_tokens;
+pub mod roles;
 mod rows;
 pub mod sessions;
 pub mod standing;

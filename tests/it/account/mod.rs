@@ -10,6 +10,7 @@ mod login;
 mod logout;
 mod own;
 mod path_mode;
+mod rbac;
 mod refresh;
 mod register;
 mod user_store;

@@ -264,16 +264,10 @@ async fn an_account_of_another_tenant_is_nobodys_on_every_route() {
             ("A!", 400, "invalid_slug"),
         ] {
             let path = format!("{path}?tenant_id={tenant}");
-            let body = if spec.verb == hellojohn::http::Verb::Patch {
-                json!({"given_name": "Eve"})
-            } else {
-                Value::Null
-            };
-            let answer = world.ask(spec.verb.method().as_str(), &path, &admin, body).await;
+            let answer = world.ask(spec.verb.method().as_str(), &path, &admin, json!({})).await;
             assert_eq!(answer.refusal(), (status, code.to_owned()), "{spec} {tenant}");
         }
-        let body = if spec.verb == hellojohn::http::Verb::Patch { json!({}) } else { Value::Null };
-        let answer = world.ask(spec.verb.method().as_str(), &path, &admin, body).await;
+        let answer = world.ask(spec.verb.method().as_str(), &path, &admin, json!({})).await;
         assert_eq!(answer.refusal(), (400, "invalid_parameter".to_owned()), "{spec} without a tenant");
     }
     assert_eq!(user(&world.get(&of(&id, ""), &admin).await), before);

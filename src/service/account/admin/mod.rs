@@ -5,12 +5,14 @@
 
 mod create;
 mod edit;
+mod roles;
 mod search;
 mod sessions;
 mod status;
 
 pub use create::NewUser;
 pub use edit::UserPatch;
+pub use roles::Change;
 
 use std::sync::Arc;
 
