@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 
 use super::database::{Lease, OPERATION};
 use super::error::{Error, Reason};
+use super::pg::consents::Consents;
 use super::pg::denied_jtis::DeniedJtis;
 use super::pg::refresh_tokens::RefreshTokens;
 use super::pg::roles::Roles;
@@ -70,6 +71,11 @@ impl UnitOfWork {
     /// Roles and their permissions.
     pub fn roles(&mut self) -> Roles<'_> {
         Roles(self)
+    }
+
+    /// What people let clients have.
+    pub fn consents(&mut self) -> Consents<'_> {
+        Consents(self)
     }
 
     /// Live sessions of accounts.

@@ -1,5 +1,5 @@
 //! Administration of the control plane: tenants, clients, scopes and keys (EP100-EP106, EP109, EP110), their user
-//! databases (EP107, EP108), their accounts (EP125-EP130), and the cluster itself and snapshots of a node's state (EP131).
+//! databases (EP107, EP108), their accounts (EP120-EP130), and the cluster itself and snapshots of a node's state (EP131).
 //!
 //! Handlers extract, call one service function and map its answer. Must never answer with a sealed value or the
 //! hash of a secret: documents leave through the types of `shown`, which cannot hold one.
@@ -8,6 +8,7 @@ mod answer;
 mod body;
 mod clients;
 mod cluster;
+pub mod consents;
 mod keys;
 #[cfg(feature = "next-format")]
 mod next;
@@ -77,4 +78,5 @@ where
         .merge(user_store::surface())
         .merge(users::surface())
         .merge(rbac::surface())
+        .merge(consents::surface())
 }

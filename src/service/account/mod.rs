@@ -21,7 +21,7 @@ mod register;
 mod session;
 mod sessions;
 
-pub use admin::{Change, NewUser, UserPatch};
+pub use admin::{Change, NewUser, Pair, UserPatch};
 pub use change_password::PasswordChange;
 pub use login::Credentials;
 pub use logout::Logout;

@@ -3,6 +3,7 @@
 //! The caller is known to be an administrator; each use case looks at one tenant's accounts only, so that an identifier of
 //! another tenant's account is nobody's (S103). Every change is recorded.
 
+mod consents;
 mod create;
 mod edit;
 mod roles;
@@ -10,6 +11,7 @@ mod search;
 mod sessions;
 mod status;
 
+pub use consents::Pair;
 pub use create::NewUser;
 pub use edit::UserPatch;
 pub use roles::Change;
