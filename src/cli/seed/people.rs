@@ -148,7 +148,8 @@ async fn hash(
     means: &Means,
 ) -> Result<PasswordHash, Failure> {
     let password = Password::parse(password).map_err(|error| Failure::usage(error.to_string()))?;
-    let context = Context { email: Some(user.email.as_str()), tenant: Some(tenant.as_str()) };
+    let context =
+        Context { email: Some(user.email.as_str()), tenant: Some(tenant.as_str()), tenant_name: None };
     if let Err(violations) = means.policy.check(password.expose(), &context, &means.blacklist) {
         let mut failure = Failure::usage("its password is not acceptable");
         failure.particulars = violations.iter().map(|violation| format!("it {violation}")).collect();
