@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 use super::database::{Lease, OPERATION};
 use super::error::{Error, Reason};
 use super::pg::denied_jtis::DeniedJtis;
+use super::pg::import::Imports;
 use super::pg::refresh_tokens::RefreshTokens;
 use super::pg::sessions::Sessions;
 use super::pg::users::Users;
@@ -53,6 +54,11 @@ impl UnitOfWork {
     /// Accounts.
     pub fn users(&mut self) -> Users<'_> {
         Users(self)
+    }
+
+    /// Accounts from another system.
+    pub fn imports(&mut self) -> Imports<'_> {
+        Imports(self)
     }
 
     /// Refresh tokens and their families.

@@ -8,6 +8,7 @@ mod answer;
 mod body;
 mod clients;
 mod cluster;
+mod import_users;
 mod keys;
 #[cfg(feature = "next-format")]
 mod next;
@@ -21,6 +22,7 @@ pub mod user_store;
 use axum::extract::FromRef;
 
 use crate::http::{Auth, Plane, Surface, Verb};
+use crate::service::account::AccountService;
 use crate::service::control::ControlService;
 use crate::service::user_store::UserStores;
 
@@ -28,6 +30,7 @@ use crate::service::user_store::UserStores;
 pub fn surface<S>() -> Surface<S>
 where
     S: Clone + Send + Sync + 'static,
+    AccountService: FromRef<S>,
     ControlService: FromRef<S>,
     UserStores: FromRef<S>,
 {
@@ -70,5 +73,6 @@ where
         .route(Delete, "/v1/admin/cluster/members/{id}", Control, Admin, cluster::remove)
         .route(Post, "/v1/admin/cluster/step-down", Control, Admin, cluster::step_down)
         .route(Post, "/v1/admin/cluster/snapshot", User, Admin, snapshot::save)
+        .merge(import_users::surface())
         .merge(user_store::surface())
 }

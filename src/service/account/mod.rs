@@ -9,6 +9,7 @@ mod change_password;
 mod comparison;
 mod delete;
 mod fields;
+mod import;
 mod login;
 mod logout;
 mod logout_all;
@@ -20,6 +21,7 @@ mod session;
 mod sessions;
 
 pub use change_password::PasswordChange;
+pub use import::{ImportLine, Imported, MAX_IMPORT, Submitted, UserImport};
 pub use login::Credentials;
 pub use logout::Logout;
 pub use profile::ProfilePatch;

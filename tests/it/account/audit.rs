@@ -142,3 +142,42 @@ async fn every_administrative_write_names_its_actor_and_its_object() {
     }
     world.end().await;
 }
+
+/// An import is one event a batch, with counts and without its people.
+#[tokio::test]
+async fn an_import_is_one_event_without_its_people() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let (captured, guard) = capture();
+    let hash = super::import::BCRYPT;
+    let people = serde_json::json!([
+        {"email": "ann@example.com", "password_hash": hash},
+        {"email": "root@example.com", "password_hash": hash},
+        {"email": "bob@example.com", "password_hash": "$2b$99$planted"},
+    ]);
+    for (tenant, dry_run) in [("local", false), ("local", true), ("nobody", false)] {
+        let body = serde_json::json!({"tenant_id": tenant, "users": people, "dry_run": dry_run});
+        world.send(call("POST", "/v1/admin/users/import", Some(&admin), &body.to_string())).await;
+    }
+    drop(guard);
+
+    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<&Value> = lines.iter().filter(|line| line["target"] == "audit").collect();
+    let told: Vec<(String, String, Option<&str>)> = events
+        .iter()
+        .map(|event| (text_of(event, "action"), text_of(event, "reason"), event["object"].as_str()))
+        .collect();
+    let expected = [
+        ("user.import", "", Some("1 created, 0 unchanged, 2 refused")),
+        ("user.import_check", "", Some("0 created, 1 unchanged, 2 refused")),
+        ("user.import", "tenant_not_found", None),
+    ]
+    .map(|(action, reason, object)| (action.to_owned(), reason.to_owned(), object));
+    assert_eq!(told, expected);
+    assert!(events.iter().all(|event| text_of(event, "actor").starts_with("local/")));
+    for secret in ["example.com", "planted", &hash[10..]] {
+        assert!(!text.contains(secret), "{secret} is in the log");
+    }
+    world.end().await;
+}
