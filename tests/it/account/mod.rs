@@ -7,6 +7,7 @@ mod answer;
 mod audit;
 mod bearer;
 mod import;
+mod import_cli;
 mod login;
 mod logout;
 mod own;
