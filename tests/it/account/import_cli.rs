@@ -17,7 +17,7 @@ use super::import::BCRYPT;
 use super::world::{PASSWORD, World};
 
 /// Statuses that imports are answered with before they get through; 0 lets one through.
-type Faults = Arc<Mutex<VecDeque<u16>>>;
+pub(super) type Faults = Arc<Mutex<VecDeque<u16>>>;
 
 async fn faulty(State(faults): State<Faults>, request: Request, next: Next) -> Response {
     let fault = match request.uri().path() {
@@ -33,7 +33,7 @@ async fn faulty(State(faults): State<Faults>, request: Request, next: Next) -> R
     response
 }
 
-async fn serve(router: Router, faults: &[u16]) -> (String, Faults) {
+pub(super) async fn serve(router: Router, faults: &[u16]) -> (String, Faults) {
     // Refused only when there is one already.
     drop(rustls::crypto::ring::default_provider().install_default());
     let faults: Faults = Arc::new(Mutex::new(faults.iter().copied().collect()));
@@ -44,30 +44,35 @@ async fn serve(router: Router, faults: &[u16]) -> (String, Faults) {
     (url, faults)
 }
 
-struct Ran {
-    code: u8,
-    out: String,
-    err: String,
+pub(super) struct Ran {
+    pub(super) code: u8,
+    pub(super) out: String,
+    pub(super) err: String,
 }
 
 impl Ran {
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("{} {}", self.out, self.err))
     }
 }
 
 /// Runs the command with the administrator's login, or with `bearer`.
 async fn ran(url: &str, directory: &Path, args: &str, bearer: Option<&str>) -> Ran {
-    let mut env = BTreeMap::from(
-        [
-            ("HELLOJOHN_ADMIN_URL", url),
-            ("HELLOJOHN_EMAIL", "root@example.com"),
-            ("HELLOJOHN_PASSWORD", PASSWORD),
-            ("HELLOJOHN_CLIENT_ID", "web"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned())),
-    );
-    env.extend(bearer.map(|token| ("HELLOJOHN_BEARER".to_owned(), token.to_owned())));
+    let login = [
+        ("HELLOJOHN_EMAIL", "root@example.com"),
+        ("HELLOJOHN_PASSWORD", PASSWORD),
+        ("HELLOJOHN_CLIENT_ID", "web"),
+    ];
+    let bearer = bearer.map(|token| ("HELLOJOHN_BEARER", token));
+    let env: Vec<_> = login.into_iter().chain(bearer).collect();
+    ran_with(url, directory, args, &env).await
+}
+
+/// Runs a command that finds the node at `url`. `DIR` in its words is the directory.
+pub(super) async fn ran_with(url: &str, directory: &Path, args: &str, env: &[(&str, &str)]) -> Ran {
+    let env = env.iter().copied().chain([("HELLOJOHN_ADMIN_URL", url)]);
+    let env: BTreeMap<String, String> =
+        env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let directory = directory.to_owned();
     let args = args.replace("DIR", &directory.display().to_string());
     let args: Vec<OsString> = args.split(' ').map(OsString::from).collect();

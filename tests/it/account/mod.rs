@@ -14,5 +14,6 @@ mod own;
 mod path_mode;
 mod refresh;
 mod register;
+mod seed;
 mod user_store;
 mod world;
