@@ -84,12 +84,13 @@ impl Report {
     ) -> Result<(), Failure> {
         self.counts.refused += 1;
         for Reason { field, code, message } in reasons {
-            let refusal = json!(Refusal { line, field, code, message });
+            let refusal = serde_json::to_string(&Refusal { line, field, code, message })
+                .map_err(|error| Failure::failed(error.to_string()))?;
             match (&mut self.file, session.terminal.output()) {
                 (Some((path, file)), _) => {
                     writeln!(file, "{refusal}").map_err(|error| unwritten(path, &error))?;
                 }
-                (None, Output::Json) => progress.aside(|| session.terminal.note(&refusal.to_string())),
+                (None, Output::Json) => progress.aside(|| session.terminal.note(&refusal)),
                 (None, Output::Human) => {
                     let at = if field.is_empty() { String::new() } else { format!("{field}: ") };
                     progress.aside(|| session.terminal.note(&format!("line {line}: {at}{message} [{code}]")));
