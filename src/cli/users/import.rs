@@ -128,7 +128,7 @@ impl Import {
         let file = File::open(&self.file).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         // A pipe has no length.
-        let bytes = metadata.is_file().then(|| metadata.len());
+        let bytes = metadata.is_file().then_some(metadata.len());
         Ok((Box::new(BufReader::with_capacity(BUFFER, file)), bytes))
     }
 
@@ -160,11 +160,11 @@ impl Import {
 impl Run<'_, '_> {
     /// Sends a batch, in parts where the server takes no such large one.
     async fn send(&mut self, batch: Batch) -> Result<(), Failure> {
-        let Batch { lines, users, mut refused, end, .. } = batch;
+        let Batch { lines, users, mut refused, end: byte, .. } = batch;
         // Parts that are still to be sent, the first one last.
-        let mut parts = vec![0..users.len()];
-        while let Some(part) = parts.pop() {
-            let (Some(some), Some(numbers)) = (users.get(part.clone()), lines.get(part.clone())) else {
+        let mut parts = vec![(0, users.len())];
+        while let Some((start, end)) = parts.pop() {
+            let (Some(some), Some(numbers)) = (users.get(start..end), lines.get(start..end)) else {
                 continue;
             };
             let Some(first) = numbers.first() else { continue };
@@ -182,9 +182,9 @@ impl Run<'_, '_> {
                     }
                 }
                 Err(NotSent::TooLarge) if some.len() > 1 => {
-                    let middle = part.start + some.len() / 2;
-                    parts.push(middle..part.end);
-                    parts.push(part.start..middle);
+                    let middle = start + some.len() / 2;
+                    parts.push((middle, end));
+                    parts.push((start, middle));
                 }
                 Err(NotSent::TooLarge) => {
                     let reason = reason("body_too_large", "is larger than a request may be");
@@ -196,7 +196,7 @@ impl Run<'_, '_> {
             }
         }
         self.refuse_before(u64::MAX, &mut refused)?;
-        self.progress.at(end, self.report.counts, self.session);
+        self.progress.at(byte, self.report.counts, self.session);
         Ok(())
     }
 
