@@ -14,10 +14,13 @@ use tracing::Instrument as _;
 
 use super::database::{Lease, OPERATION};
 use super::error::{Error, Reason};
+use super::pg::consents::Consents;
 use super::pg::denied_jtis::DeniedJtis;
 use super::pg::import::Imports;
 use super::pg::refresh_tokens::RefreshTokens;
+use super::pg::roles::Roles;
 use super::pg::sessions::Sessions;
+use super::pg::user_search::UserSearch;
 use super::pg::users::Users;
 
 /// One transaction on the rows of one tenant, at PostgreSQL's READ COMMITTED. Dropped, it is rolled back.
@@ -61,9 +64,24 @@ impl UnitOfWork {
         Imports(self)
     }
 
+    /// Accounts that somebody looks for.
+    pub fn user_search(&mut self) -> UserSearch<'_> {
+        UserSearch(self)
+    }
+
     /// Refresh tokens and their families.
     pub fn refresh_tokens(&mut self) -> RefreshTokens<'_> {
         RefreshTokens(self)
+    }
+
+    /// Roles and their permissions.
+    pub fn roles(&mut self) -> Roles<'_> {
+        Roles(self)
+    }
+
+    /// What people let clients have.
+    pub fn consents(&mut self) -> Consents<'_> {
+        Consents(self)
     }
 
     /// Live sessions of accounts.

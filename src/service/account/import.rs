@@ -25,8 +25,6 @@ use crate::store::pg::import::{Arrival, Digest, Known};
 
 /// Most accounts of one batch.
 pub const MAX_IMPORT: usize = 500;
-/// Most bytes of the custom attributes as JSON.
-const MAX_CUSTOM: usize = 8 * 1024;
 
 /// An account as the old system had it. There is no field that makes an administrator (S102).
 #[derive(Debug, Clone)]
@@ -161,7 +159,7 @@ impl AccountService {
         if line.created_at.is_some_and(|at| at > now) {
             findings.add("created_at", "in_the_future", "must not be in the future".to_owned());
         }
-        custom(&mut findings, &line.custom);
+        findings.custom(&line.custom);
         let Some(email) = email else { return Err(findings.into_errors()) };
         let errors = findings.into_errors();
         if !errors.is_empty() {
@@ -186,29 +184,6 @@ impl AccountService {
         })?;
         Ok(Accepted { arrival: Arrival { user, digest }, with_id })
     }
-}
-
-/// Custom attributes are bounded, and hold nothing that PostgreSQL cannot keep.
-fn custom(findings: &mut Findings, custom: &Map<String, Value>) {
-    let size = serde_json::to_string(custom).map_or(usize::MAX, |text| text.len());
-    if size > MAX_CUSTOM {
-        findings.add("custom", "too_long", format!("must have at most {MAX_CUSTOM} bytes as JSON"));
-    }
-    if has_nul(custom) {
-        findings.add("custom", "invalid", "must not contain the character U+0000".to_owned());
-    }
-}
-
-fn has_nul(members: &Map<String, Value>) -> bool {
-    fn value_has_nul(value: &Value) -> bool {
-        match value {
-            Value::String(text) => text.contains('\0'),
-            Value::Array(items) => items.iter().any(value_has_nul),
-            Value::Object(members) => has_nul(members),
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
-        }
-    }
-    members.iter().any(|(name, value)| name.contains('\0') || value_has_nul(value))
 }
 
 /// What a line says, in one form for all ways to write it. Kept in the database: a change of this form makes every

@@ -7,7 +7,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::rows::to_db;
-use crate::domain::user::{PasswordHash, User, UserId};
+use crate::domain::user::{PasswordHash, User, UserId, name_key};
 use crate::store::error::Error;
 use crate::store::ports::UnitOfWork;
 
@@ -48,13 +48,13 @@ pub struct Known {
 // In the order of addresses, so that two imports of the same people wait for each other and do not deadlock. An
 // account whose id or address is there, also earlier in this statement, is left out.
 const INSERT: &str = "INSERT INTO users (tenant, id, email, email_key, password_hash, given_name, family_name, \
-    picture, locale, custom, status, email_verified, created_at, updated_at, import_digest) \
+    picture, locale, custom, status, email_verified, created_at, updated_at, import_digest, given_key, family_key) \
     SELECT $1, id, email, email_key, password_hash, given_name, family_name, picture, locale, custom, status, \
-    email_verified, created_at, $14, import_digest \
+    email_verified, created_at, $14, import_digest, given_key, family_key \
     FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], \
-    $10::jsonb[], $11::text[], $12::boolean[], $13::timestamptz[], $15::bytea[]) WITH ORDINALITY AS arrival (id, \
-    email, email_key, password_hash, given_name, family_name, picture, locale, custom, status, email_verified, \
-    created_at, import_digest, line) \
+    $10::jsonb[], $11::text[], $12::boolean[], $13::timestamptz[], $15::bytea[], $16::text[], $17::text[]) \
+    WITH ORDINALITY AS arrival (id, email, email_key, password_hash, given_name, family_name, picture, locale, \
+    custom, status, email_verified, created_at, import_digest, given_key, family_key, line) \
     ORDER BY email_key COLLATE \"C\", line ON CONFLICT DO NOTHING RETURNING id, import_digest";
 
 const FIND: &str = "SELECT id, email_key, import_digest FROM users \
@@ -75,6 +75,9 @@ impl Imports<'_> {
         let users = || arrivals.iter().map(|arrival| &arrival.user);
         let texts = |text: fn(&User) -> &str| users().map(text).collect::<Vec<_>>();
         let options = |text: fn(&User) -> Option<&str>| users().map(text).collect::<Vec<_>>();
+        let keys = |name: fn(&User) -> Option<&str>| {
+            users().map(|user| name(user).map(name_key)).collect::<Vec<_>>()
+        };
         let (connection, tenant, call) = self.0.call(NAME)?;
         let query = sqlx::query_as(INSERT)
             .bind(tenant.as_str())
@@ -91,7 +94,9 @@ impl Imports<'_> {
             .bind(users().map(|user| user.email_verified).collect::<Vec<_>>())
             .bind(users().map(|user| to_db(user.created_at)).collect::<Vec<_>>())
             .bind(to_db(now))
-            .bind(arrivals.iter().map(|arrival| arrival.digest.as_slice()).collect::<Vec<_>>());
+            .bind(arrivals.iter().map(|arrival| arrival.digest.as_slice()).collect::<Vec<_>>())
+            .bind(keys(|user| user.given_name.as_deref()))
+            .bind(keys(|user| user.family_name.as_deref()));
         let added: Vec<(Uuid, Vec<u8>)> = call.run(query.fetch_all(connection)).await?;
         let key = |(id, digest): (Uuid, Vec<u8>)| Ok((UserId(id), parsed(NAME, digest)?));
         added.into_iter().map(key).collect()

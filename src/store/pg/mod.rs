@@ -1,11 +1,15 @@
 //! The repositories: statements on the tables of the user database, and rows made into domain types.
 
+pub mod consents;
 pub mod denied_jtis;
 pub mod import;
 pub mod maintenance;
 pub mod orphans;
 pub mod refresh_tokens;
+pub mod roles;
 mod rows;
 pub mod sessions;
 pub mod standing;
+pub mod user_admin;
+pub mod user_search;
 pub mod users;
