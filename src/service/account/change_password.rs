@@ -77,7 +77,7 @@ impl AccountService {
         if same {
             findings.unchanged_password(NEW);
         }
-        findings.new_password(NEW, &new, user.email.as_str(), &tenant.slug, &policy, &self.0.settings);
+        findings.new_password(NEW, &new, user.email.as_str(), tenant, &policy, &self.0.settings);
         findings.into_result()?;
         let hash = self.0.hashes.hash(new).await.map_err(|error| unhashed(&error))?;
         self.keep_password(place, &user, &PasswordHash::new(hash)).await

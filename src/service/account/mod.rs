@@ -11,6 +11,7 @@ mod change_password;
 mod comparison;
 mod delete;
 mod fields;
+mod import;
 mod login;
 mod logout;
 mod logout_all;
@@ -23,6 +24,7 @@ mod sessions;
 
 pub use admin::{Change, NewUser, Pair, UserPatch};
 pub use change_password::PasswordChange;
+pub use import::{ImportLine, Imported, MAX_IMPORT, Submitted, UserImport};
 pub use login::Credentials;
 pub use logout::Logout;
 pub use profile::ProfilePatch;

@@ -52,7 +52,14 @@ impl AccountService {
             policy_of(&self.0.settings.password_policy, place.entry.tenant.settings.password_policy.as_ref());
         let mut findings = Findings::default();
         let email = findings.email(&input.email);
-        findings.new_password("password", &password, &input.email, &input.tenant, &policy, &self.0.settings);
+        findings.new_password(
+            "password",
+            &password,
+            &input.email,
+            &place.entry.tenant,
+            &policy,
+            &self.0.settings,
+        );
         let given_name = findings.name("given_name", input.given_name.as_deref());
         let family_name = findings.name("family_name", input.family_name.as_deref());
         findings.into_result()?;

@@ -2,6 +2,7 @@
 
 pub mod consents;
 pub mod denied_jtis;
+pub mod import;
 pub mod maintenance;
 pub mod orphans;
 pub mod refresh_tokens;

@@ -38,8 +38,8 @@ pub(super) use super::answer::{Answer, Tokens, call, part, payload, send, text_o
 
 pub(super) const ISSUER: &str = "https://id.example";
 pub(super) const PASSWORD: &str = "correct horse battery";
-const SIGNING: &str = "0123456789abcdef0123456789abcdef-signing";
-const SECRETBOX: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+pub(super) const SIGNING: &str = "0123456789abcdef0123456789abcdef-signing";
+pub(super) const SECRETBOX: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 /// What a test may choose.
 #[derive(Debug, Clone, Default)]
