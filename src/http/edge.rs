@@ -12,6 +12,7 @@ use crate::http::error::leader::LeaderRedirects;
 use crate::http::extract::client_info::TrustedProxies;
 use crate::http::forward::SharedForwarder;
 use crate::http::middleware::cors::OriginPolicy;
+use crate::service::limits::Limits;
 use crate::service::{AdminAuthorizer, LeaderGate, UserAuthorizer};
 
 /// The limits and policies of the edge.
@@ -77,6 +78,8 @@ pub struct EdgeParts {
     pub origins: Arc<dyn OriginPolicy>,
     /// The way to the leader, where followers pass writes on.
     pub forwarder: Option<SharedForwarder>,
+    /// How often somebody may ask.
+    pub limits: Limits,
     /// For request ids.
     pub rng: Arc<dyn Rng>,
 }
@@ -121,6 +124,10 @@ impl Edge {
 
     pub(super) fn forwarder(&self) -> Option<&SharedForwarder> {
         self.0.parts.forwarder.as_ref()
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.0.parts.limits
     }
 
     pub(super) fn rng(&self) -> &dyn Rng {

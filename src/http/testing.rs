@@ -14,6 +14,7 @@ use tower::ServiceExt as _;
 use crate::domain::rng::OsRng;
 use crate::http::middleware::cors::OriginList;
 use crate::http::{Edge, EdgeParts, EdgeSettings};
+use crate::service::limits::Limits;
 use crate::service::{AdminAuthorizer, Code, Error, LeaderGate, Principal, UserAuthorizer};
 
 /// A gate that says what it was made to say, and counts how often it was asked.
@@ -92,6 +93,7 @@ pub(crate) fn edge_with(settings: EdgeSettings, gate: Arc<FakeGate>) -> Edge {
             ui: Some("https://ui.test".to_owned()),
         }),
         forwarder: None,
+        limits: Limits::none(),
         rng: Arc::new(OsRng),
     })
 }

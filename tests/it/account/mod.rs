@@ -6,6 +6,7 @@ mod admin;
 mod answer;
 mod audit;
 mod bearer;
+mod limits;
 mod login;
 mod logout;
 mod own;
