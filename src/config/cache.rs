@@ -4,7 +4,7 @@ use super::intake::Intake;
 use super::setting::{Raw, section};
 use super::value::net::Host;
 use super::value::pem::{self, Pem};
-use super::value::redis::{self, RedisAddr};
+use super::value::redis_addr::{self, RedisAddr};
 use super::value::{Invalid, quoted, whole};
 
 /// Longest prefix of names in Redis.
@@ -26,10 +26,10 @@ section! {
         kind: CacheKind = Literal("memory"), env ["CACHE_KIND"], Public, kind;
         /// Redis, as host:port or as URL: redis://user:password@host:6379/0, or rediss:// for TLS.
         redis_addr: Option<RedisAddr> = Unset("needed with kind redis"), env ["REDIS_ADDR", "REDIS_URL"],
-            RedisUrl, redis::redis_addr;
+            RedisUrl, redis_addr::redis_addr;
         /// Number of the database in Redis.
         redis_db: Option<u16> = Unset("that of the URL, else 0"), env ["REDIS_DB"], Public,
-            whole(0, redis::MAX_DB);
+            whole(0, redis_addr::MAX_DB);
         /// What every name in Redis begins with. Installations that share a Redis need different ones.
         redis_prefix: String = Literal("hellojohn:"), env ["REDIS_PREFIX"], Public, prefix;
         /// Certificate authority that a rediss:// server is verified with, as path or inline PEM.
@@ -105,4 +105,66 @@ fn prefix(raw: &Raw) -> Result<String, Invalid> {
         format!("{} is not a prefix", quoted(text)),
         format!("write at most {MAX_PREFIX} visible ASCII characters, for example hellojohn:"),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::CacheKind;
+    use crate::config::tests::{inputs, loaded, refusal};
+
+    fn warned(env: &[(&str, &str)]) -> Vec<String> {
+        let about = |key: &str| key.starts_with("cache.") || key.starts_with("rate.");
+        let warnings = loaded(env).warnings;
+        warnings.iter().filter(|w| w.key.is_some_and(about)).map(ToString::to_string).collect()
+    }
+
+    /// Spec §8
+    #[test]
+    fn redis_is_named_by_either_variable() {
+        let cache = loaded(&[]).config.cache;
+        assert_eq!((cache.kind, cache.redis_addr.is_some(), cache.db()), (CacheKind::Memory, false, 0));
+        for name in ["REDIS_ADDR", "REDIS_URL"] {
+            let env =
+                [("CACHE_KIND", "redis"), (name, "cache:6379"), ("REDIS_DB", "3"), ("REDIS_PREFIX", "a:")];
+            let cache = loaded(&env).config.cache;
+            assert_eq!((cache.kind, cache.db(), cache.redis_prefix.as_str()), (CacheKind::Redis, 3, "a:"));
+            assert_eq!(cache.redis_addr.map(|addr| addr.host).as_deref(), Some("cache"));
+        }
+        let url = [("CACHE_KIND", "redis"), ("REDIS_URL", "redis://cache/5")];
+        assert_eq!(loaded(&url).config.cache.db(), 5);
+        assert_eq!(loaded(&[url[0], url[1], ("REDIS_DB", "5")]).config.cache.db(), 5);
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        let redis = ("CACHE_KIND", "redis");
+        for (env, expected) in [
+            (vec![redis], "cache.redis_addr (REDIS_ADDR): is not set, and CACHE_KIND is redis"),
+            (vec![redis, ("REDIS_ADDR", "cache")], "cache.redis_addr (REDIS_ADDR): is no address"),
+            (
+                vec![redis, ("REDIS_ADDR", "redis://cache/5"), ("REDIS_DB", "4")],
+                "cache.redis_db (REDIS_DB): is 4, and the address names database 5",
+            ),
+            (vec![("CACHE_KIND", "memcached")], "cache.kind (CACHE_KIND): \"memcached\" is no kind of cache"),
+            (vec![("REDIS_PREFIX", "a b")], "cache.redis_prefix (REDIS_PREFIX): \"a b\" is not a prefix"),
+        ] {
+            let report = refusal(&inputs(&env));
+            assert!(report.contains(expected), "{env:?}: {report}");
+            assert_eq!(report.lines().count(), 1, "{env:?}: {report}");
+        }
+    }
+
+    #[test]
+    fn what_is_likely_not_meant_is_told() {
+        assert!(warned(&[]).is_empty());
+        assert!(warned(&[("REDIS_ADDR", "cache:6379")])[0].contains("is not used"));
+        let redis = ("CACHE_KIND", "redis");
+        assert!(warned(&[redis, ("REDIS_ADDR", "redis://:secret@cache")])[0].contains("travels in clear"));
+        assert!(warned(&[redis, ("REDIS_ADDR", "redis://:secret@127.0.0.1")]).is_empty());
+        assert!(warned(&[redis, ("REDIS_ADDR", "rediss://:secret@cache")]).is_empty());
+        let cluster = [("CLUSTER_MODE", "on"), ("NODE_ID", "n1"), ("CLUSTER_NODES", "n1=127.0.0.1:8201")];
+        assert!(warned(&cluster)[0].contains("every node counts for itself"));
+        let off = [cluster[0], cluster[1], cluster[2], ("RATE_ENABLED", "0")];
+        assert_eq!(warned(&off).len(), 1, "{:?}", warned(&off));
+    }
 }

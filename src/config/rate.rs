@@ -89,3 +89,38 @@ impl Rate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::loaded;
+
+    fn warned(env: &[(&str, &str)]) -> Vec<String> {
+        loaded(env)
+            .warnings
+            .iter()
+            .map(ToString::to_string)
+            .filter(|text| !text.contains("key_rotation"))
+            .collect()
+    }
+
+    /// S61
+    #[test]
+    fn limits_that_let_too_much_be_guessed_are_told() {
+        assert!(warned(&[]).is_empty(), "{:?}", warned(&[]));
+        assert!(warned(&[("RATE_LOGIN_LIMIT", "26")])[0].contains("104 guesses an hour"));
+        assert!(
+            warned(&[("RATE_MFA_CHALLENGE_LIMIT", "100"), ("RATE_MFA_CHALLENGE_WINDOW", "1d")]).is_empty()
+        );
+        let switched_off = warned(&[("RATE_ENABLED", "0"), ("RATE_LOGIN_LIMIT", "1000")]);
+        assert_eq!(switched_off.len(), 1, "{switched_off:?}");
+    }
+
+    /// Behind a proxy that is not named everybody has one address.
+    #[test]
+    fn a_proxy_that_is_not_named_is_told() {
+        let https = ("SERVER_PUBLIC_URL", "https://id.example.com");
+        assert!(warned(&[https])[0].contains("shares its rate limits"));
+        assert!(warned(&[https, ("TRUSTED_PROXIES", "10.0.0.0/8")]).is_empty());
+        assert_eq!(warned(&[https, ("RATE_ENABLED", "0")]).len(), 1);
+    }
+}

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::resolve::{Resolved, Source};
-use super::value::{Invalid, dsn, redis};
+use super::value::{Invalid, dsn, redis_addr};
 
 /// Where a setting's value comes from when no layer gives one.
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +105,7 @@ impl Setting {
             Exposure::PathOrSecret if text.contains(PEM_MARK) => REDACTED.to_owned(),
             Exposure::PathOrSecret => text,
             Exposure::Dsn => dsn::redact(&text),
-            Exposure::RedisUrl => redis::redact(&text),
+            Exposure::RedisUrl => redis_addr::redact(&text),
         }
     }
 }

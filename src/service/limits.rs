@@ -324,3 +324,6 @@ fn stands(standing: &Standing, now: Timestamp) -> RateLimit {
         reset: standing.window.remaining(now),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,3 +47,66 @@ pub(in crate::http) fn tell(headers: &mut HeaderMap, standing: &RateLimit) {
     headers.insert(REMAINING, HeaderValue::from(standing.remaining));
     headers.insert(RESET, HeaderValue::from(super::render::seconds(standing.reset)));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::Router;
+    use hellojohn_control::Timestamp;
+
+    use crate::config::{Inputs, load};
+    use crate::domain::clock::ManualClock;
+    use crate::http::testing::{edge_limited, request, send};
+    use crate::http::{Auth, Plane, Surface, Verb};
+    use crate::service::limits::Limits;
+
+    fn router(max: &str) -> Router {
+        let env = [
+            ("SIGNING_MASTER_KEY", "0123456789abcdef0123456789abcdef"),
+            ("SECRETBOX_MASTER_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+            ("RATE_MAX_REQUESTS", max),
+        ];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let config = load(&Inputs { env, ..Inputs::default() }).unwrap().config;
+        let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
+        let limits = Limits::new(&config, Arc::new(clock)).unwrap();
+        let get = |surface: Surface<()>, path| {
+            surface.route(Verb::Get, path, Plane::User, Auth::Public, async || "a")
+        };
+        ["/a", "/livez", "/readyz", "/metrics"]
+            .into_iter()
+            .fold(Surface::new(), get)
+            .into_router(&edge_limited(limits), ())
+            .unwrap()
+    }
+
+    /// A load balancer and Prometheus ask again and again.
+    #[tokio::test]
+    async fn probes_and_scrapes_are_not_limited() {
+        let router = router("1");
+        assert_eq!(send(&router, request("GET", "/a", &[], "")).await.status, 200);
+        assert_eq!(send(&router, request("GET", "/a", &[], "")).await.status, 429);
+        for path in ["/livez", "/readyz", "/metrics"] {
+            for _ in 0..10 {
+                let answer = send(&router, request("GET", path, &[], "")).await;
+                assert_eq!((answer.status.as_u16(), answer.header("ratelimit-limit")), (200, None), "{path}");
+            }
+        }
+    }
+
+    /// Spec §5: a page of an allowed origin learns that it asked too often, and until when.
+    #[tokio::test]
+    async fn browsers_may_read_the_refusal_and_its_headers() {
+        let router = router("1");
+        for status in [200, 429] {
+            let answer = send(&router, request("GET", "/a", &[("origin", "https://app.test")], "")).await;
+            assert_eq!(answer.status, status);
+            assert_eq!(answer.header("access-control-allow-origin"), Some("https://app.test"));
+            let exposed = answer.header("access-control-expose-headers").unwrap().to_owned();
+            for name in ["retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"] {
+                assert!(exposed.split(',').any(|header| header.trim() == name), "{name}: {exposed}");
+            }
+        }
+    }
+}

@@ -13,8 +13,8 @@ use hellojohn_control::Timestamp;
 
 use crate::domain::fixed_window::FixedWindow;
 
-pub use memory::MemoryCounters;
-pub use redis::{RedisCounters, UnusableRedis};
+pub use self::memory::MemoryCounters;
+pub use self::redis::{RedisCounters, UnusableRedis};
 
 /// One counter in one window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

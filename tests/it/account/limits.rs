@@ -38,12 +38,8 @@ fn login(email: &str, password: &str) -> Request<Body> {
     call("POST", "/v1/auth/login", None, &body.to_string())
 }
 
-fn told(answer: &Answer) -> (u16, String) {
-    answer.refusal()
-}
-
 fn is(answer: &Answer, expected: (u16, &str)) -> bool {
-    told(answer) == (expected.0, expected.1.to_owned())
+    answer.refusal() == (expected.0, expected.1.to_owned())
 }
 
 impl World {
@@ -218,7 +214,9 @@ async fn forged_forwarding_headers_evade_no_limit() {
 #[tokio::test]
 async fn an_ipv6_network_is_one_address() {
     let world = World::with(limited(&[("RATE_LOGIN_LIMIT", "1")])).await;
-    let guess = |peer: String, number: u32| world_guess(&world, peer, number);
+    let guess = async |peer: String, number: u32| {
+        world.login_from(&peer, &format!("guess-{number}@example.com"), WRONG).await
+    };
     for number in 0..10 {
         assert!(is(&guess(format!("2001:db8:0:1::{number:x}"), number).await, UNKNOWN));
     }
@@ -231,10 +229,6 @@ async fn an_ipv6_network_is_one_address() {
     assert!(is(&guess("192.0.2.1".to_owned(), 30).await, REFUSED));
     assert!(is(&guess("::ffff:192.0.2.2".to_owned(), 31).await, UNKNOWN));
     world.end().await;
-}
-
-async fn world_guess(world: &World, peer: String, number: u32) -> Answer {
-    world.login_from(&peer, &format!("guess-{number}@example.com"), WRONG).await
 }
 
 /// The limit on everything: by address and route, told on every answer.

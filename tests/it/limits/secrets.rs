@@ -1,8 +1,8 @@
-//! Passwords of Redis are in no text (S111).
+//! Passwords of Redis are in no text (S111); and what its user must be allowed.
 
-use hellojohn::store::limiter::RedisCounters;
+use hellojohn::store::limiter::{Counters as _, RedisCounters};
 
-use super::cache;
+use super::{cache, now, one};
 use crate::harness::logs::capture;
 use crate::harness::redis::TestRedis;
 
@@ -59,4 +59,28 @@ async fn what_a_server_says_is_not_repeated() {
     let lines = captured.lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(!format!("{lines:?}").contains(PASSWORD), "{lines:?}");
+}
+
+/// docs/operations.md names what a user of Redis must be allowed; no more than that is needed, and not a bit less.
+#[tokio::test]
+async fn the_documented_rights_are_enough() {
+    const MANUAL: &str = include_str!("../../../docs/operations.md");
+    let rights = MANUAL.split("A user of its own needs `").nth(1).unwrap().split('`').next().unwrap();
+    let wanted: Vec<&str> = rights.split(' ').chain(["+select"]).collect();
+    let up = async |rights: &[&str]| {
+        let password = format!(">{PASSWORD}");
+        let user = ["--user", "hellojohn", "on", &password, "resetchannels", "-@all"];
+        let redis = TestRedis::with(&[&user, rights].concat());
+        let url = format!("redis://hellojohn:{PASSWORD}@{}/3", redis.addr());
+        let counters = RedisCounters::new(&cache(&[("REDIS_URL", &url)])).unwrap().unwrap();
+        counters.tend().await;
+        let taken = counters.take(&one(1, 3, now()), now()).await.is_ok();
+        taken && counters.give_back(&one(1, 3, now())).await.is_ok()
+    };
+    assert!(up(&wanted).await, "{wanted:?}");
+    for left_out in 0..wanted.len() {
+        let mut rights = wanted.clone();
+        let without = rights.remove(left_out);
+        assert!(!up(&rights).await, "{without} is not needed");
+    }
 }
