@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -92,13 +93,18 @@ pub struct Edge(Arc<Inner>);
 struct Inner {
     parts: EdgeParts,
     in_flight: Semaphore,
+    told_of_proxy: AtomicBool,
 }
 
 impl Edge {
     /// An edge from its parts.
     pub fn new(parts: EdgeParts) -> Self {
         let permits = parts.settings.max_in_flight.min(Semaphore::MAX_PERMITS);
-        Self(Arc::new(Inner { parts, in_flight: Semaphore::new(permits) }))
+        Self(Arc::new(Inner {
+            parts,
+            in_flight: Semaphore::new(permits),
+            told_of_proxy: AtomicBool::new(false),
+        }))
     }
 
     /// Limits and policies.
@@ -128,6 +134,11 @@ impl Edge {
 
     pub(super) fn limits(&self) -> &Limits {
         &self.0.parts.limits
+    }
+
+    /// True once: whoever asks first tells the operator of a proxy that is not named.
+    pub(super) fn tell_of_proxy(&self) -> bool {
+        !self.0.told_of_proxy.swap(true, Ordering::Relaxed)
     }
 
     pub(super) fn rng(&self) -> &dyn Rng {

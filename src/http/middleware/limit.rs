@@ -1,17 +1,19 @@
 //! The limit on everything: requests by address and route (spec §10). Probes and scrapes are not counted, and what
 //! another node passes on was counted there.
 
+use std::net::IpAddr;
+
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::concurrency::is_probe;
-use crate::http::edge::Edge;
+use crate::http::edge::{Connection, Edge};
 use crate::http::error::ApiError;
-use crate::http::extract::ClientInfo;
+use crate::http::extract::{ClientInfo, client_info};
 use crate::http::forward;
-use crate::service::RateLimit;
+use crate::service::{Code, RateLimit};
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
@@ -29,7 +31,8 @@ pub(in crate::http) async fn limit(State(edge): State<Edge>, request: Request, n
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let ip = ClientInfo::of(request.extensions()).ip;
-    match edge.limits().pass(ip, route).await {
+    let through = unnamed_proxy(&edge, &request);
+    let response = match edge.limits().pass(ip, route).await {
         Ok(standing) => {
             let mut response = next.run(request).await;
             if let Some(standing) = standing {
@@ -38,7 +41,25 @@ pub(in crate::http) async fn limit(State(edge): State<Edge>, request: Request, n
             response
         }
         Err(error) => ApiError::from(error).into_response(),
+    };
+    let error = response.extensions().get::<ApiError>().map(|error| error.service().code());
+    if let (Some(peer), Some(Code::TooManyRequests)) = (through, error)
+        && edge.tell_of_proxy()
+    {
+        tracing::warn!(
+            %peer,
+            "a request that was refused by a rate limit came through a proxy that TRUSTED_PROXIES does not name: all \
+             that come through it count as one address"
+        );
     }
+    response
+}
+
+/// The peer, where it says to speak for somebody else and is not believed.
+fn unnamed_proxy(edge: &Edge, request: &Request) -> Option<IpAddr> {
+    let peer = request.extensions().get::<Connection>()?.peer.ip().to_canonical();
+    let speaks_for_others = request.headers().contains_key(client_info::FORWARDED_FOR);
+    (speaks_for_others && !edge.settings().trusted_proxies.contains(peer)).then_some(peer)
 }
 
 /// Writes where a limit stands.

@@ -210,6 +210,35 @@ async fn forged_forwarding_headers_evade_no_limit() {
     world.end().await;
 }
 
+/// Limits are on from the start, and so is the trap of a load balancer that nobody has named: it is told, once.
+#[tokio::test]
+async fn a_proxy_that_is_not_named_is_told_when_it_matters() {
+    let world = World::with(limited(&[("RATE_LOGIN_LIMIT", "1"), ("TRUSTED_PROXIES", "10.0.0.0/8")])).await;
+    let (captured, guard) = capture();
+    let warnings =
+        || captured.lines().iter().filter(|line| line["level"] == "WARN").cloned().collect::<Vec<_>>();
+    for (peer, forwarded, told) in [
+        ("192.0.2.1", None, 0),
+        ("10.0.0.1", Some("192.0.2.2"), 0),
+        ("192.0.2.3", Some("192.0.2.4"), 1),
+        ("192.0.2.5", Some("192.0.2.6"), 1),
+    ] {
+        for expected in [UNKNOWN, REFUSED] {
+            let mut request = from(peer, login(&format!("{peer}@example.com"), WRONG));
+            if let Some(forwarded) = forwarded {
+                request.headers_mut().insert("x-forwarded-for", forwarded.parse().unwrap());
+            }
+            assert!(is(&world.send(request).await, expected), "{peer}");
+        }
+        assert_eq!(warnings().len(), told, "{peer}: {:?}", warnings());
+    }
+    drop(guard);
+    let warning = &warnings()[0];
+    assert_eq!(warning["peer"], "192.0.2.3");
+    assert!(warning["message"].as_str().unwrap().contains("TRUSTED_PROXIES does not name"), "{warning}");
+    world.end().await;
+}
+
 /// Whoever has one IPv6 address has a /64 of them.
 #[tokio::test]
 async fn an_ipv6_network_is_one_address() {

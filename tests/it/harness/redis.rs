@@ -12,6 +12,8 @@ use nix::sys::signal::Signal;
 use super::process::{Process, free_port, pause};
 
 const PROGRAM: &str = "redis-server";
+/// Where it may be.
+const PATH: (&str, &str) = ("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin");
 /// How long it may take to listen.
 const STARTS: Duration = Duration::from_secs(10);
 
@@ -47,7 +49,7 @@ impl TestRedis {
     }
 
     fn listening(port: u16, mut args: Vec<String>) -> Self {
-        let there = Command::new(PROGRAM).arg("--version").stdout(Stdio::null()).status();
+        let there = Command::new(PROGRAM).env(PATH.0, PATH.1).arg("--version").stdout(Stdio::null()).status();
         assert!(
             there.is_ok(),
             "{PROGRAM} is missing; install the package redis-server, as scripts/setup does"
@@ -65,7 +67,8 @@ impl TestRedis {
     pub(crate) fn start_again(&mut self) {
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         let log = self.directory.path().join("log");
-        let process = Process::start(PROGRAM, &args, &BTreeMap::new(), &log);
+        let env = BTreeMap::from([(PATH.0.to_owned(), PATH.1.to_owned())]);
+        let process = Process::start(PROGRAM, &args, &env, &log);
         let deadline = Instant::now() + STARTS;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
             assert!(!process.has_ended() && Instant::now() < deadline, "{}", process.log_text());

@@ -52,17 +52,18 @@ async fn a_redis_that_hangs_holds_up_only_those_that_are_with_it() {
     let answers = futures::future::join_all(takes).await;
     assert!(answers.iter().all(|answer| *answer == Err(Unavailable)));
     assert!(began.elapsed() >= ANSWER && !counters.is_up());
-    // A thousand more in less time than two of them would wait.
+    // A thousand more in less time than a tenth of them would wait.
     let began = Instant::now();
     for _ in 0..1_000 {
         assert_eq!(counters.take(&one(1, 3, now()), now()).await, Err(Unavailable));
     }
-    assert!(began.elapsed() < 2 * ANSWER, "{:?}", began.elapsed());
+    assert!(began.elapsed() < 100 * ANSWER, "{:?}", began.elapsed());
     // The kernel takes connections for it; that is no answer.
     let began = Instant::now();
     counters.tend().await;
     assert!(!counters.is_up() && began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     redis.wake();
+    assert_eq!(counters.take(&one(1, 3, now()), now()).await, Err(Unavailable), "nobody has asked again");
     until("Redis answers again", || async {
         counters.tend().await;
         counters.is_up()
