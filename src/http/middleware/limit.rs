@@ -78,6 +78,7 @@ mod tests {
 
     use crate::config::{Inputs, load};
     use crate::domain::clock::ManualClock;
+    use crate::http::forward;
     use crate::http::testing::{edge_limited, request, send};
     use crate::http::{Auth, Plane, Surface, Verb};
     use crate::service::limits::Limits;
@@ -114,6 +115,19 @@ mod tests {
                 assert_eq!((answer.status.as_u16(), answer.header("ratelimit-limit")), (200, None), "{path}");
             }
         }
+    }
+
+    /// What another node passes on comes from the client's address, and was counted there.
+    #[tokio::test]
+    async fn what_another_node_passes_on_is_not_counted_again() {
+        let router = router("1");
+        for _ in 0..3 {
+            let mut asked = request("GET", "/a", &[], "");
+            asked.extensions_mut().insert(forward::Once);
+            // Only gated writes are passed on; this is none, and that is what refuses it.
+            assert_eq!(send(&router, asked).await.status, 404);
+        }
+        assert_eq!(send(&router, request("GET", "/a", &[], "")).await.status, 200);
     }
 
     /// Spec §5: a page of an allowed origin learns that it asked too often, and until when.
