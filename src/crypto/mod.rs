@@ -13,6 +13,7 @@ pub mod password;
 pub mod sealed;
 pub mod secret;
 pub mod signer;
+pub mod subject_key;
 pub mod token_hash;
 
 pub use aead::CipherFailure;

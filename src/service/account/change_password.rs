@@ -34,7 +34,8 @@ impl AccountService {
     /// # Errors
     /// `invalid_credentials` when the current password is wrong, counted as a failed login; `account_locked`;
     /// `validation_failed` with every rule that the new one breaks; `invalid_parameter` for a password over 1,024 bytes;
-    /// what a login at the token's client would be refused with; `invalid_token`; `busy`; `storage_unavailable`.
+    /// what a login at the token's client would be refused with; `too_many_requests`; `invalid_token`; `busy`;
+    /// `storage_unavailable`.
     pub async fn change_password(
         &self,
         requester: &Requester,
@@ -45,7 +46,7 @@ impl AccountService {
         let client_id = principal.client_id.as_deref().ok_or(Code::InvalidToken)?;
         let place =
             self.place(&person.tenant, &ClientId::parse(client_id).map_err(|_| Code::InvalidToken)?)?;
-        let changed = self.replace_password(&place, &person, change).await;
+        let changed = self.replace_password(requester, &place, &person, change).await;
         let outcome = match &changed {
             Ok(_) => Outcome::Ok,
             Err(error) => Outcome::Refused(error.code().as_str()),
@@ -64,6 +65,7 @@ impl AccountService {
 
     async fn replace_password(
         &self,
+        requester: &Requester,
         place: &Place,
         person: &Person,
         change: &PasswordChange,
@@ -71,7 +73,7 @@ impl AccountService {
         let tenant = &place.entry.tenant;
         let (current, new) = (password(&change.current)?, password(&change.new)?);
         let same = current.expose() == new.expose();
-        let user = self.confirm(tenant, person.user, current).await?;
+        let user = self.confirm(requester, tenant, person.user, current).await?;
         let policy = policy_of(&self.0.settings.password_policy, tenant.settings.password_policy.as_ref());
         let mut findings = Findings::default();
         if same {

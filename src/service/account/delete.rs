@@ -13,7 +13,8 @@ impl AccountService {
     ///
     /// # Errors
     /// `invalid_credentials` when the password is wrong, counted as a failed login; `account_locked`;
-    /// `invalid_parameter` for a password over 1,024 bytes; `invalid_token`; `busy`; `storage_unavailable`.
+    /// `invalid_parameter` for a password over 1,024 bytes; `too_many_requests`; `invalid_token`; `busy`;
+    /// `storage_unavailable`.
     pub async fn delete_own(
         &self,
         requester: &Requester,
@@ -21,7 +22,7 @@ impl AccountService {
         typed: &SecretString,
     ) -> Result<()> {
         let person = person_of(principal)?;
-        let deleted = self.delete(&person, typed).await;
+        let deleted = self.delete(requester, &person, typed).await;
         let outcome = match &deleted {
             Ok(()) => Outcome::Ok,
             Err(error) => Outcome::Refused(error.code().as_str()),
@@ -38,10 +39,10 @@ impl AccountService {
         deleted
     }
 
-    async fn delete(&self, person: &Person, typed: &SecretString) -> Result<()> {
+    async fn delete(&self, requester: &Requester, person: &Person, typed: &SecretString) -> Result<()> {
         let view = self.0.plane.view();
         let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
-        let user = self.confirm(&entry.tenant, person.user, password(typed)?).await?;
+        let user = self.confirm(requester, &entry.tenant, person.user, password(typed)?).await?;
         let (now, verified) = (self.0.clock.now(), user.password_hash.as_ref());
         let mut work = self.0.stores.begin(&entry.tenant).await?;
         if !work.users().delete(user.id, verified, now).await.map_err(|error| refused(&error))? {

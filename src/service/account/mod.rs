@@ -41,6 +41,7 @@ use crate::domain::clock::Clock;
 use crate::domain::password_policy::{Blacklist, PasswordPolicy};
 use crate::domain::rng::Rng;
 use crate::service::authenticate::Authenticator;
+use crate::service::limits::Limits;
 use crate::service::tokens::TokenIssuer;
 use crate::service::user_store::UserStores;
 use crate::service::{Error, Result};
@@ -100,6 +101,8 @@ pub struct AccountParts {
     pub tokens: TokenIssuer,
     /// Reads the bearer token that a logout may come with.
     pub authenticator: Authenticator,
+    /// How often somebody may try.
+    pub limits: Limits,
     /// From the configuration.
     pub settings: AccountSettings,
     /// The time.
