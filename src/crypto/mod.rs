@@ -10,9 +10,11 @@ pub mod jwt;
 pub mod keys;
 pub mod overlap;
 pub mod password;
+pub mod recovery_code;
 pub mod sealed;
 pub mod secret;
 pub mod signer;
 pub mod token_hash;
+pub mod totp;
 
 pub use aead::CipherFailure;

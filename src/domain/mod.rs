@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod email;
+pub mod mfa;
 pub mod password_policy;
 pub mod refresh_token;
 pub mod rng;

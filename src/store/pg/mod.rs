@@ -2,9 +2,13 @@
 
 pub mod denied_jtis;
 pub mod maintenance;
+pub mod mfa_tokens;
 pub mod orphans;
+pub mod recovery_codes;
 pub mod refresh_tokens;
 mod rows;
 pub mod sessions;
 pub mod standing;
+pub mod totp;
+pub mod trusted_devices;
 pub mod users;
