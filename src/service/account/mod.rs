@@ -12,6 +12,7 @@ mod fields;
 mod login;
 mod logout;
 mod logout_all;
+mod mfa;
 mod place;
 mod profile;
 mod refresh;
@@ -20,8 +21,9 @@ mod session;
 mod sessions;
 
 pub use change_password::PasswordChange;
-pub use login::Credentials;
+pub use login::{Credentials, LoggedIn};
 pub use logout::Logout;
+pub use mfa::{Challenge, Enrolled, MfaRequired, MfaStatus, Passed, Proof, Reauthentication};
 pub use profile::ProfilePatch;
 pub use refresh::Exchange;
 pub use register::{Registered, Registration};
@@ -32,6 +34,7 @@ use std::time::Duration;
 use crate::cluster::ControlPlane;
 use crate::config::Config;
 use crate::crypto::hash_pool::{HashPool, PoolError};
+use crate::crypto::sealed::Sealer;
 use crate::domain::clock::Clock;
 use crate::domain::password_policy::{Blacklist, PasswordPolicy};
 use crate::domain::rng::Rng;
@@ -93,6 +96,8 @@ pub struct AccountParts {
     pub hashes: Arc<HashPool>,
     /// Makes the tokens.
     pub tokens: TokenIssuer,
+    /// Seals the secrets of second factors.
+    pub sealer: Arc<Sealer>,
     /// Reads the bearer token that a logout may come with.
     pub authenticator: Authenticator,
     /// From the configuration.
