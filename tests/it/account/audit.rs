@@ -9,7 +9,14 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use super::world::{PASSWORD, World, call, text_of};
 
 #[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    /// The lines so far.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -22,7 +29,7 @@ impl Write for Captured {
 }
 
 /// Lines of this thread from here on; the test must not leave it.
-fn capture() -> (Captured, tracing::subscriber::DefaultGuard) {
+pub(super) fn capture() -> (Captured, tracing::subscriber::DefaultGuard) {
     let captured = Captured::default();
     let writer = captured.clone();
     let layer =
@@ -49,7 +56,7 @@ async fn every_step_of_a_session_is_an_event_and_none_tells_a_secret() {
     world.send(call("POST", "/v1/auth/logout-all", Some(&fifth.access), "")).await;
     drop(guard);
 
-    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let text = captured.text();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let events: Vec<&Value> = lines.iter().filter(|line| line["target"] == "audit").collect();
     let told: Vec<(String, String, String)> = events
@@ -115,7 +122,7 @@ async fn every_administrative_write_names_its_actor_and_its_object() {
     }
     drop(guard);
 
-    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let text = captured.text();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let events: Vec<&Value> =
         lines.iter().filter(|line| line["target"] == "audit" && !line["actor"].is_null()).collect();

@@ -8,6 +8,7 @@ mod audit;
 mod bearer;
 mod login;
 mod logout;
+mod mfa;
 mod own;
 mod path_mode;
 mod refresh;
