@@ -18,6 +18,7 @@ use crate::service::audit::{self, Action, Event, Outcome, Requester};
 use crate::service::tokens::TokenSet;
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Result};
+use crate::store::UnitOfWork;
 
 /// What somebody who logs in says.
 #[derive(Debug, Clone)]
@@ -46,7 +47,7 @@ pub enum LoggedIn {
 }
 
 /// How far a login came.
-enum Reached {
+pub(super) enum Reached {
     /// A session.
     Session {
         tokens: TokenSet,
@@ -145,19 +146,32 @@ impl AccountService {
             work.users().replace_password_hash(user.id, old, &new).await.map_err(|error| refused(&error))?;
             user.password_hash = Some(new);
         }
+        self.enter(work, place, &user, credentials.proof.as_ref(), credentials.device.as_ref()).await
+    }
+
+    /// A session for somebody who has shown the first factor, or the second half of the login. The account's row must be
+    /// locked in `work`, and the account be one that may log in. Every way in ends here.
+    pub(super) async fn enter(
+        &self,
+        mut work: UnitOfWork,
+        place: &Place,
+        user: &User,
+        proof: Option<&Proof>,
+        device: Option<&SecretString>,
+    ) -> Judged<Reached> {
         let factor = work.totp().find(user.id).await.map_err(|error| refused(&error))?;
-        let (amr, besides) = match (factor, &credentials.proof) {
+        let (amr, besides) = match (factor, proof) {
             (None, _) => (password_alone(), None),
             (Some(factor), Some(proof)) => {
-                let tenant = &credentials.tenant;
+                let tenant = &place.entry.tenant.slug;
                 if let Err(why) = self.use_up(&mut work, tenant, user.id, &factor, proof).await? {
                     return Err(self.count_wrong(work, user.id, why).await);
                 }
                 (amr_of(proof), proof.is_recovery().then_some(Action::UseRecoveryCode))
             }
             (Some(factor), None) => {
-                if !self.trusts(&mut work, place, &user, credentials.device.as_ref()).await? {
-                    return Ok(Reached::Half(self.suspend_login(work, place, &user, &factor).await?));
+                if !self.trusts(&mut work, place, user, device).await? {
+                    return Ok(Reached::Half(self.suspend_login(work, place, user, &factor).await?));
                 }
                 (password_alone(), Some(Action::UseTrustedDevice))
             }
@@ -167,7 +181,7 @@ impl AccountService {
         if !work.users().record_login(user.id, old, now).await.map_err(|error| refused(&error))? {
             return Err(Error::internal("a locked account was changed by somebody else").into());
         }
-        let (_, tokens) = self.start_session(&mut work, place, &user, amr, now).await?;
+        let (_, tokens) = self.start_session(&mut work, place, user, amr, now).await?;
         work.commit().await.map_err(|error| refused(&error))?;
         Ok(Reached::Session { tokens, besides })
     }

@@ -32,8 +32,8 @@ impl AccountService {
     /// Starts a session of `user`, who was authenticated as `amr` says, with all that the client may have. Nothing is kept
     /// unless `work` is committed.
     ///
-    /// Whether the account has a second factor was asked before (see `login::finish`): whoever starts a session without it
-    /// must know why that is right.
+    /// Whether the account has a second factor is asked by `enter`, through which every way in goes: whoever calls this
+    /// instead must know why that is right.
     pub(super) async fn start_session(
         &self,
         work: &mut UnitOfWork,

@@ -104,9 +104,10 @@ impl AccountService {
             return Err(Refusal::new(Code::InvalidMfaToken, "used_meanwhile"));
         }
         let (_, tokens) = self.start_session(&mut work, &place, &user, amr_of(&challenge.proof), now).await?;
-        let device = match challenge.remember_device {
-            true => Some(self.trust_device(&mut work, tenant, user.id).await?),
-            false => None,
+        let device = if challenge.remember_device {
+            Some(self.trust_device(&mut work, tenant, user.id).await?)
+        } else {
+            None
         };
         work.commit().await.map_err(|error| refused(&error))?;
         Ok(Passed { tokens, device })
