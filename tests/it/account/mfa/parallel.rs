@@ -90,16 +90,30 @@ async fn a_half_login_is_finished_once() {
     world.end().await;
 }
 
-/// S61: parallel guesses all count, against the token and against the account, and no more than five are looked at.
+/// S61: parallel guesses all count, against the token and against the account, and no more than five are looked at. They
+/// are held up until several wait at the same place, so that none has it to itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parallel_guesses_are_limited_as_those_one_after_the_other() {
     let world = World::new().await;
     let ann = world.holder("acme", "ann@example.com").await;
     let token = world.half(&ann).await;
     let body = json!({"mfa_token": token, "code": world.wrong_code(&ann.secret)});
-    let answers = at_once(&world, CHALLENGE, &vec![body; 20]).await;
+    let bodies = vec![body; 20];
+    let mut holding = world.db.connection().await;
+    sqlx::raw_sql("BEGIN; SELECT id FROM users FOR UPDATE").execute(&mut holding).await.unwrap();
+    let release = async {
+        const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+            AND datname = current_database()";
+        while world.count(WAITING).await < 8 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        sqlx::raw_sql("COMMIT").execute(&mut holding).await.unwrap();
+    };
+    let (answers, ()) = tokio::join!(at_once(&world, CHALLENGE, &bodies), release);
     let judged = answers.iter().filter(|answer| answer.refusal() == super::refused("invalid_mfa_code"));
     assert_eq!(judged.count(), 5);
+    let dead = answers.iter().filter(|answer| answer.refusal() == super::refused("invalid_mfa_token"));
+    assert_eq!(dead.count(), 15);
     assert_eq!(world.count("SELECT failed_logins::bigint FROM users").await, 5);
     assert_eq!(world.count("SELECT wrong_codes::bigint FROM mfa_tokens").await, 5);
     world.end().await;
