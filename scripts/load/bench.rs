@@ -23,7 +23,7 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// Time from one write of a client to its next.
-    fn interval(&self, clients: usize) -> Option<Duration> {
+    pub(crate) fn interval(&self, clients: usize) -> Option<Duration> {
         let clients = u32::try_from(clients).unwrap_or(u32::MAX);
         self.rate.map(|rate| Duration::from_secs(1) * clients / rate.max(1))
     }
@@ -161,7 +161,7 @@ fn write_down(path: &Path, samples: &[Sample]) -> Result<(), String> {
 }
 
 /// The given percentile in milliseconds, with microseconds behind the point.
-fn percentile(sorted: &[Duration], percent: usize) -> f64 {
+pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     let position = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
     let latency = sorted.get(position).copied().unwrap_or_default();
     f64::from(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX)) / 1000.0

@@ -1,8 +1,9 @@
 //! Load for the drills and benchmarks: writes to hellojohn, or to etcd as the yardstick, and keeps the books.
 //!
-//! `bench` measures rate and latency of writes. `fill` makes a catalogue of a given size. `drill` writes while a script
-//! breaks the cluster, and then checks that every acknowledged write is there. Run by `scripts/failover-drill`,
-//! `scripts/bench-etcd`, `scripts/bench-size` and `scripts/soak`.
+//! `bench` measures rate and latency of writes. `fill` makes a catalogue of a given size. `people` plays the user plane, with
+//! `hashes` as its yardstick. `drill` writes while a script breaks the cluster, and then checks that every acknowledged write
+//! is there. Run by `scripts/failover-drill`, `scripts/bench-etcd`, `scripts/bench-size`, `scripts/bench-people` and
+//! `scripts/soak`.
 //!
 //! Owns the clients' side only: never starts, stops or kills a server.
 
@@ -16,8 +17,10 @@ mod bench;
 mod drill;
 mod etcd;
 mod fill;
+mod hashes;
 mod hellojohn;
 mod history;
+mod people;
 mod target;
 
 use target::Target;
@@ -59,6 +62,10 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         round: u64,
     },
+    /// Play people and administrators on the user plane (hellojohn only); prints one JSON object.
+    People(people::People),
+    /// Compare passwords with nothing around it, the yardstick of logins; prints one JSON object.
+    Hashes(hashes::Hashes),
     /// Write until told to stop on standard input (`mark`, then `stop`), check, and print one JSON object.
     Drill {
         #[command(flatten)]
@@ -138,6 +145,8 @@ fn main() -> ExitCode {
             Command::Fill { load, tenants, each, round } => {
                 fill::run(&load, fill::Size { tenants, each, round }).await
             }
+            Command::People(people) => people::run(people).await,
+            Command::Hashes(hashes) => hashes::run(&hashes),
             Command::Drill { load } => drill::run(&load).await,
         }
     });

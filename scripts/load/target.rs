@@ -41,11 +41,11 @@ pub(crate) enum Target {
 
 impl Target {
     pub(crate) fn hellojohn(urls: Vec<String>, token: &str, timeout: Duration) -> Result<Self, String> {
-        Ok(Self::Hellojohn(Hellojohn { http: client(timeout)?, urls, bearer: token.trim().to_owned() }))
+        Ok(Self::Hellojohn(Hellojohn { http: http_client(timeout)?, urls, bearer: token.trim().to_owned() }))
     }
 
     pub(crate) fn etcd(urls: Vec<String>, timeout: Duration) -> Result<Self, String> {
-        Ok(Self::Etcd(Etcd { http: client(timeout)?, urls }))
+        Ok(Self::Etcd(Etcd { http: http_client(timeout)?, urls }))
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -137,7 +137,7 @@ pub(crate) fn padded(sequence: u64, bytes: usize) -> String {
     text
 }
 
-fn client(timeout: Duration) -> Result<reqwest::Client, String> {
+pub(crate) fn http_client(timeout: Duration) -> Result<reqwest::Client, String> {
     reqwest::Client::builder()
         .no_proxy()
         .timeout(timeout)

@@ -1,9 +1,11 @@
 //! L0: plain types and rules. Knows no I/O.
 
 pub mod clock;
+pub mod consent;
 pub mod email;
 pub mod mfa;
 pub mod password_policy;
 pub mod refresh_token;
 pub mod rng;
+pub mod role;
 pub mod user;

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use hellojohn_control::Timestamp;
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
 use uuid::Uuid;
 
 use super::email::Email;
@@ -172,6 +173,14 @@ impl User {
     pub fn held_at(&self, now: Timestamp) -> bool {
         self.locked_until.is_some_and(|until| now < until)
     }
+}
+
+/// Most characters of a name by which it is searched and ordered.
+const NAME_KEY: usize = 64;
+
+/// A name, or the beginning of one, as it is searched: letter case and the ways to write an accent make no difference.
+pub fn name_key(name: &str) -> String {
+    name.to_lowercase().nfc().take(NAME_KEY).collect()
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub mod plane;
 pub mod read;
 pub mod request_id;
 pub mod router;
+mod sessions;
 pub mod state;
 pub mod well_known;
 

@@ -21,12 +21,10 @@ use crate::cluster::ControlPlane;
 use crate::crypto::jwt::{AccessClaims, Expect, TokenError, Unverified, keys_of};
 use crate::domain::clock::Clock;
 use crate::domain::refresh_token::FamilyId;
+use crate::domain::role::Role;
 use crate::domain::user::{UserId, UserStatus};
 use crate::service::break_glass;
 use crate::store::pg::standing::Standing;
-
-/// The role that makes an administrator.
-const ADMIN_ROLE: &str = "sys:admin";
 
 /// Who may administer (spec §6).
 #[derive(Debug, Clone)]
@@ -158,9 +156,10 @@ impl Authenticator {
             return forbidden("a tenant with a database of its own has no administrators");
         }
         let rights = rights(claims);
-        // The flag in the token is at most as old as the token; the one in the database rules.
+        // What the token says is at most as old as the token; what the database says rules.
         let flagged = rights.is_admin && standing.sys_admin;
-        if !self.admins.enforce || flagged || rights.has_role || self.admins.subs.contains(&claims.sub) {
+        let role = rights.has_role && standing.admin_role;
+        if !self.admins.enforce || flagged || role || self.admins.subs.contains(&claims.sub) {
             return Ok(principal_of(verified.claims));
         }
         forbidden("not an administrator")
@@ -249,7 +248,7 @@ pub(super) fn rights(claims: &AccessClaims) -> Rights {
     let roles = sys.get("roles").and_then(serde_json::Value::as_array);
     Rights {
         is_admin: sys.get("is_admin").and_then(serde_json::Value::as_bool) == Some(true),
-        has_role: roles.is_some_and(|roles| roles.iter().any(|role| role.as_str() == Some(ADMIN_ROLE))),
+        has_role: roles.is_some_and(|roles| roles.iter().any(|role| role.as_str() == Some(Role::ADMIN))),
     }
 }
 

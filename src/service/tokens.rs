@@ -17,6 +17,7 @@ use crate::crypto::signer::KeyOpener;
 use crate::domain::mfa::AMR_MFA;
 use crate::domain::refresh_token::TokenFamily;
 use crate::domain::rng::{self, Rng};
+use crate::domain::role::{Permission, Role};
 use crate::domain::user::User;
 
 /// The claim under which an administrator's rights stand.
@@ -68,6 +69,19 @@ pub struct Grant<'a> {
     pub family: &'a TokenFamily,
     /// What is granted.
     pub scope: &'a [ScopeName],
+    /// What the person may do by their roles, as far as the token is to say it.
+    pub authority: &'a Authority,
+}
+
+/// Roles and permissions of a person, for the claims of a token.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Authority {
+    /// For the claim `roles`, where the scope asks for it.
+    pub roles: Vec<Role>,
+    /// For the claim `permissions`, where the scope asks for it.
+    pub permissions: Vec<Permission>,
+    /// Roles that count in the installation, for the claim `custom`.
+    pub system: Vec<Role>,
 }
 
 /// A signed access token.
@@ -171,19 +185,26 @@ impl TokenIssuer {
             jti: rng::uuid(self.rng.as_ref()).to_string(),
             amr: grant.family.amr.clone(),
             acr: Some(level(&grant.family.amr).to_owned()),
-            roles: Vec::new(),
-            permissions: Vec::new(),
+            roles: grant.authority.roles.iter().map(Role::to_string).collect(),
+            permissions: grant.authority.permissions.iter().map(Permission::to_string).collect(),
             custom: self.rights(grant),
         }
     }
 
-    /// What a system administrator's token says. A tenant with a database of its own has none: who runs that
-    /// database could make anybody one.
+    /// Whether people of the tenant can administer the installation. A tenant with a database of its own has no
+    /// administrators: who runs that database could make anybody one.
+    pub fn has_administrators(&self, entry: &TenantEntry) -> bool {
+        self.admin_tenants.contains(&entry.tenant.slug) && entry.tenant.settings.user_store.is_none()
+    }
+
+    /// What a system administrator's token says.
     fn rights(&self, grant: &Grant<'_>) -> Option<Map<String, Value>> {
-        let tenant = &grant.entry.tenant;
-        let may = self.admin_tenants.contains(&tenant.slug) && tenant.settings.user_store.is_none();
-        (may && grant.user.sys_admin)
-            .then(|| Map::from_iter([(SYS_CLAIM.to_owned(), json!({"is_admin": true, "roles": []}))]))
+        let system = &grant.authority.system;
+        let has = grant.user.sys_admin || !system.is_empty();
+        (has && self.has_administrators(grant.entry)).then(|| {
+            let rights = json!({"is_admin": grant.user.sys_admin, "roles": system});
+            Map::from_iter([(SYS_CLAIM.to_owned(), rights)])
+        })
     }
 }
 

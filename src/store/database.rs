@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hellojohn_control::Slug;
@@ -51,6 +51,9 @@ struct Inner {
     limits: Limits,
     breaker: Breaker,
     in_use: AtomicU32,
+    /// When the pool was made, and how many milliseconds later a connection came back last whose work was done.
+    made: Instant,
+    worked: AtomicU64,
     tasks: TaskTracker,
 }
 
@@ -83,6 +86,8 @@ impl Database {
             limits,
             breaker: Breaker::default(),
             in_use: AtomicU32::new(0),
+            made: Instant::now(),
+            worked: AtomicU64::new(0),
             tasks: TaskTracker::new(),
         }))
     }
@@ -159,8 +164,11 @@ impl Database {
                 inner.in_use.fetch_add(1, Ordering::Relaxed);
                 Ok(Lease { connection: Some(connection), in_use: InUse(self.clone()) })
             }
-            // Every connection is working: the database is well, and we have too much to do.
-            Err(sqlx::Error::PoolTimedOut) if self.in_use() >= inner.limits.max_open => {
+            // Every connection is working, or work was done until shortly before this one was wanted: the database is well, and we (or
+            // whoever lets new connections in) have too much to do.
+            Err(sqlx::Error::PoolTimedOut)
+                if self.in_use() >= inner.limits.max_open || self.worked_within(2 * inner.limits.acquire) =>
+            {
                 Err(Error::unavailable(Reason::Busy, operation, "no connection came back in time"))
             }
             Err(error) => {
@@ -169,6 +177,13 @@ impl Database {
                 Err(error)
             }
         }
+    }
+
+    /// Whether a connection has come back in that time whose work was done.
+    fn worked_within(&self, time: Duration) -> bool {
+        let inner = &self.0;
+        let worked = inner.worked.load(Ordering::Relaxed);
+        worked > 0 && inner.made.elapsed().saturating_sub(Duration::from_millis(worked)) < time
     }
 
     /// Remembers that no connection could be had. Comes at most once a second once the first callers know.
@@ -215,6 +230,9 @@ impl Lease {
 
     /// Gives the connection back in the background. It must not be within a transaction.
     pub(super) fn give_back(mut self) {
+        let inner = &self.in_use.0.0;
+        let now = u64::try_from(inner.made.elapsed().as_millis()).unwrap_or(u64::MAX);
+        inner.worked.store(now.max(1), Ordering::Relaxed);
         if let Some(mut connection) = self.connection.take() {
             self.spawn(async move { take_back(&mut connection).await });
         }

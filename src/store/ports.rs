@@ -14,13 +14,16 @@ use tracing::Instrument as _;
 
 use super::database::{Lease, OPERATION};
 use super::error::{Error, Reason};
+use super::pg::consents::Consents;
 use super::pg::denied_jtis::DeniedJtis;
 use super::pg::mfa_tokens::MfaTokens;
 use super::pg::recovery_codes::RecoveryCodes;
 use super::pg::refresh_tokens::RefreshTokens;
+use super::pg::roles::Roles;
 use super::pg::sessions::Sessions;
 use super::pg::totp::Totp;
 use super::pg::trusted_devices::TrustedDevices;
+use super::pg::user_search::UserSearch;
 use super::pg::users::Users;
 
 /// One transaction on the rows of one tenant, at PostgreSQL's READ COMMITTED. Dropped, it is rolled back.
@@ -59,9 +62,24 @@ impl UnitOfWork {
         Users(self)
     }
 
+    /// Accounts that somebody looks for.
+    pub fn user_search(&mut self) -> UserSearch<'_> {
+        UserSearch(self)
+    }
+
     /// Refresh tokens and their families.
     pub fn refresh_tokens(&mut self) -> RefreshTokens<'_> {
         RefreshTokens(self)
+    }
+
+    /// Roles and their permissions.
+    pub fn roles(&mut self) -> Roles<'_> {
+        Roles(self)
+    }
+
+    /// What people let clients have.
+    pub fn consents(&mut self) -> Consents<'_> {
+        Consents(self)
     }
 
     /// Live sessions of accounts.

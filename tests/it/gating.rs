@@ -14,6 +14,8 @@ fn concrete(spec: &RouteSpec) -> String {
         ("{client_id}", "web"),
         ("{file}", "acme.json"),
         ("{id}", "n3"),
+        ("{user_id}", "6f1c2a54-0000-4000-8000-000000000001"),
+        ("{role}", "editor"),
         ("{session_id}", "6f1c2a54-0000-4000-8000-000000000000"),
     ];
     named.iter().fold(spec.path.to_owned(), |path, (parameter, value)| path.replace(parameter, value))

@@ -1,5 +1,5 @@
 //! Administration of the control plane: tenants, clients, scopes and keys (EP100-EP106, EP109, EP110), their user
-//! databases (EP107, EP108), and the cluster itself and snapshots of a node's state (EP131).
+//! databases (EP107, EP108), their accounts (EP120-EP130), and the cluster itself and snapshots of a node's state (EP131).
 //!
 //! Handlers extract, call one service function and map its answer. Must never answer with a sealed value or the
 //! hash of a secret: documents leave through the types of `shown`, which cannot hold one.
@@ -8,19 +8,23 @@ mod answer;
 mod body;
 mod clients;
 mod cluster;
+pub mod consents;
 mod keys;
 #[cfg(feature = "next-format")]
 mod next;
 mod ping;
+pub mod rbac;
 mod scopes;
 mod shown;
 mod snapshot;
 mod tenants;
 pub mod user_store;
+pub mod users;
 
 use axum::extract::FromRef;
 
 use crate::http::{Auth, Plane, Surface, Verb};
+use crate::service::account::AccountService;
 use crate::service::control::ControlService;
 use crate::service::user_store::UserStores;
 
@@ -30,6 +34,7 @@ where
     S: Clone + Send + Sync + 'static,
     ControlService: FromRef<S>,
     UserStores: FromRef<S>,
+    AccountService: FromRef<S>,
 {
     use Auth::Admin;
     use Plane::{Control, User};
@@ -71,4 +76,7 @@ where
         .route(Post, "/v1/admin/cluster/step-down", Control, Admin, cluster::step_down)
         .route(Post, "/v1/admin/cluster/snapshot", User, Admin, snapshot::save)
         .merge(user_store::surface())
+        .merge(users::surface())
+        .merge(rbac::surface())
+        .merge(consents::surface())
 }

@@ -10,6 +10,7 @@ use crate::http::ApiResult;
 use crate::http::extract::{JsonBody, Query, Segment};
 use crate::http::read::Fresh;
 use crate::service::control::ControlService;
+use crate::service::user_store::UserStores;
 use crate::service::{Code, Error, WriteContext};
 
 /// The catalogue, both ways (spec §13.10).
@@ -33,12 +34,13 @@ pub(super) async fn get(Fresh(view): Fresh, Segment(slug): Segment<Slug>) -> Api
 
 pub(super) async fn put(
     State(control): State<ControlService>,
+    State(stores): State<UserStores>,
     Segment(slug): Segment<Slug>,
     Query(query): Query<Mode>,
     context: WriteContext,
     JsonBody(body): JsonBody<Catalogue>,
 ) -> ApiResult<Document<Catalogue>> {
-    let (catalogue, index) = control.put_scopes(&context, &slug, body.scopes, query.mode).await?;
+    let (catalogue, index) = control.put_scopes(&context, &slug, body.scopes, query.mode, &stores).await?;
     let body = Catalogue { scopes: catalogue.scopes.clone() };
     Ok(Document::at(index, catalogue.revision, body))
 }

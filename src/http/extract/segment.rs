@@ -7,6 +7,8 @@ use hellojohn_control::{ClientId, Kid, Slug};
 use uuid::Uuid;
 
 use crate::domain::refresh_token::FamilyId;
+use crate::domain::role::Role;
+use crate::domain::user::UserId;
 use crate::http::error::{ApiError, ApiResult};
 use crate::service::{Code, Error};
 
@@ -52,6 +54,22 @@ impl PathParam for FamilyId {
     const CODE: Code = Code::InvalidParameter;
     fn parse(text: &str) -> Result<Self, String> {
         Uuid::try_parse(text).map(FamilyId).map_err(|_| "the session's id must be a UUID".to_owned())
+    }
+}
+
+impl PathParam for UserId {
+    const NAME: &'static str = "user_id";
+    const CODE: Code = Code::InvalidParameter;
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| "the user's id must be a UUID".to_owned())
+    }
+}
+
+impl PathParam for Role {
+    const NAME: &'static str = "role";
+    const CODE: Code = Code::InvalidParameter;
+    fn parse(text: &str) -> Result<Self, String> {
+        Role::parse(text).map_err(|error| format!("the role's name {error}"))
     }
 }
 

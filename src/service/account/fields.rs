@@ -2,6 +2,7 @@
 
 use hellojohn_control::Slug;
 use hellojohn_control::documents::PasswordRules;
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::AccountSettings;
@@ -14,6 +15,8 @@ use crate::service::{Error, FieldError, Result};
 const MAX_NAME: usize = 200;
 /// Longest URL of a picture, in bytes.
 const MAX_PICTURE: usize = 2048;
+/// Longest custom attributes, in bytes of JSON.
+const MAX_CUSTOM: usize = 16 * 1024;
 /// Longest language tag, in bytes (RFC 5646 §4.4.1).
 const MAX_LOCALE: usize = 35;
 
@@ -63,6 +66,23 @@ impl Findings {
             self.add("locale", "invalid_locale", "must be a language tag such as de or pt-BR".to_owned());
         }
         Some(text.to_owned())
+    }
+
+    /// Attributes of the tenant's own choosing, as they would be kept.
+    pub(super) fn custom(&mut self, custom: &Map<String, Value>) {
+        let text = Value::from(custom.clone()).to_string();
+        if text.len() > MAX_CUSTOM {
+            self.add("custom", "too_long", format!("must have at most {MAX_CUSTOM} bytes of JSON"));
+        }
+        // PostgreSQL keeps no NUL.
+        if text.contains("\\u0000") {
+            self.add("custom", "invalid", "must not contain the character NUL".to_owned());
+        }
+    }
+
+    /// A field that cannot be without a value.
+    pub(super) fn required(&mut self, field: &'static str) {
+        self.add(field, "required", "cannot be removed".to_owned());
     }
 
     /// A new password, by the rules of the tenant.

@@ -5,6 +5,8 @@
 //! Must never gate anything on Raft, hold a database connection while a password is hashed, or tell a stranger
 //! more than `invalid_credentials` (S60).
 
+mod admin;
+mod authority;
 mod change_password;
 mod comparison;
 mod delete;
@@ -20,6 +22,7 @@ mod register;
 mod session;
 mod sessions;
 
+pub use admin::{Change, NewUser, Pair, UserPatch};
 pub use change_password::PasswordChange;
 pub use login::{Credentials, LoggedIn};
 pub use logout::Logout;

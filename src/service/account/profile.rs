@@ -1,15 +1,15 @@
 //! Look at one's own account and edit what is its owner's to decide (EP007-EP009, S102).
 
-use hellojohn_control::documents::Patch;
+use hellojohn_control::documents::{Patch, Tenant};
 
 use super::AccountService;
 use super::fields::Findings;
-use crate::domain::user::User;
+use crate::domain::user::{User, UserId};
 use crate::service::audit::{self, Action, Event, Outcome, Requester};
 use crate::service::authenticate::person_of;
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Principal, Result};
-use crate::store;
+use crate::store::{self, UnitOfWork};
 
 /// What a token must be for to read the profile (spec §6).
 const PROFILE_SCOPE: &str = "profile:read";
@@ -65,47 +65,77 @@ impl AccountService {
         principal: &Principal,
         patch: ProfilePatch,
     ) -> Result<User> {
-        let patch = checked(patch)?;
+        let mut findings = Findings::default();
+        let patch = patch.checked(&mut findings);
+        findings.into_result()?;
         let person = person_of(principal)?;
         let view = self.0.plane.view();
         let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
+        let (work, user) = self.change(&entry.tenant, person.user, |user| patch.apply(user)).await?;
+        let user = user.ok_or(Code::InvalidToken)?;
+        work.commit().await.map_err(|error| refused(&error))?;
+        let event = Event {
+            action: Action::EditProfile,
+            outcome: Outcome::Ok,
+            tenant: &person.tenant,
+            actor: Some(person.user),
+            target: Some(person.user.0),
+            client_id: principal.client_id.as_deref(),
+        };
+        audit::record(requester, &event);
+        Ok(user)
+    }
+
+    /// Reads the account, changes it and writes it, anew when somebody else has changed it meanwhile. `None` without such an
+    /// account. Nothing is kept unless the unit of work is committed.
+    ///
+    /// # Errors
+    /// `busy` when it keeps being changed; `email_taken`; `storage_unavailable`.
+    pub(super) async fn change(
+        &self,
+        tenant: &Tenant,
+        id: UserId,
+        apply: impl Fn(&mut User),
+    ) -> Result<(UnitOfWork, Option<User>)> {
         for _ in 0..ATTEMPTS {
-            let mut work = self.0.stores.begin(&entry.tenant).await?;
-            let found = work.users().find_by_id(person.user).await.map_err(|error| refused(&error))?;
-            let mut user = found.ok_or(Code::InvalidToken)?;
-            apply(&mut user, &patch);
+            let mut work = self.0.stores.begin(tenant).await?;
+            let found = work.users().find_by_id(id).await.map_err(|error| refused(&error))?;
+            let Some(mut user) = found else { return Ok((work, None)) };
+            apply(&mut user);
             match work.users().update(&user, self.0.clock.now()).await {
                 Ok(updated_at) => user.updated_at = updated_at,
                 Err(store::Error::Conflict(_)) => continue,
                 Err(error) => return Err(refused(&error)),
             }
-            work.commit().await.map_err(|error| refused(&error))?;
-            let event = Event {
-                action: Action::EditProfile,
-                outcome: Outcome::Ok,
-                tenant: &person.tenant,
-                actor: Some(person.user),
-                target: Some(person.user.0),
-                client_id: principal.client_id.as_deref(),
-            };
-            audit::record(requester, &event);
-            return Ok(user);
+            return Ok((work, Some(user)));
         }
         Err(Error::busy(super::BUSY_RETRY).context("the account keeps being changed"))
     }
 }
 
-/// The patch with every value as it is kept.
-fn checked(patch: ProfilePatch) -> Result<ProfilePatch> {
-    let mut findings = Findings::default();
-    let checked = ProfilePatch {
-        given_name: set(patch.given_name, |text| findings.name("given_name", Some(text))),
-        family_name: set(patch.family_name, |text| findings.name("family_name", Some(text))),
-        picture: set(patch.picture, |text| findings.picture(text)),
-        locale: set(patch.locale, |text| findings.locale(text)),
-    };
-    findings.into_result()?;
-    Ok(checked)
+impl ProfilePatch {
+    /// The patch with every value as it is kept.
+    pub(super) fn checked(self, findings: &mut Findings) -> Self {
+        Self {
+            given_name: set(self.given_name, |text| findings.name("given_name", Some(text))),
+            family_name: set(self.family_name, |text| findings.name("family_name", Some(text))),
+            picture: set(self.picture, |text| findings.picture(text)),
+            locale: set(self.locale, |text| findings.locale(text)),
+        }
+    }
+
+    /// Writes into the account what the patch says.
+    pub(super) fn apply(&self, user: &mut User) {
+        let fields = [
+            (&mut user.given_name, &self.given_name),
+            (&mut user.family_name, &self.family_name),
+            (&mut user.picture, &self.picture),
+            (&mut user.locale, &self.locale),
+        ];
+        for (field, patch) in fields {
+            patch.clone().apply_option(field);
+        }
+    }
 }
 
 /// A value that turns out to be none clears the field.
@@ -113,21 +143,5 @@ fn set(patch: Patch<String>, mut check: impl FnMut(&str) -> Option<String>) -> P
     match patch {
         Patch::Set(text) => check(&text).map_or(Patch::Clear, Patch::Set),
         other => other,
-    }
-}
-
-fn apply(user: &mut User, patch: &ProfilePatch) {
-    let fields = [
-        (&mut user.given_name, &patch.given_name),
-        (&mut user.family_name, &patch.family_name),
-        (&mut user.picture, &patch.picture),
-        (&mut user.locale, &patch.locale),
-    ];
-    for (field, patch) in fields {
-        match patch {
-            Patch::Keep => {}
-            Patch::Clear => *field = None,
-            Patch::Set(text) => *field = Some(text.clone()),
-        }
     }
 }

@@ -120,7 +120,9 @@ impl AccountService {
             None => self.rotate(&mut work, &case, &holder).await?,
         };
         let Holder { client, user } = &holder;
-        let grant = Grant { view: &view, entry, client, user, family: &presented.family, scope: &scope };
+        let authority = self.authority(&mut work, entry, user.id, &scope).await?;
+        let family = &presented.family;
+        let grant = Grant { view: &view, entry, client, user, family, scope: &scope, authority: &authority };
         let access = self.0.tokens.access(&grant, now)?;
         work.commit().await.map_err(|error| refused(&error))?;
         audit::record(requester, &event);

@@ -65,7 +65,9 @@ impl AccountService {
         } else {
             None
         };
-        let grant = Grant { view, entry, client, user, family: &family, scope: &scope };
+        let authority = self.authority(work, entry, user.id, &scope).await?;
+        let grant =
+            Grant { view, entry, client, user, family: &family, scope: &scope, authority: &authority };
         Ok((family.id, TokenSet { access: self.0.tokens.access(&grant, now)?, refresh }))
     }
 

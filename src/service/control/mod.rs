@@ -10,6 +10,7 @@ mod errors;
 mod gate;
 mod keys;
 mod members;
+mod scope_use;
 mod scopes;
 mod sweep;
 mod tenant_rules;
@@ -20,6 +21,7 @@ pub use cleanup::{Cleanup, Deleted, TokenRevoker};
 pub use clients::PutClient;
 pub use keys::{Activate, Rotated, Rotation};
 pub use members::Settled;
+pub use scope_use::ConsentedScopes;
 pub use tenants::TenantInput;
 
 use std::sync::Arc;

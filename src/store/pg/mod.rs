@@ -1,14 +1,18 @@
 //! The repositories: statements on the tables of the user database, and rows made into domain types.
 
+pub mod consents;
 pub mod denied_jtis;
 pub mod maintenance;
 pub mod mfa_tokens;
 pub mod orphans;
 pub mod recovery_codes;
 pub mod refresh_tokens;
+pub mod roles;
 mod rows;
 pub mod sessions;
 pub mod standing;
 pub mod totp;
 pub mod trusted_devices;
+pub mod user_admin;
+pub mod user_search;
 pub mod users;

@@ -4,7 +4,7 @@
 //! from the look-up to the commit. So one of two rotations of a token waits for the other and sees its outcome,
 //! and a revocation reaches a successor that is just being made.
 
-use hellojohn_control::{ScopeName, Timestamp};
+use hellojohn_control::{ClientId, ScopeName, Timestamp};
 use uuid::Uuid;
 
 use super::rows::{FamilyRow, PresentedRow, TokenRow, to_db};
@@ -81,6 +81,9 @@ const REVOKE_ALL_OF_USER: &str = "UPDATE token_families SET revoked_at = $3, rev
 
 const REVOKE_OTHERS_OF_USER: &str = "UPDATE token_families SET revoked_at = $3, revoke_reason = $4 \
     WHERE tenant = $1 AND user_id = $2 AND id <> $5 AND revoked_at IS NULL";
+
+const REVOKE_OF_PAIR: &str = "UPDATE token_families SET revoked_at = $4, revoke_reason = $5 \
+    WHERE tenant = $1 AND user_id = $2 AND client_id = $3 AND revoked_at IS NULL";
 
 // In portions, each well within the statement time-out, and always in the same order, so that two of them
 // cannot lock each other out.
@@ -223,6 +226,24 @@ impl RefreshTokens<'_> {
             .bind(to_db(now))
             .bind(reason.as_str())
             .bind(kept.0);
+        Ok(call.run(query.execute(connection)).await?.rows_affected())
+    }
+
+    /// Revokes every family of an account at the clients of this name; how many there were.
+    pub async fn revoke_of_pair(
+        &mut self,
+        user: UserId,
+        client: &ClientId,
+        now: Timestamp,
+        reason: RevocationReason,
+    ) -> Result<u64, Error> {
+        let (connection, tenant, call) = self.0.call("refresh_tokens.revoke_of_pair")?;
+        let query = sqlx::query(REVOKE_OF_PAIR)
+            .bind(tenant.as_str())
+            .bind(user.0)
+            .bind(client.as_str())
+            .bind(to_db(now))
+            .bind(reason.as_str());
         Ok(call.run(query.execute(connection)).await?.rows_affected())
     }
 

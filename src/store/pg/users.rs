@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::rows::{UserRow, from_db, to_db};
 use crate::domain::email::Email;
-use crate::domain::user::{PasswordHash, User, UserId};
+use crate::domain::user::{PasswordHash, User, UserId, name_key};
 use crate::store::error::{Context, Error};
 use crate::store::ports::UnitOfWork;
 
@@ -25,13 +25,17 @@ pub struct FailedLogins {
     pub locked_until: Option<Timestamp>,
 }
 
+macro_rules! user_columns {
+    () => {
+        "id, email, password_hash, given_name, family_name, picture, locale, custom, status, email_verified, sys_admin, \
+         failed_logins, locked_until, created_at, updated_at, last_login_at"
+    };
+}
+pub(super) use user_columns;
+
 macro_rules! select {
     ($condition:literal) => {
-        concat!(
-            "SELECT id, email, password_hash, given_name, family_name, picture, locale, custom, status, ",
-            "email_verified, sys_admin, failed_logins, locked_until, created_at, updated_at, last_login_at FROM users WHERE ",
-            $condition
-        )
+        concat!("SELECT ", user_columns!(), " FROM users WHERE ", $condition)
     };
 }
 
@@ -42,12 +46,12 @@ const FIND_BY_EMAIL: &str = select!("tenant = $1 AND email_key = $2");
 
 const INSERT: &str = "INSERT INTO users (tenant, id, email, email_key, password_hash, given_name, family_name, \
     picture, locale, custom, status, email_verified, failed_logins, locked_until, created_at, updated_at, \
-    last_login_at, sys_admin) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-    $18)";
+    last_login_at, sys_admin, given_key, family_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
+    $14, $15, $16, $17, $18, $19, $20)";
 
 // The version is the moment of the last change; it always moves, also within one millisecond.
 const UPDATE: &str = "UPDATE users SET email = $3, email_key = $4, given_name = $5, family_name = $6, \
-    picture = $7, locale = $8, custom = $9, status = $10, email_verified = $11, \
+    picture = $7, locale = $8, custom = $9, status = $10, email_verified = $11, given_key = $14, family_key = $15, \
     updated_at = GREATEST($13, updated_at + interval '1 millisecond') \
     WHERE tenant = $1 AND id = $2 AND updated_at = $12 RETURNING updated_at";
 
@@ -128,7 +132,9 @@ impl Users<'_> {
             .bind(to_db(user.created_at))
             .bind(to_db(user.updated_at))
             .bind(user.last_login_at.map(to_db))
-            .bind(user.sys_admin);
+            .bind(user.sys_admin)
+            .bind(user.given_name.as_deref().map(name_key))
+            .bind(user.family_name.as_deref().map(name_key));
         call.run(query.execute(connection)).await?;
         Ok(())
     }
@@ -152,7 +158,9 @@ impl Users<'_> {
             .bind(user.status.as_str())
             .bind(user.email_verified)
             .bind(to_db(user.updated_at))
-            .bind(to_db(now));
+            .bind(to_db(now))
+            .bind(user.given_name.as_deref().map(name_key))
+            .bind(user.family_name.as_deref().map(name_key));
         match call.run(query.fetch_optional(connection)).await? {
             Some(updated_at) => Ok(from_db(updated_at)),
             None => {

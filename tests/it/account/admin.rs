@@ -27,7 +27,7 @@ fn allowed() -> (u16, String) {
     (501, "tenant_db_missing".to_owned())
 }
 
-fn minted(world: &World, life: Duration) -> Result<SecretString, MintError> {
+pub(super) fn minted(world: &World, life: Duration) -> Result<SecretString, MintError> {
     let wanted = BreakGlass {
         issuer: ISSUER,
         subject: "root@host",

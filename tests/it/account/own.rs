@@ -9,7 +9,7 @@ use super::world::{Answer, PASSWORD, Tokens, World, call};
 const NEW: &str = "another horse, battery";
 
 impl World {
-    async fn ask(&self, method: &str, path: &str, bearer: &str, body: Value) -> Answer {
+    pub(super) async fn ask(&self, method: &str, path: &str, bearer: &str, body: Value) -> Answer {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         self.send(call(method, path, Some(bearer), &body)).await
     }

@@ -17,6 +17,7 @@ mod leadership;
 mod linearizable;
 mod members;
 mod old_disks;
+mod postgres_crash;
 mod quorum_loss;
 mod recovery;
 mod rejoin;

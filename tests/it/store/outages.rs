@@ -1,12 +1,15 @@
 //! A database that dies, hangs, comes back or never was (spec §4; promise 3 of §1).
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hellojohn::boot::private_postgres::{PrivatePostgres, PrivatePostgresOptions};
 use hellojohn::store::{Dsn, Error, PoolSettings, Pools, Reason};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::net::{UnixListener, UnixStream};
 
 use super::{eventually, registered, tenant, user};
 use crate::harness::postgres::{TestDb, short_directory};
@@ -114,6 +117,55 @@ async fn a_frozen_database_costs_its_own_callers_the_time_out_and_nobody_else_an
     }
     let database = pools.tenant(&slug, &dsn).unwrap();
     eventually("it is found again", || async { database.ping(Duration::from_secs(1)).await.is_ok() }).await;
+}
+
+/// A way to a server's socket in `directory` on which only the first connection gets through; others are taken and then hear
+/// nothing. How many those are.
+fn only_the_first(server: &Path, directory: &Path) -> Arc<AtomicUsize> {
+    let name = server.file_name().unwrap();
+    let (listener, server) = (UnixListener::bind(directory.join(name)).unwrap(), server.to_owned());
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    tokio::spawn(async move {
+        let (mut first, _) = listener.accept().await.unwrap();
+        let mut there = UnixStream::connect(&server).await.unwrap();
+        tokio::spawn(async move { tokio::io::copy_bidirectional(&mut first, &mut there).await });
+        let mut silent = Vec::new();
+        while let Ok((next, _)) = listener.accept().await {
+            silent.push(next);
+            counted.store(silent.len(), Ordering::Relaxed);
+        }
+    });
+    taken
+}
+
+/// A server that works, and is only slow to let new connections in, is not called dead: whoever finds a connection goes on.
+#[tokio::test]
+async fn connections_that_cannot_be_had_do_not_shut_out_those_that_work() {
+    let (directory, way) = (short_directory(), short_directory());
+    let server = server(directory.path()).await;
+    let sockets = directory.path().join("pg/run");
+    let mut socket = std::fs::read_dir(&sockets).unwrap().map(|entry| entry.unwrap().path());
+    let socket = socket.find(|path| path.extension().is_some_and(|end| end != "lock")).unwrap();
+    let taken = only_the_first(&socket, way.path());
+    let encoded = |path: &Path| {
+        url::form_urlencoded::byte_serialize(path.as_os_str().as_encoded_bytes()).collect::<String>()
+    };
+    let dsn = server.dsn("postgres").replace(&encoded(&sockets), &encoded(way.path()));
+    let dsn = Dsn::parse(&dsn).unwrap();
+    // The pool itself dials nobody.
+    let pools = Pools::new(PoolSettings { max_idle: 0, ..settings() }, Some(&dsn));
+    let database = pools.global().unwrap();
+    let held = database.begin(&tenant("acme")).await.unwrap();
+    let waiting = tokio::spawn({
+        let database = database.clone();
+        async move { unavailable(database.begin(&tenant("acme")).await) }
+    });
+    eventually("another connection is waited for", || async { taken.load(Ordering::Relaxed) == 1 }).await;
+    held.commit().await.unwrap();
+    let refused = waiting.await.unwrap();
+    assert!(matches!(refused, Error::Unavailable { reason: Reason::Busy, .. }), "{refused:?}");
+    database.begin(&tenant("acme")).await.unwrap().commit().await.unwrap();
 }
 
 fn children(of: Pid) -> Vec<Pid> {

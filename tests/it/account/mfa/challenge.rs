@@ -305,3 +305,31 @@ async fn an_old_hash_is_renewed_by_the_first_half() {
     assert!(hash.contains("t=2") && renewed.contains("t=1"), "{renewed}");
     world.end().await;
 }
+
+/// A look-up that fails refuses, and a guess that cannot be counted is not answered (S61, S114).
+#[tokio::test]
+async fn what_the_database_cannot_tell_or_keep_lets_nobody_in() {
+    let world = World::new().await;
+    let ann = world.holder("acme", "ann@example.com").await;
+    let token = world.half(&ann).await;
+    for (breaks, mends) in [
+        ("ALTER TABLE totp_factors RENAME TO gone", "ALTER TABLE gone RENAME TO totp_factors"),
+        ("ALTER TABLE mfa_tokens RENAME TO gone", "ALTER TABLE gone RENAME TO mfa_tokens"),
+    ] {
+        world.sql(breaks).await;
+        let answer = world.try_login("acme", ann.email, PASSWORD).await;
+        assert_eq!(answer.refusal(), (503, "storage_unavailable".to_owned()), "{breaks}");
+        let answer = world.second(&token, &world.code(&ann.secret)).await;
+        assert_eq!(answer.refusal(), (503, "storage_unavailable".to_owned()), "{breaks}");
+        world.sql(mends).await;
+    }
+    world.sql("ALTER TABLE users ADD CONSTRAINT uncounted CHECK (failed_logins = 0)").await;
+    for answer in [
+        world.second(&token, &world.wrong_code(&ann.secret)).await,
+        world.inline(&ann, json!({"mfa_code": world.wrong_code(&ann.secret)})).await,
+    ] {
+        assert_eq!(answer.refusal(), (500, "internal".to_owned()));
+    }
+    Tokens::of(&world.second(&token, &world.next_code(&ann.secret)).await);
+    world.end().await;
+}

@@ -12,7 +12,7 @@ const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 impl World {
     /// A full login that asks for the device to be trusted; its tokens and the cookie's value.
-    async fn remembered(&self, holder: &Holder) -> (Tokens, String) {
+    pub(super) async fn remembered(&self, holder: &Holder) -> (Tokens, String) {
         let token = self.half(holder).await;
         let body =
             json!({"mfa_token": token, "code": self.next_code(&holder.secret), "remember_device": true});
@@ -29,7 +29,7 @@ impl World {
         self.send(request).await
     }
 
-    async fn is_trusted(&self, holder: &Holder, device: &str) -> bool {
+    pub(super) async fn is_trusted(&self, holder: &Holder, device: &str) -> bool {
         let answer = self.login_with(holder.tenant, holder.email, &format!("hj_device={device}")).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()["mfa_required"] != true

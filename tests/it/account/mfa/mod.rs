@@ -1,5 +1,6 @@
 //! Second factors through their routes (EP060-EP065; S34, S61, S65-S69, S112).
 
+mod admin;
 mod audit;
 mod bodies;
 mod challenge;

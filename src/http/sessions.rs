@@ -1,0 +1,61 @@
+//! How a live session looks in an answer, to its owner and to an administrator (EP010, EP130).
+
+use hellojohn_control::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::domain::refresh_token::{FamilyId, Session};
+use crate::http::extract::Page;
+use crate::service::{Code, Error, Result};
+
+/// A session.
+#[derive(Serialize)]
+pub(super) struct SessionBody {
+    id: String,
+    client_id: String,
+    amr: Vec<String>,
+    created_at: Timestamp,
+    last_used_at: Timestamp,
+    expires_at: Timestamp,
+    /// Whether it is the one of the token that asks; only its owner is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<bool>,
+}
+
+impl SessionBody {
+    /// The session as its owner sees it, who asks with a token of the session `current`.
+    pub(super) fn own(session: Session, current: Option<&str>) -> Self {
+        let body = Self::from(session);
+        Self { current: Some(current == Some(&body.id)), ..body }
+    }
+
+    /// Its key in a list.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl From<Session> for SessionBody {
+    fn from(session: Session) -> Self {
+        Self {
+            id: session.id.0.to_string(),
+            client_id: session.client_id.to_string(),
+            amr: session.amr,
+            created_at: session.created_at,
+            last_used_at: session.last_used_at,
+            expires_at: session.expires_at,
+            current: None,
+        }
+    }
+}
+
+/// The session after which a page begins.
+///
+/// # Errors
+/// `invalid_parameter`.
+pub(super) fn after(page: &Page) -> Result<Option<FamilyId>> {
+    let after = page.after.as_deref().map(Uuid::try_parse).transpose();
+    let after = after
+        .map_err(|_| Error::bad_input(Code::InvalidParameter, "cursor is not one that this API gave"))?;
+    Ok(after.map(FamilyId))
+}
