@@ -21,7 +21,7 @@ cluster_lock() {
 random_base64() { head -c "$1" /dev/urandom | base64 | tr -d '\n'; }
 
 # Writes HJ_HOME/env once (it holds the master keys) and HJ_HOME/node{1,2,3}.env each time.
-# `cluster_configure no-database` leaves the user plane out, `cluster_configure database` does not. HJ_WRITE_MODE is what
+# `cluster_configure no-database` leaves the user plane and the rate limits out, `cluster_configure database` does not. HJ_WRITE_MODE is what
 # a follower does with a write.
 cluster_configure() {
   local n secrets=$HJ_HOME/env
@@ -64,7 +64,12 @@ cluster_configure() {
 		CLUSTER_WRITE_MODE='${HJ_WRITE_MODE:-reject}'
 		LOG_LEVEL='${LOG_LEVEL:-info}'
 		END
-        if [[ -n $dsn ]]; then echo "STORAGE_DSN='$dsn'"; fi
+        if [[ -n $dsn ]]; then
+          echo "STORAGE_DSN='$dsn'"
+        else
+          # What measures a cluster sends all it can from one address.
+          echo "RATE_ENABLED=0"
+        fi
       } >"$HJ_HOME/node$n.env.new"
     )
     mv "$HJ_HOME/node$n.env.new" "$HJ_HOME/node$n.env"

@@ -35,6 +35,7 @@ use crate::service::account::{AccountParts, AccountService, AccountSettings};
 use crate::service::authenticate::{AdminPolicy, Authenticator};
 use crate::service::control::{ControlService, Defaults};
 use crate::service::health::{HealthService, Schema};
+use crate::service::limits::Limits;
 use crate::service::tokens::{Lifetimes, TokenIssuer};
 use crate::service::user_store::UserStores;
 use crate::store::pools::PoolSettings;
@@ -71,6 +72,8 @@ pub struct Assembled {
     pub plane: ControlPlane,
     /// The origins of clients, to be refreshed when the view changes.
     pub origins: Arc<Origins>,
+    /// The rate limits, whose connection to Redis wants tending.
+    pub limits: Limits,
     /// What the start-up task finds out about the global schema.
     pub schema: Arc<Schema>,
     node: Node,
@@ -110,6 +113,9 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
         subs: config.admin.subs.iter().cloned().collect(),
         tenants: Arc::clone(&admin_tenants),
     };
+    let limits = Limits::new(&config, Arc::clone(&clock))?;
+    // Now, so that the first requests are counted with those of the other nodes; a Redis that is down comes later.
+    limits.tend().await;
     let authenticator = Authenticator::new(plane.clone(), stores.clone(), Arc::clone(&clock), policy);
     let accounts = AccountService::new(AccountParts {
         plane: plane.clone(),
@@ -118,6 +124,7 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
         tokens: TokenIssuer::new(Arc::clone(&keys), Arc::clone(&rng), lifetimes, admin_tenants),
         sealer: secretbox,
         authenticator: authenticator.clone(),
+        limits: limits.clone(),
         settings: AccountSettings::new(&config, blacklist),
         clock: Arc::clone(&clock),
         rng: Arc::clone(&rng),
@@ -125,7 +132,7 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
 
     let schema = Arc::new(Schema::default());
     let health = HealthState::new(HealthParts {
-        health: HealthService::new(plane.clone(), pools, keys, Arc::clone(&schema)),
+        health: HealthService::new(plane.clone(), pools, keys, limits.clone(), Arc::clone(&schema)),
         leader_redirects: redirects(&config).collect(),
         metrics: process.metrics.clone(),
         metrics_elsewhere: config.observability.metrics_addr.is_some(),
@@ -140,10 +147,11 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
         users: Arc::new(authenticator),
         origins: Arc::clone(&origins) as Arc<_>,
         forwarder: forwarding::outbound(config.cluster.write_mode == WriteMode::Forward, &plane),
+        limits: limits.clone(),
         rng: Arc::clone(&rng),
     });
     let state = AppState::from(Parts { control, accounts, stores, settings: config, health, clock, rng });
-    Ok(Assembled { state, edge, plane, origins, schema, node, raft: process.raft.clone(), hashes })
+    Ok(Assembled { state, edge, plane, origins, limits, schema, node, raft: process.raft.clone(), hashes })
 }
 
 impl Assembled {

@@ -9,6 +9,7 @@ use crate::crypto::password::ParamsError;
 use crate::crypto::sealed::MasterKeyError;
 use crate::domain::password_policy::BlacklistError;
 use crate::http::router::RouteError;
+use crate::service::limits::UnusableLimits;
 use crate::store::InvalidDsn;
 
 /// Why the process does not start, or ended.
@@ -46,6 +47,9 @@ pub enum BootError {
     /// The global database.
     #[error("STORAGE_DSN: {0}")]
     Dsn(#[from] InvalidDsn),
+    /// The rate limits.
+    #[error(transparent)]
+    Limits(#[from] UnusableLimits),
     /// The peer listener's address.
     #[error("RAFT_ADDR: {addr} cannot be used: {reason}; give host:port of an address of this machine")]
     RaftAddr {

@@ -207,6 +207,10 @@ fn start_jobs(process: &Process, life: &Lifecycle, assembled: &Assembled) {
     let sweep = timer("sweep tenants", jobs::sweep::TENANTS_EVERY, jobs::sweep::TENANTS_LIMIT);
     let job = jobs::sweep::run_tenants(sweep, state.control.clone(), state.stores.clone());
     spawn(life, "job sweep tenants", job);
+    if assembled.limits.redis_is_up().is_some() {
+        let limits = timer("limits", jobs::limits::EVERY, jobs::limits::LIMIT);
+        spawn(life, "job limits", jobs::limits::run(limits, assembled.limits.clone()));
+    }
     let view = on_view(timer("view", jobs::view::EVERY, jobs::view::LIMIT));
     let origins = Arc::clone(&assembled.origins);
     let job = jobs::view::run(

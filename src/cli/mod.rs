@@ -23,6 +23,7 @@ pub mod session;
 pub mod settings;
 pub mod terminal;
 pub mod tree;
+pub mod users;
 pub mod whoami;
 
 #[cfg(test)]
@@ -115,6 +116,7 @@ fn dispatch(command: Command, session: &mut Session<'_>) -> Result<Exit, Failure
         Command::Seed(seed) => block_on(seed.run(session)),
         Command::Keys(keys) => block_on(keys.run(session)),
         Command::Admin(admin) => block_on(admin.run(session)),
+        Command::Users(users) => block_on(users.run(session)),
         Command::Whoami(whoami) => block_on(whoami.run(session)),
         Command::Cluster(cluster) => block_on(cluster.run(session)),
     }

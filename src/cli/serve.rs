@@ -43,6 +43,7 @@ pub(super) fn failed(error: &BootError) -> Failure {
         | BootError::HashParams(_)
         | BootError::Blacklist { .. }
         | BootError::Dsn(_)
+        | BootError::Limits(_)
         | BootError::RaftAddr { .. } => Exit::Usage,
         BootError::Runtime(_)
         | BootError::Metrics(_)

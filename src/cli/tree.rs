@@ -17,6 +17,7 @@ use super::seed::Seed;
 use super::serve::Serve;
 use super::settings::Settings;
 use super::terminal::Output;
+use super::users::Users;
 use super::whoami::Whoami;
 use crate::config::{Flag, Options};
 
@@ -82,6 +83,9 @@ pub enum Command {
     /// Administer tenants, clients and scopes
     #[command(subcommand)]
     Admin(Admin),
+    /// Import people
+    #[command(subcommand)]
+    Users(Users),
     Whoami(Whoami),
     /// Look at the cluster, and make certificates for it
     #[command(subcommand)]

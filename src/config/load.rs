@@ -10,8 +10,8 @@ use super::intake::Intake;
 use super::resolve::{Flag, Resolved, Source};
 use super::setting::Shown;
 use super::{
-    Admin, Argon2, Auth, Cluster, ControlPlane, Flags, Http, Jwt, Keys, Observability, Password, Register,
-    Server, Storage, dotenv, table, yaml,
+    Admin, Argon2, Auth, Cache, Cluster, ControlPlane, Flags, Http, Jwt, Keys, Observability, Password, Rate,
+    Register, Server, Storage, dotenv, table, yaml,
 };
 
 /// A file that was read, by the name the operator knows it under.
@@ -102,6 +102,10 @@ pub struct Config {
     pub password: Password,
     /// Password hashing.
     pub argon2: Argon2,
+    /// Where counters live.
+    pub cache: Cache,
+    /// Rate limits.
+    pub rate: Rate,
     /// Limits of listeners.
     pub http: Http,
     /// Logs and metrics.
@@ -188,6 +192,8 @@ fn read(intake: &mut Intake<'_>) -> Option<Config> {
     let auth = Auth::read(intake);
     let password = Password::read(intake);
     let argon2 = Argon2::read(intake);
+    let cache = Cache::read(intake);
+    let rate = Rate::read(intake);
     let http = Http::read(intake);
     let observability = Observability::read(intake);
     let flags = Flags::read(intake);
@@ -221,6 +227,12 @@ fn read(intake: &mut Intake<'_>) -> Option<Config> {
     if let Some(argon2) = &argon2 {
         argon2.validate(intake);
     }
+    if let Some((cache, rate)) = cache.as_ref().zip(rate.as_ref()) {
+        cache.validate(embedded, rate.enabled, intake);
+    }
+    if let Some((rate, server)) = rate.as_ref().zip(server.as_ref()) {
+        rate.validate(server.lacks_trusted_proxy(), intake);
+    }
     if let Some((http, cluster)) = http.as_ref().zip(cluster.as_ref()) {
         http.validate(cluster.write_timeout, intake);
     }
@@ -242,6 +254,8 @@ fn read(intake: &mut Intake<'_>) -> Option<Config> {
         auth: auth?,
         password: password?,
         argon2: argon2?,
+        cache: cache?,
+        rate: rate?,
         http: http?,
         observability: observability?,
         flags: flags?,

@@ -37,6 +37,11 @@ impl Server {
         self.tls_cert_file.as_ref().zip(self.tls_key_file.as_ref())
     }
 
+    /// Whether some proxy must stand in front, because the address is https and the listener is not, and none is trusted.
+    pub(super) fn lacks_trusted_proxy(&self) -> bool {
+        self.public_url.is_https() && self.tls().is_none() && self.trusted_proxies.is_empty()
+    }
+
     pub(super) fn validate(&self, intake: &mut Intake<'_>) {
         const KEYS: [&str; 2] = ["server.tls_cert_file", "server.tls_key_file"];
         if self.tls_cert_file.is_some() != self.tls_key_file.is_some() {

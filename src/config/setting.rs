@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::resolve::{Resolved, Source};
-use super::value::{Invalid, dsn};
+use super::value::{Invalid, dsn, redis_addr};
 
 /// Where a setting's value comes from when no layer gives one.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +43,8 @@ pub enum Exposure {
     PathOrSecret,
     /// A connection URL without its password.
     Dsn,
+    /// As `Dsn`, and an address without a URL around it too.
+    RedisUrl,
 }
 
 /// One setting of the product.
@@ -103,6 +105,7 @@ impl Setting {
             Exposure::PathOrSecret if text.contains(PEM_MARK) => REDACTED.to_owned(),
             Exposure::PathOrSecret => text,
             Exposure::Dsn => dsn::redact(&text),
+            Exposure::RedisUrl => redis_addr::redact(&text),
         }
     }
 }

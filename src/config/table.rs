@@ -3,8 +3,8 @@
 use super::cluster::ClusterSettings;
 use super::setting::Setting;
 use super::{
-    Admin, Argon2, Auth, ControlPlane, Flags, Http, Jwt, Keys, Observability, Password, Register, Server,
-    Storage, suggest,
+    Admin, Argon2, Auth, Cache, ControlPlane, Flags, Http, Jwt, Keys, Observability, Password, Rate,
+    Register, Server, Storage, suggest,
 };
 
 /// Title of a section in the example file, and its settings.
@@ -20,6 +20,11 @@ pub(super) const SECTIONS: &[(&str, &[Setting])] = &[
     ("Logins.", Auth::SETTINGS),
     ("Password policy.", Password::SETTINGS),
     ("Password hashing (Argon2id).", Argon2::SETTINGS),
+    ("Counters of the rate limits.", Cache::SETTINGS),
+    (
+        "Rate limits in fixed windows; those after the first for each account, ten times as many by address.",
+        Rate::SETTINGS,
+    ),
     ("Limits of every HTTP listener.", Http::SETTINGS),
     ("Logs and metrics.", Observability::SETTINGS),
     ("Switches.", Flags::SETTINGS),

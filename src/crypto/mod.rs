@@ -14,6 +14,7 @@ pub mod recovery_code;
 pub mod sealed;
 pub mod secret;
 pub mod signer;
+pub mod subject_key;
 pub mod token_hash;
 pub mod totp;
 

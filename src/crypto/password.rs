@@ -1,14 +1,19 @@
-//! Password hashes: Argon2id as PHC strings (RFC 9106, spec §8), computed right here on the calling thread.
+//! Password hashes: Argon2id as PHC strings (RFC 9106, spec §8), computed right here on the calling thread. Hashes
+//! that other systems made are compared with too, and never made.
 //!
 //! Servers go through `hash_pool`, which bounds how much of this runs at once; nothing else may call it on a
 //! thread that serves requests. A password is NFC before it is hashed, so that the same word typed on two
 //! systems is the same password. Must never truncate a password and never log one.
 
+mod foreign;
+mod stored;
+
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Params, Version};
-use subtle::ConstantTimeEq as _;
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
+
+use stored::Stored;
 
 use super::secret::SecretString;
 use crate::domain::rng::{self, Rng};
@@ -23,13 +28,16 @@ pub const MAX_ITERATIONS: u32 = 64;
 pub const MAX_PARALLELISM: u32 = 64;
 /// Most work, memory in KiB × passes: about ten seconds of one core.
 const MAX_WORK_KIB: u64 = 8 * 1024 * 1024;
-const MAX_PHC_LEN: usize = 512;
 const OUTPUT_LEN: usize = 32;
 const SALT_LEN: usize = 16;
 
 /// A password in NFC, at most [`MAX_PASSWORD_BYTES`] long before normalisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Password(SecretString);
+pub struct Password {
+    normal: SecretString,
+    /// As it was typed, where that is not NFC. Another system may have hashed it so.
+    typed: Option<SecretString>,
+}
 
 /// The password is longer than [`MAX_PASSWORD_BYTES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,12 +53,14 @@ impl Password {
         // NFC grows a text at most threefold; reserving that keeps copies from being left behind by growth.
         let mut normal = String::with_capacity(typed.expose().len() * 3);
         normal.extend(typed.expose().nfc());
-        Ok(Self(SecretString::from(normal)))
+        let normal = SecretString::from(normal);
+        let differs = normal.expose() != typed.expose();
+        Ok(Self { normal, typed: differs.then(|| typed.clone()) })
     }
 
     /// The text in NFC.
     pub fn expose(&self) -> &str {
-        self.0.expose()
+        self.normal.expose()
     }
 }
 
@@ -105,27 +115,33 @@ impl HashParams {
     }
 }
 
-/// Why a password could not be hashed or compared. None of these says anything about the password.
+/// Why a password could not be hashed or compared. None of these says anything about the password, or repeats a hash.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
-    /// The stored text is no PHC string of Argon2.
-    #[error("the stored password hash is not an Argon2 PHC string; set a new password for this user")]
+    /// The stored text is no hash of a kind that is known here.
+    #[error("the stored password hash has no form that is known here; set a new password for this user")]
     Unreadable,
     /// The stored hash asks for more than this process is willing to spend (S64).
     #[error(
-        "the stored password hash asks for m={memory_kib} KiB, t={iterations}, p={parallelism}, more than the limits of m={MAX_MEMORY_KIB}, t={MAX_ITERATIONS}, p={MAX_PARALLELISM} and m×t={MAX_WORK_KIB}; set a new password for this user"
+        "the stored password hash asks for {asked}, more than the limits of {limits}; set a new password for this user"
     )]
     TooCostly {
-        /// `m`
-        memory_kib: u32,
-        /// `t`
-        iterations: u32,
-        /// `p`
-        parallelism: u32,
+        /// The numbers in the hash.
+        asked: String,
+        /// The numbers that are allowed.
+        limits: String,
     },
     /// Argon2 refused or memory ran out.
     #[error("hashing failed: {0}")]
     Failed(String),
+}
+
+/// Whether a stored text is a hash that [`Hasher::verify`] can compare with. Computes nothing.
+///
+/// # Errors
+/// `Unreadable` and `TooCostly`.
+pub fn check_stored(text: &str) -> Result<(), HashError> {
+    Stored::parse(text).map(|_| ())
 }
 
 impl From<argon2::Error> for HashError {
@@ -149,50 +165,6 @@ pub struct Verified {
     pub needs_rehash: bool,
 }
 
-/// A stored hash whose cost is within the limits.
-struct Stored {
-    argon2: Argon2<'static>,
-    salt: Salt,
-    output: Output,
-    params: HashParams,
-    current_kind: bool,
-}
-
-impl Stored {
-    fn parse(phc: &str) -> Result<Self, HashError> {
-        if phc.len() > MAX_PHC_LEN {
-            return Err(HashError::Unreadable);
-        }
-        let parsed = PasswordHash::new(phc).map_err(|_| HashError::Unreadable)?;
-        let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).map_err(|_| HashError::Unreadable)?;
-        // A hash without `v=` is of the first version (PHC string specification).
-        let version = Version::try_from(parsed.version.unwrap_or(Version::V0x10.into()))
-            .map_err(|_| HashError::Unreadable)?;
-        let asked = Params::try_from(&parsed).map_err(|_| HashError::Unreadable)?;
-        let params = HashParams::new(asked.m_cost(), asked.t_cost(), asked.p_cost()).map_err(|_| {
-            HashError::TooCostly {
-                memory_kib: asked.m_cost(),
-                iterations: asked.t_cost(),
-                parallelism: asked.p_cost(),
-            }
-        })?;
-        let (Some(salt), Some(output)) = (parsed.salt, parsed.hash) else {
-            return Err(HashError::Unreadable);
-        };
-        let current_kind = algorithm == Algorithm::Argon2id
-            && version == Version::V0x13
-            && output.len() == OUTPUT_LEN
-            && salt.len() >= SALT_LEN;
-        Ok(Self { argon2: Argon2::new(algorithm, version, asked), salt, output, params, current_kind })
-    }
-
-    fn matches(&self, password: &Password) -> Result<bool, HashError> {
-        let mut computed = Zeroizing::new(vec![0; self.output.len()]);
-        self.argon2.hash_password_into(password.expose().as_bytes(), &self.salt, &mut computed)?;
-        Ok(computed.ct_eq(self.output.as_bytes()).into())
-    }
-}
-
 /// The text that keeps a hash with its parameters.
 fn phc(params: HashParams, output: &[u8; OUTPUT_LEN], salt: Salt) -> Result<String, HashError> {
     // The output length is part of the hash itself, not of the parameters.
@@ -208,6 +180,26 @@ fn phc(params: HashParams, output: &[u8; OUTPUT_LEN], salt: Salt) -> Result<Stri
         hash: Some(Output::new(output)?),
     };
     Ok(phc.to_string())
+}
+
+/// In which form a password is the one that was hashed.
+#[derive(PartialEq, Eq)]
+enum Found {
+    Normal,
+    AsTyped,
+    No,
+}
+
+/// NFC first, as every hash of ours has it; then as typed where that differs, as a hash from elsewhere may have it. The
+/// work depends on what was typed, never on whose account it is.
+fn compare(stored: &Stored, password: &Password) -> Result<Found, HashError> {
+    if stored.matches(password.normal.expose().as_bytes())? {
+        return Ok(Found::Normal);
+    }
+    match &password.typed {
+        Some(typed) if stored.matches(typed.expose().as_bytes())? => Ok(Found::AsTyped),
+        Some(_) | None => Ok(Found::No),
+    }
 }
 
 /// Makes and compares hashes with one set of parameters.
@@ -239,27 +231,29 @@ impl Hasher {
 
     /// Compares `password` with the stored hash. Without one it does the same work with the current
     /// parameters and says no, so that an unknown user costs what a known one does (S60). A stored hash that
-    /// cannot be used costs that work too before its error is returned.
-    pub fn verify(&self, password: &Password, phc: Option<&str>) -> Result<Verified, HashError> {
-        let stored = match phc.map(Stored::parse) {
+    /// cannot be used costs that work too before its error is returned. A hash of another kind or cost takes its
+    /// own time, until the first login replaces it.
+    pub fn verify(&self, password: &Password, stored: Option<&str>) -> Result<Verified, HashError> {
+        let stored = match stored.map(Stored::parse) {
             Some(Ok(stored)) => stored,
             Some(Err(error)) => {
-                Stored::parse(&self.dummy)?.matches(password)?;
+                compare(&Stored::parse(&self.dummy)?, password)?;
                 return Err(error);
             }
             None => {
-                Stored::parse(&self.dummy)?.matches(password)?;
+                compare(&Stored::parse(&self.dummy)?, password)?;
                 return Ok(Verified { ok: false, needs_rehash: false });
             }
         };
-        let ok = stored.matches(password)?;
-        let outdated = stored.params != self.params || !stored.current_kind;
+        let found = compare(&stored, password)?;
+        let outdated = found == Found::AsTyped || !stored.is_current(self.params);
+        let ok = found != Found::No;
         Ok(Verified { ok, needs_rehash: ok && outdated })
     }
 
-    /// Whether comparing with `phc` takes more memory than a hash with the current parameters.
-    pub fn is_heavy(&self, phc: &str) -> bool {
-        Stored::parse(phc).is_ok_and(|stored| stored.params.memory_kib > self.params.memory_kib)
+    /// Whether comparing with `stored` takes more memory than a hash with the current parameters.
+    pub fn is_heavy(&self, stored: &str) -> bool {
+        Stored::parse(stored).is_ok_and(|stored| stored.memory_kib() > self.params.memory_kib)
     }
 
     /// The parameters of new hashes.

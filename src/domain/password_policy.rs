@@ -1,8 +1,13 @@
-//! What a new password must look like (spec §8, S63): length, kinds of characters, a list of forbidden ones,
-//! and not the account's own name.
+//! What a new password must look like (spec §8, S63): length, kinds of characters, none of the most common ones or of a
+//! list of forbidden ones, and more than the names of the account and its tenant.
 //!
 //! Applied when a password is **set**, never at login. Lengths count Unicode scalar values after NFC, which
 //! is also the form that is hashed. Knows no files: the blacklist is handed over as bytes.
+
+mod common;
+mod context;
+
+pub use context::Context;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -39,16 +44,6 @@ impl Default for PasswordPolicy {
     }
 }
 
-/// Whose password it is. Only a password that **is** one of these words is refused; one that contains a word
-/// may be a good one.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Context<'a> {
-    /// E-mail address; its local part counts as well.
-    pub email: Option<&'a str>,
-    /// Slug of the tenant.
-    pub tenant: Option<&'a str>,
-}
-
 /// One rule that a password breaks. `Display` is a sentence for the person who chose it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Violation {
@@ -64,10 +59,14 @@ pub enum Violation {
     NeedsDigit,
     /// No symbol.
     NeedsSymbol,
-    /// On the list of forbidden passwords.
+    /// On the operator's list of forbidden passwords.
     Blacklisted,
+    /// One of those that everybody tries first.
+    Common,
     /// The e-mail address, its local part or the tenant's name.
     SameAsAccount,
+    /// Little else than parts of the e-mail address or of the tenant's name.
+    ContainsContext,
 }
 
 impl Violation {
@@ -81,7 +80,9 @@ impl Violation {
             Violation::NeedsDigit => "needs_digit",
             Violation::NeedsSymbol => "needs_symbol",
             Violation::Blacklisted => "blacklisted",
+            Violation::Common => "common",
             Violation::SameAsAccount => "same_as_account",
+            Violation::ContainsContext => "contains_context",
         }
     }
 }
@@ -96,7 +97,11 @@ impl fmt::Display for Violation {
             Violation::NeedsDigit => f.write_str("must contain a digit"),
             Violation::NeedsSymbol => f.write_str("must contain a symbol"),
             Violation::Blacklisted => f.write_str("is too common"),
+            Violation::Common => f.write_str("is one of the passwords that are guessed first"),
             Violation::SameAsAccount => f.write_str("must not be the e-mail address or the tenant's name"),
+            Violation::ContainsContext => {
+                f.write_str("has too little beside words of the e-mail address or of the tenant's name")
+            }
         }
     }
 }
@@ -112,6 +117,9 @@ impl PasswordPolicy {
         let normal: String = password.nfc().collect();
         let length = normal.chars().count();
         let has = |kind: fn(char) -> bool| normal.chars().any(kind);
+        let folded = fold(password);
+        let blacklisted = blacklist.holds(&folded);
+        let named = context.names(&folded);
         let rules = [
             (length < self.min_length, Violation::TooShort(self.min_length)),
             (length > self.max_length, Violation::TooLong(self.max_length)),
@@ -119,19 +127,13 @@ impl PasswordPolicy {
             (self.require_lower && !has(char::is_lowercase), Violation::NeedsLower),
             (self.require_digit && !has(char::is_numeric), Violation::NeedsDigit),
             (self.require_symbol && !has(|c| !c.is_alphanumeric()), Violation::NeedsSymbol),
-            (blacklist.contains(password), Violation::Blacklisted),
-            (context.names(password), Violation::SameAsAccount),
+            (blacklisted, Violation::Blacklisted),
+            (!blacklisted && common::contains(&folded), Violation::Common),
+            (named, Violation::SameAsAccount),
+            (!named && context.fills(&folded), Violation::ContainsContext),
         ];
         let broken: Vec<_> = rules.into_iter().filter_map(|(broken, rule)| broken.then_some(rule)).collect();
         if broken.is_empty() { Ok(()) } else { Err(broken) }
-    }
-}
-
-impl Context<'_> {
-    fn names(&self, password: &str) -> bool {
-        let local = self.email.and_then(|email| email.rsplit_once('@')).map(|(local, _)| local);
-        let password = fold(password);
-        [self.email, local, self.tenant].into_iter().flatten().any(|word| fold(word) == password)
     }
 }
 
@@ -175,7 +177,11 @@ impl Blacklist {
 
     /// Whether `password` is on the list.
     pub fn contains(&self, password: &str) -> bool {
-        !self.0.is_empty() && self.0.contains(fold(password).as_str())
+        self.holds(&fold(password))
+    }
+
+    fn holds(&self, folded: &str) -> bool {
+        self.0.contains(folded)
     }
 
     /// How many different passwords are on the list.

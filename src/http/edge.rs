@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -12,6 +13,7 @@ use crate::http::error::leader::LeaderRedirects;
 use crate::http::extract::client_info::TrustedProxies;
 use crate::http::forward::SharedForwarder;
 use crate::http::middleware::cors::OriginPolicy;
+use crate::service::limits::Limits;
 use crate::service::{AdminAuthorizer, LeaderGate, UserAuthorizer};
 
 /// The limits and policies of the edge.
@@ -77,6 +79,8 @@ pub struct EdgeParts {
     pub origins: Arc<dyn OriginPolicy>,
     /// The way to the leader, where followers pass writes on.
     pub forwarder: Option<SharedForwarder>,
+    /// How often somebody may ask.
+    pub limits: Limits,
     /// For request ids.
     pub rng: Arc<dyn Rng>,
 }
@@ -89,13 +93,18 @@ pub struct Edge(Arc<Inner>);
 struct Inner {
     parts: EdgeParts,
     in_flight: Semaphore,
+    told_of_proxy: AtomicBool,
 }
 
 impl Edge {
     /// An edge from its parts.
     pub fn new(parts: EdgeParts) -> Self {
         let permits = parts.settings.max_in_flight.min(Semaphore::MAX_PERMITS);
-        Self(Arc::new(Inner { parts, in_flight: Semaphore::new(permits) }))
+        Self(Arc::new(Inner {
+            parts,
+            in_flight: Semaphore::new(permits),
+            told_of_proxy: AtomicBool::new(false),
+        }))
     }
 
     /// Limits and policies.
@@ -121,6 +130,15 @@ impl Edge {
 
     pub(super) fn forwarder(&self) -> Option<&SharedForwarder> {
         self.0.parts.forwarder.as_ref()
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.0.parts.limits
+    }
+
+    /// True once: whoever asks first tells the operator of a proxy that is not named.
+    pub(super) fn tell_of_proxy(&self) -> bool {
+        !self.0.told_of_proxy.swap(true, Ordering::Relaxed)
     }
 
     pub(super) fn rng(&self) -> &dyn Rng {

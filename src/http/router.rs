@@ -15,7 +15,7 @@ use tower::ServiceBuilder;
 
 use crate::http::edge::Edge;
 use crate::http::error::ApiError;
-use crate::http::middleware::{concurrency, cors, observe, panic, render};
+use crate::http::middleware::{concurrency, cors, limit, observe, panic, render};
 use crate::http::plane::{Auth, Plane, RouteSpec, Verb, guard};
 use crate::service::Code;
 
@@ -115,7 +115,7 @@ impl<S: Clone + Send + Sync + 'static> Surface<S> {
             let guarded = handler.route_layer(from_fn_with_state((edge.clone(), spec), guard));
             router = router.route(spec.path, guarded);
         }
-        // The first is outermost: observe → render → cors → panic → concurrency → guard → handler.
+        // The first is outermost: observe → render → cors → panic → concurrency → limit → guard → handler.
         Ok(router
             .fallback(async || ApiError::from(Code::RouteNotFound))
             .method_not_allowed_fallback(async || ApiError::from(Code::MethodNotAllowed))
@@ -127,6 +127,7 @@ impl<S: Clone + Send + Sync + 'static> Surface<S> {
                     .layer(cors::layer(edge.origins()))
                     .layer(from_fn(panic::catch))
                     .layer(from_fn_with_state(edge.clone(), concurrency::cap))
+                    .layer(from_fn_with_state(edge.clone(), limit::limit))
                     .layer(DefaultBodyLimit::max(edge.settings().max_body_bytes)),
             )
             .with_state(state))

@@ -14,6 +14,7 @@ use tower::ServiceExt as _;
 use crate::domain::rng::OsRng;
 use crate::http::middleware::cors::OriginList;
 use crate::http::{Edge, EdgeParts, EdgeSettings};
+use crate::service::limits::Limits;
 use crate::service::{AdminAuthorizer, Code, Error, LeaderGate, Principal, UserAuthorizer};
 
 /// A gate that says what it was made to say, and counts how often it was asked.
@@ -82,7 +83,16 @@ impl UserAuthorizer for FakeTokens {
 }
 
 pub(crate) fn edge_with(settings: EdgeSettings, gate: Arc<FakeGate>) -> Edge {
-    Edge::new(EdgeParts {
+    Edge::new(parts(settings, gate, Limits::none()))
+}
+
+/// A leader's edge with default settings and these limits.
+pub(crate) fn edge_limited(limits: Limits) -> Edge {
+    Edge::new(parts(EdgeSettings::default(), Arc::default(), limits))
+}
+
+fn parts(settings: EdgeSettings, gate: Arc<FakeGate>, limits: Limits) -> EdgeParts {
+    EdgeParts {
         settings,
         gate,
         admins: Arc::new(FakeTokens),
@@ -92,8 +102,9 @@ pub(crate) fn edge_with(settings: EdgeSettings, gate: Arc<FakeGate>) -> Edge {
             ui: Some("https://ui.test".to_owned()),
         }),
         forwarder: None,
+        limits,
         rng: Arc::new(OsRng),
-    })
+    }
 }
 
 /// A leader's edge with default settings.

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::cluster::{ControlPlane, Role, Status};
 use crate::crypto::signer::KeyOpener;
+use crate::service::limits::Limits;
 use crate::store::{self, Pools};
 
 /// How long an answer of the database is good for, so that a probe cannot hammer it.
@@ -66,7 +67,7 @@ pub struct Report {
     pub failing: Vec<Failure>,
     /// The global database.
     pub database: Check,
-    /// The cache.
+    /// Redis, where rate limits count in it. Never keeps the node from serving.
     pub cache: Check,
     /// Whether this node opens the keys that sign now.
     pub keystore: Check,
@@ -94,6 +95,7 @@ struct Inner {
     plane: ControlPlane,
     pools: Arc<Pools>,
     keys: Arc<KeyOpener>,
+    limits: Limits,
     schema: Arc<Schema>,
     database: ArcSwapOption<(Instant, Check)>,
     turn: Semaphore,
@@ -101,9 +103,15 @@ struct Inner {
 
 impl HealthService {
     /// The health of a node of these parts.
-    pub fn new(plane: ControlPlane, pools: Arc<Pools>, keys: Arc<KeyOpener>, schema: Arc<Schema>) -> Self {
+    pub fn new(
+        plane: ControlPlane,
+        pools: Arc<Pools>,
+        keys: Arc<KeyOpener>,
+        limits: Limits,
+        schema: Arc<Schema>,
+    ) -> Self {
         let (database, turn) = (ArcSwapOption::empty(), Semaphore::new(1));
-        Self(Arc::new(Inner { plane, pools, keys, schema, database, turn }))
+        Self(Arc::new(Inner { plane, pools, keys, limits, schema, database, turn }))
     }
 
     /// How the node is doing. Takes about as long as the database, one second at most.
@@ -126,7 +134,7 @@ impl HealthService {
             let leader = cluster.leader_id.as_deref().unwrap_or("nobody");
             failing.push(Failure { code: "not_leader", detail: format!("the leader is {leader}") });
         }
-        Report { failing, database, cache: Check::Disabled, keystore, cluster }
+        Report { failing, database, cache: self.cache(), keystore, cluster }
     }
 
     /// Number of tenants that have a pool of connections.
@@ -137,6 +145,15 @@ impl HealthService {
     /// The format that the cluster writes; `None` before it is formed.
     pub fn format(&self) -> Option<u16> {
         self.0.plane.view().formation().map(|formation| formation.format)
+    }
+
+    /// Shown only: without Redis this node goes on serving people, and all nodes lose it at the same time.
+    fn cache(&self) -> Check {
+        match self.0.limits.redis_is_up() {
+            None => Check::Disabled,
+            Some(true) => Check::Ok,
+            Some(false) => Check::Failed("Redis does not answer".to_owned()),
+        }
     }
 
     fn keystore(&self, view: &View) -> Check {

@@ -11,6 +11,7 @@ pub mod code;
 pub mod control;
 pub mod error;
 pub mod health;
+pub mod limits;
 pub mod principal;
 pub mod tokens;
 pub mod user_store;

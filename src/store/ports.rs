@@ -16,6 +16,7 @@ use super::database::{Lease, OPERATION};
 use super::error::{Error, Reason};
 use super::pg::consents::Consents;
 use super::pg::denied_jtis::DeniedJtis;
+use super::pg::import::Imports;
 use super::pg::mfa_tokens::MfaTokens;
 use super::pg::recovery_codes::RecoveryCodes;
 use super::pg::refresh_tokens::RefreshTokens;
@@ -60,6 +61,11 @@ impl UnitOfWork {
     /// Accounts.
     pub fn users(&mut self) -> Users<'_> {
         Users(self)
+    }
+
+    /// Accounts from another system.
+    pub fn imports(&mut self) -> Imports<'_> {
+        Imports(self)
     }
 
     /// Accounts that somebody looks for.

@@ -7,5 +7,6 @@ mod cluster;
 mod gating;
 mod harness;
 mod layers;
+mod limits;
 mod monitoring;
 mod store;

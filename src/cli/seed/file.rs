@@ -160,6 +160,9 @@ fn problems(file: &SeedFile) -> Vec<String> {
             if !addresses.insert(user.email.key()) {
                 problems.push(format!("{at}: stands there twice"));
             }
+            if user.id.is_some_and(|id| id.0.is_nil() || id.0.is_max()) {
+                problems.push(format!("{at}: sub (or id) must not be the nil or the max UUID"));
+            }
             if user.id.is_some_and(|id| !ids.insert(id)) {
                 problems.push(format!("{at}: has the id of another user"));
             }
@@ -220,6 +223,10 @@ mod tests {
             let text = format!("tenants: [{{slug: a, users: [{{{name}: {id}, email: a@example.com}}]}}]");
             let file = parse("seed.yaml", &text).unwrap();
             assert_eq!(file.tenants[0].users[0].id.unwrap().to_string(), id);
+        }
+        for (sub, told) in [("ann", "invalid"), ("00000000-0000-0000-0000-000000000000", "nil")] {
+            let text = format!("tenants: [{{slug: a, users: [{{sub: {sub}, email: a@example.com}}]}}]");
+            assert!(refused(&text).to_lowercase().contains(told), "{sub}");
         }
         let both = format!("tenants: [{{slug: a, users: [{{sub: {id}, id: {id}, email: a@example.com}}]}}]");
         assert!(refused(&both).contains("duplicate field"));

@@ -106,16 +106,24 @@ async fn find(database: &Database, tenant: &Slug, user: &SeedUser) -> Result<Opt
     Ok(found)
 }
 
-/// What the file says and the account does not: an account that registered itself first is not made an
-/// administrator behind its owner's back, and the operator must not believe that it was.
-fn unlike(name: &str, user: &SeedUser, found: &User) -> Option<String> {
-    (user.sys_admin && !found.sys_admin).then(|| {
-        format!(
+/// What the file says and the account does not. An account that registered itself first is not made an administrator
+/// behind its owner's back, and neither an id nor an address is changed; the operator must not believe that it was.
+fn unlike(name: &str, user: &SeedUser, found: &User) -> Vec<String> {
+    let mut notes = Vec::new();
+    if user.id.is_some_and(|id| id != found.id) {
+        notes.push(format!("{name} was there already, with the id {}", found.id));
+    }
+    if user.email != found.email {
+        notes.push(format!("{name} was there already by its id, with another address"));
+    }
+    if user.sys_admin && !found.sys_admin {
+        notes.push(format!(
             "{name} was there already and is no administrator, with the password that it has; list its id {} in \
              ADMIN_SUBS if it is whom you mean",
             found.id
-        )
-    })
+        ));
+    }
+    notes
 }
 
 async fn insert(database: &Database, tenant: &Slug, account: &User) -> Result<(), store::Error> {
@@ -148,7 +156,8 @@ async fn hash(
     means: &Means,
 ) -> Result<PasswordHash, Failure> {
     let password = Password::parse(password).map_err(|error| Failure::usage(error.to_string()))?;
-    let context = Context { email: Some(user.email.as_str()), tenant: Some(tenant.as_str()) };
+    let context =
+        Context { email: Some(user.email.as_str()), tenant: Some(tenant.as_str()), tenant_name: None };
     if let Err(violations) = means.policy.check(password.expose(), &context, &means.blacklist) {
         let mut failure = Failure::usage("its password is not acceptable");
         failure.particulars = violations.iter().map(|violation| format!("it {violation}")).collect();
@@ -177,19 +186,28 @@ mod tests {
     use crate::domain::email::Email;
     use crate::domain::rng::OsRng;
 
+    /// T45
     #[test]
-    fn an_account_that_is_no_administrator_and_should_be_is_told_of() {
-        let email = Email::parse("a@example.com").unwrap();
+    fn what_an_account_is_and_the_file_does_not_say_is_told_of() {
+        let id = UserId(uuid::Uuid::from_u128(1));
         let now = hellojohn_control::Timestamp::from_millis(0);
-        let mut found = User::new(UserId(uuid::Uuid::nil()), email, None, now);
-        let mut wanted: SeedUser =
-            serde_json::from_str(r#"{"email":"a@example.com","sys_admin":true}"#).unwrap();
-        let note = unlike("local/a@example.com", &wanted, &found).unwrap();
-        assert!(note.contains("is no administrator") && note.contains(&found.id.to_string()), "{note}");
-        found.sys_admin = true;
-        assert_eq!(unlike("local/a@example.com", &wanted, &found), None);
-        wanted.sys_admin = false;
-        assert_eq!(unlike("local/a@example.com", &wanted, &found), None);
+        let found = |email: &str, sys_admin: bool| User {
+            sys_admin,
+            ..User::new(id, Email::parse(email).unwrap(), None, now)
+        };
+        let wanted = |json: &str| serde_json::from_str::<SeedUser>(json).unwrap();
+        let notes = |wanted: &SeedUser, found: &User| unlike("local/a@example.com", wanted, found);
+        let admin = wanted(r#"{"email":"a@example.com","sys_admin":true}"#);
+        let [note] = notes(&admin, &found("a@example.com", false)).try_into().unwrap();
+        assert!(note.contains("is no administrator") && note.contains(&id.to_string()), "{note}");
+        assert!(notes(&admin, &found("A@example.com", true)).is_empty());
+        let other = wanted(r#"{"email":"a@example.com","sub":"00000000-0000-0000-0000-000000000002"}"#);
+        let [note] = notes(&other, &found("a@example.com", true)).try_into().unwrap();
+        assert!(note.ends_with(&format!("with the id {id}")), "{note}");
+        let same = wanted(&format!(r#"{{"email":"a@example.com","sub":"{id}"}}"#));
+        assert!(notes(&same, &found("a@example.com", false)).is_empty());
+        let [note] = notes(&same, &found("b@example.com", false)).try_into().unwrap();
+        assert!(note.contains("another address"), "{note}");
     }
 
     #[test]

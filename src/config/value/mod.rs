@@ -4,6 +4,7 @@ pub mod dsn;
 pub mod duration;
 pub mod net;
 pub mod pem;
+pub mod redis_addr;
 pub mod url;
 
 use std::fmt::Display;

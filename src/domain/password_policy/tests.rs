@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const NOBODY: Context<'static> = Context { email: None, tenant: None };
+const NOBODY: Context<'static> = Context { email: None, tenant: None, tenant_name: None };
 
 fn broken(policy: &PasswordPolicy, password: &str) -> Vec<Violation> {
     policy.check(password, &NOBODY, &Blacklist::default()).err().unwrap_or_default()
@@ -16,8 +16,8 @@ fn codes(policy: &PasswordPolicy, password: &str) -> Vec<&'static str> {
 #[test]
 fn the_default_asks_for_eight_to_128_characters_of_any_kind() {
     let policy = PasswordPolicy::default();
-    assert_eq!(broken(&policy, "aaaaaaa"), [Violation::TooShort(8)]);
-    assert_eq!(broken(&policy, "aaaaaaaa"), []);
+    assert_eq!(broken(&policy, "aaaaaab"), [Violation::TooShort(8)]);
+    assert_eq!(broken(&policy, "aaaaaaab"), []);
     assert_eq!(broken(&policy, "        "), []);
     assert_eq!(broken(&policy, &"a".repeat(128)), []);
     assert_eq!(broken(&policy, &"a".repeat(129)), [Violation::TooLong(128)]);
@@ -86,14 +86,46 @@ fn a_list_that_is_too_large_or_not_utf8_is_refused_with_the_remedy() {
 
 /// S63
 #[test]
-fn a_password_that_is_the_account_is_refused_one_that_contains_it_is_not() {
-    let context = Context { email: Some("Maria.Silva@example.com"), tenant: Some("acme-corp") };
-    let check = |password| PasswordPolicy::default().check(password, &context, &Blacklist::default()).err();
-    for bad in ["maria.silva@example.com", "MARIA.SILVA", "Acme-Corp"] {
-        assert_eq!(check(bad), Some(vec![Violation::SameAsAccount]), "{bad}");
+fn a_password_that_everybody_tries_first_is_refused_whatever_its_case() {
+    let policy = PasswordPolicy::default();
+    for bad in ["password1", "PassWord1", "qwertyuiop", "1qaz2wsx"] {
+        assert_eq!(codes(&policy, bad), ["common"], "{bad}");
     }
-    for good in ["maria.silva!", "example.com", "my acme-corp horse"] {
-        assert_eq!(check(good), None, "{good}");
+    for good in ["password1 is not enough", "qwertyuiop, no", "correct horse battery"] {
+        assert_eq!(codes(&policy, good), [""; 0], "{good}");
+    }
+    // The operator's own list comes first, so that its owner sees it at work.
+    let own = Blacklist::parse(b"password1").unwrap();
+    assert_eq!(policy.check("password1", &NOBODY, &own).unwrap_err(), [Violation::Blacklisted]);
+}
+
+/// S63: the names of the account and of its tenant, and these with a year or a sign behind them.
+#[test]
+fn a_password_that_is_little_else_than_the_account_is_refused() {
+    let context = Context {
+        email: Some("Maria.Silva@mail.example.com"),
+        tenant: Some("acme-corp"),
+        tenant_name: Some("Acme Trading Ltd."),
+    };
+    let check = |password| {
+        let verdict = PasswordPolicy::default().check(password, &context, &Blacklist::default());
+        verdict.err().unwrap_or_default()
+    };
+    for bad in ["maria.silva@mail.EXAMPLE.com", "MARIA.SILVA", "Acme-Corp", "acme trading ltd."] {
+        assert_eq!(check(bad), [Violation::SameAsAccount], "{bad}");
+    }
+    for bad in
+        ["maria.silva!", "Silva-Maria-99", "example2026", "mail.example", "ACMEacme1234567", "Trading#765432"]
+    {
+        assert_eq!(check(bad), [Violation::ContainsContext], "{bad}");
+    }
+    // Enough beside it; words too short to count; nothing of it.
+    for good in ["my acme-corp horse", "maria eats 3 horses", "ltd.com.co", "correct horse battery"] {
+        assert_eq!(check(good), [], "{good}");
+    }
+    let short = Context { email: Some("bo@x.io"), tenant: Some("a"), tenant_name: Some("A") };
+    for good in ["bobobobo", "alabama banana"] {
+        PasswordPolicy::default().check(good, &short, &Blacklist::default()).unwrap();
     }
 }
 

@@ -9,6 +9,7 @@ mod body;
 mod clients;
 mod cluster;
 pub mod consents;
+mod import_users;
 mod keys;
 #[cfg(feature = "next-format")]
 mod next;
@@ -75,6 +76,7 @@ where
         .route(Delete, "/v1/admin/cluster/members/{id}", Control, Admin, cluster::remove)
         .route(Post, "/v1/admin/cluster/step-down", Control, Admin, cluster::step_down)
         .route(Post, "/v1/admin/cluster/snapshot", User, Admin, snapshot::save)
+        .merge(import_users::surface())
         .merge(user_store::surface())
         .merge(users::surface())
         .merge(rbac::surface())

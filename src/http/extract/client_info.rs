@@ -11,7 +11,8 @@ use crate::config::value::net::Network;
 use crate::http::edge::Connection;
 use crate::http::error::{ApiError, ApiResult};
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The addresses for which a proxy speaks.
+pub(in crate::http) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// Most hops of `X-Forwarded-For` that are looked at.
 const MAX_HOPS: usize = 32;
@@ -28,7 +29,8 @@ impl TrustedProxies {
         Self(networks)
     }
 
-    fn contains(&self, ip: IpAddr) -> bool {
+    /// Whether a peer with this address is believed.
+    pub(in crate::http) fn contains(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(ip))
     }
 }

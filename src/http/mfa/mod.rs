@@ -1,7 +1,4 @@
 //! `/v1/mfa`: second factors (EP060-EP065). Translates bodies and answers, decides nothing.
-//!
-//! Each handler has its body and its caller first and asks the service once after that: a limit of the route belongs in
-//! between.
 
 mod challenge;
 mod disable;

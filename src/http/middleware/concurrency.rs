@@ -11,7 +11,7 @@ use crate::http::error::ApiError;
 use crate::service::Error;
 
 /// Probes answer however busy the node is: a load balancer must not take a busy node for a dead one.
-fn is_probe(path: &str) -> bool {
+pub(super) fn is_probe(path: &str) -> bool {
     matches!(path, "/livez" | "/readyz" | "/metrics")
 }
 

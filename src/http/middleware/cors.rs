@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
+use super::limit;
 use crate::http::{error::oauth, extract::conditions, request_id};
 
 /// What a browser at some origin may do.
@@ -87,6 +88,9 @@ pub(in crate::http) fn layer(policy: Arc<dyn OriginPolicy>) -> CorsLayer {
             HeaderName::from_static("x-leader"),
             HeaderName::from_static("x-leader-url"),
             HeaderName::from_static("idempotency-replayed"),
+            limit::HEADERS[0].clone(),
+            limit::HEADERS[1].clone(),
+            limit::HEADERS[2].clone(),
         ])
         .max_age(Duration::from_secs(600))
 }

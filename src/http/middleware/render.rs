@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, h
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::security_headers;
+use super::{limit, security_headers};
 use crate::http::edge::Edge;
 use crate::http::error::leader::{Asked, FollowerAnswer, follower_answer};
 use crate::http::error::{ApiError, oauth, problem, status};
@@ -20,9 +20,6 @@ use crate::service::{Code, Error, Payload};
 const LEADER: HeaderName = HeaderName::from_static("x-leader");
 const LEADER_URL: HeaderName = HeaderName::from_static("x-leader-url");
 const LEADER_REDIRECT: HeaderName = HeaderName::from_static("x-leader-redirect");
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
-const RATE_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
-const RATE_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 /// What an error's answer depends on besides the error.
 struct Asker {
@@ -88,11 +85,9 @@ fn write(response: &mut Response, error: &Error, asker: &Asker, edge: &Edge) {
     match error.payload() {
         Payload::Leader(name) => answer = write_leader(headers, name, asker, edge).unwrap_or(answer),
         Payload::RetryAfter(after) => set_number(headers, header::RETRY_AFTER, seconds(*after)),
-        Payload::RateLimited(limit) => {
-            set_number(headers, header::RETRY_AFTER, seconds(limit.reset));
-            set_number(headers, RATE_LIMIT, limit.limit);
-            set_number(headers, RATE_REMAINING, limit.remaining);
-            set_number(headers, RATE_RESET, seconds(limit.reset));
+        Payload::RateLimited(standing) => {
+            set_number(headers, header::RETRY_AFTER, seconds(standing.reset));
+            limit::tell(headers, standing);
         }
         Payload::None
         | Payload::Fields(_)
@@ -158,7 +153,7 @@ fn challenge(error: &Error) -> Option<String> {
 }
 
 /// Whole seconds, rounded up, so that a caller who obeys is never early.
-fn seconds(duration: Duration) -> u64 {
+pub(super) fn seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 

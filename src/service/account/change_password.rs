@@ -11,6 +11,7 @@ use crate::domain::refresh_token::RevocationReason;
 use crate::domain::user::{PasswordHash, User};
 use crate::service::audit::{self, Action, Event, Requester};
 use crate::service::authenticate::{Person, person_of};
+use crate::service::limits::Pool;
 use crate::service::tokens::TokenSet;
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Principal, Result};
@@ -37,7 +38,8 @@ impl AccountService {
     /// `mfa_required` when the account has a second factor and neither the session nor a proof shows it;
     /// `invalid_mfa_code`, counted as a failed login; `invalid_credentials` when the current password is wrong, counted as a failed login; `account_locked`;
     /// `validation_failed` with every rule that the new one breaks; `invalid_parameter` for a password over 1,024 bytes;
-    /// what a login at the token's client would be refused with; `invalid_token`; `busy`; `storage_unavailable`.
+    /// what a login at the token's client would be refused with; `too_many_requests`; `invalid_token`; `busy`;
+    /// `storage_unavailable`.
     pub async fn change_password(
         &self,
         requester: &Requester,
@@ -48,7 +50,7 @@ impl AccountService {
         let client_id = principal.client_id.as_deref().ok_or(Code::InvalidToken)?;
         let place =
             self.place(&person.tenant, &ClientId::parse(client_id).map_err(|_| Code::InvalidToken)?)?;
-        let changed = self.replace_password(&place, &person, change).await;
+        let changed = self.replace_password(requester, &place, &person, change).await;
         let event = Event {
             action: Action::ChangePassword,
             outcome: outcome_of(&changed),
@@ -65,6 +67,7 @@ impl AccountService {
 
     async fn replace_password(
         &self,
+        requester: &Requester,
         place: &Place,
         person: &Person,
         change: &PasswordChange,
@@ -72,16 +75,17 @@ impl AccountService {
         let tenant = &place.entry.tenant;
         let (current, new) = (password(&change.current)?, password(&change.new)?);
         let same = current.expose() == new.expose();
-        let user = self.confirm(tenant, person.user, current).await?;
+        let user = self.confirm(requester, tenant, person.user, current).await?;
         let policy = policy_of(&self.0.settings.password_policy, tenant.settings.password_policy.as_ref());
         let mut findings = Findings::default();
         if same {
             findings.unchanged_password(NEW);
         }
-        findings.new_password(NEW, &new, user.email.as_str(), &tenant.slug, &policy, &self.0.settings);
+        findings.new_password(NEW, &new, user.email.as_str(), tenant, &policy, &self.0.settings);
         findings.into_result()?;
         let hash = self.0.hashes.hash(new).await.map_err(|error| unhashed(&error))?;
-        self.keep_password(place, person, &user, change.proof.as_ref(), PasswordHash::new(hash)).await
+        let kept = self.keep_password(place, person, &user, change.proof.as_ref(), PasswordHash::new(hash));
+        self.limited(Pool::MfaChallenge, requester, (&person.tenant, person.user), kept).await
     }
 
     /// The account's row first, then its sessions: a login that is under way either is ended here or sees the change.

@@ -8,6 +8,8 @@ use super::{AccountService, unhashed};
 use crate::crypto::hash_pool::PoolError;
 use crate::crypto::password::{Password, Verified};
 use crate::domain::user::{User, UserId, UserStatus};
+use crate::service::audit::Requester;
+use crate::service::limits::{Account, Pool};
 use crate::service::user_store::refused;
 use crate::service::{Code, Result};
 
@@ -49,18 +51,30 @@ impl AccountService {
     ///
     /// # Errors
     /// `invalid_credentials`, counted as a failed login; `account_locked`, `account_disabled` after the right password;
-    /// `invalid_token` when the account is gone; `busy`; `storage_unavailable`.
-    pub(super) async fn confirm(&self, tenant: &Tenant, user: UserId, typed: Password) -> Result<User> {
+    /// `too_many_requests`; `invalid_token` when the account is gone; `busy`; `storage_unavailable`.
+    pub(super) async fn confirm(
+        &self,
+        requester: &Requester,
+        tenant: &Tenant,
+        user: UserId,
+        typed: Password,
+    ) -> Result<User> {
         let mut work = self.0.stores.begin(tenant).await?;
         let user = work.users().find_by_id(user).await.map_err(|error| refused(&error))?;
         work.commit().await.map_err(|error| refused(&error))?;
         let user = user.ok_or(Code::InvalidToken)?;
-        if !self.verify(Some(&user), typed).await?.ok {
-            self.count_failure(tenant, Some(&user)).await?;
+        let account = Some(Account::Email(&tenant.slug, &user.email));
+        let confirmed = self.confirmed(tenant, &user, typed);
+        self.0.limits.guess(Pool::Login, requester.ip, account, confirmed).await?;
+        Ok(user)
+    }
+
+    async fn confirmed(&self, tenant: &Tenant, user: &User, typed: Password) -> Result<()> {
+        if !self.verify(Some(user), typed).await?.ok {
+            self.count_failure(tenant, Some(user)).await?;
             return Err(Code::InvalidCredentials.into());
         }
-        standing(&user, self.0.clock.now())?;
-        Ok(user)
+        standing(user, self.0.clock.now())
     }
 }
 

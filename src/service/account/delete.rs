@@ -1,10 +1,14 @@
 //! Delete one's own account (EP010).
 
+use hellojohn_control::documents::Tenant;
+
 use super::mfa::{Assurance, Judged, Proof, outcome_of, tell_of_recovery};
 use super::{AccountService, password};
 use crate::crypto::secret::SecretString;
+use crate::domain::user::User;
 use crate::service::audit::{self, Action, Event, Requester};
 use crate::service::authenticate::{Person, person_of};
+use crate::service::limits::Pool;
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Principal, Result};
 
@@ -16,7 +20,8 @@ impl AccountService {
     /// `mfa_required` when the account has a second factor and neither the session nor a proof shows it;
     /// `invalid_mfa_code`, counted as a failed login;
     /// `invalid_credentials` when the password is wrong, counted as a failed login; `account_locked`;
-    /// `invalid_parameter` for a password over 1,024 bytes; `invalid_token`; `busy`; `storage_unavailable`.
+    /// `invalid_parameter` for a password over 1,024 bytes; `too_many_requests`; `invalid_token`; `busy`;
+    /// `storage_unavailable`.
     pub async fn delete_own(
         &self,
         requester: &Requester,
@@ -25,7 +30,7 @@ impl AccountService {
         proof: Option<&Proof>,
     ) -> Result<()> {
         let person = person_of(principal)?;
-        let deleted = self.delete(&person, typed, proof).await;
+        let deleted = self.delete(requester, &person, typed, proof).await;
         let event = Event {
             action: Action::DeleteAccount,
             outcome: outcome_of(&deleted),
@@ -40,12 +45,30 @@ impl AccountService {
         Ok(())
     }
 
-    async fn delete(&self, person: &Person, typed: &SecretString, proof: Option<&Proof>) -> Judged<bool> {
+    async fn delete(
+        &self,
+        requester: &Requester,
+        person: &Person,
+        typed: &SecretString,
+        proof: Option<&Proof>,
+    ) -> Judged<bool> {
         let view = self.0.plane.view();
         let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
-        let verified = self.confirm(&entry.tenant, person.user, password(typed)?).await?;
-        let mut work = self.0.stores.begin(&entry.tenant).await?;
-        let user = self.lock(&mut work, &verified).await?;
+        let verified = self.confirm(requester, &entry.tenant, person.user, password(typed)?).await?;
+        let ended = self.delete_proven(&entry.tenant, person, &verified, proof);
+        self.limited(Pool::MfaChallenge, requester, (&person.tenant, person.user), ended).await
+    }
+
+    /// After the password. Whether the proof was used up for it.
+    async fn delete_proven(
+        &self,
+        tenant: &Tenant,
+        person: &Person,
+        verified: &User,
+        proof: Option<&Proof>,
+    ) -> Judged<bool> {
+        let mut work = self.0.stores.begin(tenant).await?;
+        let user = self.lock(&mut work, verified).await?;
         let proven = match self.assure(&mut work, person.session, user.id, proof).await? {
             Assurance::Enough { proven, .. } => proven,
             Assurance::Missing => return Err(Code::MfaRequired.into()),

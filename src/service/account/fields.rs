@@ -1,7 +1,6 @@
 //! Fields of an account as a person sends them, checked together, so that one answer names all that is wrong.
 
-use hellojohn_control::Slug;
-use hellojohn_control::documents::PasswordRules;
+use hellojohn_control::documents::{PasswordRules, Tenant};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -91,11 +90,15 @@ impl Findings {
         field: &'static str,
         password: &Password,
         email: &str,
-        tenant: &Slug,
+        tenant: &Tenant,
         policy: &PasswordPolicy,
         settings: &AccountSettings,
     ) {
-        let context = Context { email: Some(email), tenant: Some(tenant.as_str()) };
+        let context = Context {
+            email: Some(email),
+            tenant: Some(tenant.slug.as_str()),
+            tenant_name: Some(tenant.name.as_str()),
+        };
         if let Err(violations) = policy.check(password.expose(), &context, &settings.blacklist) {
             for violation in violations {
                 self.add(field, violation.code(), violation.to_string());
@@ -108,8 +111,14 @@ impl Findings {
         self.add(field, "unchanged", "must be another than the current one".to_owned());
     }
 
-    fn add(&mut self, field: &'static str, code: &'static str, message: String) {
+    /// Anything else.
+    pub(super) fn add(&mut self, field: &'static str, code: &'static str, message: String) {
         self.0.push(FieldError::new(field, code, message));
+    }
+
+    /// Everything that was found, where that is no error of the whole request.
+    pub(super) fn into_errors(self) -> Vec<FieldError> {
+        self.0
     }
 
     /// # Errors

@@ -15,6 +15,7 @@ use crate::crypto::secret::SecretString;
 use crate::domain::email::Email;
 use crate::domain::user::{PasswordHash, User};
 use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::limits::{Account, Pool};
 use crate::service::tokens::TokenSet;
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Result};
@@ -71,30 +72,44 @@ impl AccountService {
     /// `tenant_not_found`, `client_not_found`, `tenant_suspended`, `client_disabled`, `provider_not_allowed`;
     /// `invalid_parameter` for a password over 1,024 bytes; `invalid_credentials` for everything that is wrong
     /// with the credentials; `account_disabled`, `account_locked` and `invalid_mfa_code` after the right password only;
-    /// `busy`; `storage_unavailable`.
+    /// `too_many_requests`; `busy`; `storage_unavailable`.
     pub async fn login(&self, requester: &Requester, credentials: &Credentials) -> Result<LoggedIn> {
         let place = self.place(&credentials.tenant, &credentials.client_id)?;
         let typed = password(&credentials.password)?;
-        let event = |user: Option<&User>, outcome| Event {
-            action: Action::Login,
-            outcome,
-            tenant: &credentials.tenant,
-            actor: user.map(|user| user.id),
-            target: None,
-            client_id: Some(credentials.client_id.as_str()),
-        };
-        let Compared { user, verified } = self.compare(&place, &credentials.email, typed.clone()).await?;
+        // What is no address is nobody's, and counts for the address that it comes from.
+        let email = Email::parse(&credentials.email).ok();
+        let account = email.as_ref().map(|email| Account::Email(&credentials.tenant, email));
+        let work = self.log_in(requester, &place, credentials, email.as_ref(), typed);
+        let outcome = self.0.limits.guess(Pool::Login, requester.ip, account, work).await;
+        if let Err(error) = &outcome
+            && error.code() == Code::TooManyRequests
+        {
+            let outcome = Outcome::Refused(error.code().as_str());
+            audit::record(requester, &event(credentials, None, outcome));
+        }
+        outcome
+    }
+
+    async fn log_in(
+        &self,
+        requester: &Requester,
+        place: &Place,
+        credentials: &Credentials,
+        email: Option<&Email>,
+        typed: Password,
+    ) -> Result<LoggedIn> {
+        let Compared { user, verified } = self.compare(place, email, typed.clone()).await?;
         let user = match user {
             Some(user) if verified.ok => user,
             user => {
                 self.count_failure(&place.entry.tenant, user.as_ref()).await?;
                 let reason = if user.is_some() { "wrong_password" } else { "unknown_user" };
-                audit::record(requester, &event(user.as_ref(), Outcome::Refused(reason)));
+                audit::record(requester, &event(credentials, user.as_ref(), Outcome::Refused(reason)));
                 return Err(Code::InvalidCredentials.into());
             }
         };
-        let reached = self.finish(&place, &user, credentials, typed, verified).await;
-        let event = event(Some(&user), outcome_of(&reached));
+        let reached = self.finish(place, &user, credentials, typed, verified).await;
+        let event = event(credentials, Some(&user), outcome_of(&reached));
         match reached {
             Ok(Reached::Session { tokens, besides }) => {
                 audit::record(requester, &event);
@@ -115,12 +130,11 @@ impl AccountService {
     }
 
     /// Finds the account and compares the password. No connection is held while the hash is computed.
-    async fn compare(&self, place: &Place, email: &str, typed: Password) -> Result<Compared> {
+    async fn compare(&self, place: &Place, email: Option<&Email>, typed: Password) -> Result<Compared> {
         let mut work = self.0.stores.begin(&place.entry.tenant).await?;
-        // What is no address is nobody's address.
-        let user = match Email::parse(email) {
-            Ok(email) => work.users().find_by_email(&email).await.map_err(|error| refused(&error))?,
-            Err(_) => None,
+        let user = match email {
+            Some(email) => work.users().find_by_email(email).await.map_err(|error| refused(&error))?,
+            None => None,
         };
         work.commit().await.map_err(|error| refused(&error))?;
         let verified = self.verify(user.as_ref(), typed).await?;
@@ -196,5 +210,16 @@ impl AccountService {
                 None
             }
         }
+    }
+}
+
+fn event<'a>(credentials: &'a Credentials, user: Option<&User>, outcome: Outcome) -> Event<'a> {
+    Event {
+        action: Action::Login,
+        outcome,
+        tenant: &credentials.tenant,
+        actor: user.map(|user| user.id),
+        target: None,
+        client_id: Some(credentials.client_id.as_str()),
     }
 }

@@ -11,6 +11,7 @@ mod change_password;
 mod comparison;
 mod delete;
 mod fields;
+mod import;
 mod login;
 mod logout;
 mod logout_all;
@@ -24,6 +25,7 @@ mod sessions;
 
 pub use admin::{Change, NewUser, Pair, UserPatch};
 pub use change_password::PasswordChange;
+pub use import::{ImportLine, Imported, MAX_IMPORT, Submitted, UserImport};
 pub use login::{Credentials, LoggedIn};
 pub use logout::Logout;
 pub use mfa::{Challenge, Enrolled, MfaRequired, MfaStatus, Passed, Proof, Reauthentication};
@@ -42,6 +44,7 @@ use crate::domain::clock::Clock;
 use crate::domain::password_policy::{Blacklist, PasswordPolicy};
 use crate::domain::rng::Rng;
 use crate::service::authenticate::Authenticator;
+use crate::service::limits::Limits;
 use crate::service::tokens::TokenIssuer;
 use crate::service::user_store::UserStores;
 use crate::service::{Error, Result};
@@ -103,6 +106,8 @@ pub struct AccountParts {
     pub sealer: Arc<Sealer>,
     /// Reads the bearer token that a logout may come with.
     pub authenticator: Authenticator,
+    /// How often somebody may try.
+    pub limits: Limits,
     /// From the configuration.
     pub settings: AccountSettings,
     /// The time.

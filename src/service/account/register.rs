@@ -9,6 +9,7 @@ use crate::crypto::secret::SecretString;
 use crate::domain::rng;
 use crate::domain::user::{PasswordHash, User, UserId};
 use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::limits::Pool;
 use crate::service::tokens::TokenSet;
 use crate::service::user_store::refused;
 use crate::service::{Error, Result};
@@ -45,7 +46,7 @@ impl AccountService {
     /// # Errors
     /// `tenant_not_found`, `client_not_found`, `tenant_suspended`, `client_disabled`, `provider_not_allowed`;
     /// `invalid_parameter` for a password over 1,024 bytes; `validation_failed` with every rule that is broken;
-    /// `email_taken`; `busy`; `storage_unavailable`.
+    /// `too_many_requests`; `email_taken`; `busy`; `storage_unavailable`.
     pub async fn register(&self, requester: &Requester, input: &Registration) -> Result<Registered> {
         let place = self.place(&input.tenant, &input.client_id)?;
         let password = password(&input.password)?;
@@ -53,12 +54,21 @@ impl AccountService {
             policy_of(&self.0.settings.password_policy, place.entry.tenant.settings.password_policy.as_ref());
         let mut findings = Findings::default();
         let email = findings.email(&input.email);
-        findings.new_password("password", &password, &input.email, &input.tenant, &policy, &self.0.settings);
+        findings.new_password(
+            "password",
+            &password,
+            &input.email,
+            &place.entry.tenant,
+            &policy,
+            &self.0.settings,
+        );
         let given_name = findings.name("given_name", input.given_name.as_deref());
         let family_name = findings.name("family_name", input.family_name.as_deref());
         findings.into_result()?;
         let email = email.ok_or_else(|| Error::internal("a bad address was not found"))?;
 
+        // Each costs a hash and tells whether an address is taken.
+        self.0.limits.spend(Pool::Register, requester.ip, None).await?;
         let hash = self.0.hashes.hash(password).await.map_err(|error| unhashed(&error))?;
         let now = self.0.clock.now();
         let id = UserId(rng::uuid(self.0.rng.as_ref()));

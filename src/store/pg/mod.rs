@@ -2,6 +2,7 @@
 
 pub mod consents;
 pub mod denied_jtis;
+pub mod import;
 pub mod maintenance;
 pub mod mfa_tokens;
 pub mod orphans;

@@ -189,6 +189,9 @@ async fn every_change_of_somebodys_account_is_recorded_without_its_content() {
             "POST" if path.ends_with("/users") => {
                 json!({"tenant_id": "acme", "email": "eve@example.com", "password": "a secret phrase"})
             }
+            "POST" if path.ends_with("/import") => {
+                json!({"tenant_id": "acme", "users": [{"email": "fay@example.com", "given_name": "Secretname"}]})
+            }
             "PATCH" => json!({"given_name": "Secretname", "password": "a secret phrase"}),
             _ => Value::Null,
         };
@@ -205,12 +208,51 @@ async fn every_change_of_somebodys_account_is_recorded_without_its_content() {
     for event in events {
         assert_eq!((&event["outcome"], &event["tenant"]), (&"ok".into(), &"acme".into()), "{event}");
         let object = event["object"].as_str().unwrap();
-        assert!(object.starts_with(&id) || event["action"] == "user.create" || object == "editor", "{event}");
+        let made = ["user.create", "user.import"].iter().any(|action| event["action"] == *action);
+        assert!(object.starts_with(&id) || made || object == "editor", "{event}");
     }
     let actions: std::collections::BTreeSet<&str> =
         lines.iter().filter_map(|line| line["action"].as_str()).collect();
     assert_eq!(actions.len(), routes.len(), "each has its own name: {actions:?}");
     for secret in ["secret phrase", "Secretname", "example.com"] {
+        assert!(!text.contains(secret), "{secret} is in the log");
+    }
+    world.end().await;
+}
+
+/// An import is one event a batch, with counts and without its people.
+#[tokio::test]
+async fn an_import_is_one_event_without_its_people() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let (captured, guard) = capture();
+    let hash = super::import::BCRYPT;
+    let people = json!([
+        {"email": "ann@example.com", "password_hash": hash},
+        {"email": "root@example.com", "password_hash": hash},
+        {"email": "bob@example.com", "password_hash": "$2b$99$planted"},
+    ]);
+    for (tenant, dry_run) in [("local", false), ("local", true), ("nobody", false)] {
+        let body = json!({"tenant_id": tenant, "users": people, "dry_run": dry_run});
+        world.send(call("POST", "/v1/admin/users/import", Some(&admin), &body.to_string())).await;
+    }
+    drop(guard);
+
+    let (text, lines) = (captured.text(), captured.lines());
+    let events: Vec<&Value> = lines.iter().filter(|line| line["target"] == "audit").collect();
+    let told: Vec<(String, String, Option<&str>)> = events
+        .iter()
+        .map(|event| (text_of(event, "action"), text_of(event, "reason"), event["object"].as_str()))
+        .collect();
+    let expected = [
+        ("user.import", "", Some("1 created, 0 unchanged, 2 refused")),
+        ("user.import_check", "", Some("0 created, 1 unchanged, 2 refused")),
+        ("user.import", "tenant_not_found", None),
+    ]
+    .map(|(action, reason, object)| (action.to_owned(), reason.to_owned(), object));
+    assert_eq!(told, expected);
+    assert!(events.iter().all(|event| text_of(event, "actor").starts_with("local/")));
+    for secret in ["example.com", "planted", &hash[10..]] {
         assert!(!text.contains(secret), "{secret} is in the log");
     }
     world.end().await;

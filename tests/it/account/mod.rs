@@ -1,4 +1,4 @@
-//! The user plane through its routes, against a real PostgreSQL and a real single node (EP001-EP007, EP107-108).
+//! The user plane through its routes, against a real PostgreSQL and a real single node (EP001-EP010, EP107-108, EP120-130).
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
@@ -7,6 +7,9 @@ mod answer;
 mod audit;
 mod bearer;
 mod consents;
+mod import;
+mod import_cli;
+mod limits;
 mod login;
 mod logout;
 mod mfa;
@@ -15,6 +18,7 @@ mod path_mode;
 mod rbac;
 mod refresh;
 mod register;
+mod seed;
 mod user_store;
 mod users;
 mod world;

@@ -90,17 +90,23 @@ async fn fields_that_are_not_ones_own_are_refused_by_name() {
     world.end().await;
 }
 
-/// S63, spec §13.13: rules with machine-readable reasons, all at once.
+/// T44, S63, spec §13.13: rules with machine-readable reasons, all at once.
 #[tokio::test]
 async fn a_password_that_breaks_rules_is_refused_with_every_reason() {
     let world = World::with(Choice { blacklist: "password123456\n", ..Choice::default() }).await;
     world.put_client("local", "web", json!({})).await;
+    world.put_tenant("acme", json!({"name": "Globex Trading"})).await;
     let long = "x".repeat(129);
     let kilobyte = "é".repeat(512);
     for (password, reasons) in [
         ("7 chars", vec!["password: too_short"]),
         ("Password123456", vec!["password: blacklisted"]),
         ("ann@example.com", vec!["password: same_as_account"]),
+        ("PassWord1", vec!["password: common"]),
+        ("trustno1", vec!["password: common"]),
+        ("Example#2026", vec!["password: contains_context"]),
+        ("ACME-acme-1", vec!["password: contains_context"]),
+        ("globex99", vec!["password: contains_context"]),
         (&long, vec!["password: too_long"]),
         (&kilobyte, vec!["password: too_long"]),
     ] {
@@ -123,6 +129,24 @@ async fn a_password_that_breaks_rules_is_refused_with_every_reason() {
     );
     assert_eq!(world.hashes.begun(), 0, "nothing was hashed for a refusal");
     assert_eq!(world.register("local", "ann@example.com").await.status, 201, "the rules are one tenant's");
+    world.end().await;
+}
+
+/// S63: long ones are welcome, every byte of them counts (also the 73rd), and both Unicode forms are one password.
+#[tokio::test]
+async fn a_long_password_is_taken_whole_and_in_either_unicode_form() {
+    let world = World::new().await;
+    let long = format!("caf\u{e9} {}", "horse battery ".repeat(6));
+    assert!(long.len() > 72 && long.chars().count() > 64);
+    let request = with(body("ann@example.com"), "password", long.as_str());
+    assert_eq!(world.post("/v1/auth/register", &request).await.status, 201);
+    let login = async |password: &str| world.try_login("acme", "ann@example.com", password).await.status;
+    assert_eq!(login(&long).await, 200);
+    assert_eq!(login(&long.replace('\u{e9}', "e\u{301}")).await, 200);
+    let cut: String = long.chars().take(71).collect();
+    assert_eq!(cut.len(), 72);
+    assert_eq!(login(&cut).await, 401);
+    assert_eq!(login(&long.replace('\u{e9}', "e")).await, 401);
     world.end().await;
 }
 

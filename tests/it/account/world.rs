@@ -24,6 +24,7 @@ use hellojohn::http::{Edge, EdgeParts, EdgeSettings};
 use hellojohn::service::account::{AccountParts, AccountService, AccountSettings};
 use hellojohn::service::authenticate::{AdminPolicy, Authenticator};
 use hellojohn::service::control::{ControlService, Defaults, TenantInput};
+use hellojohn::service::limits::Limits;
 use hellojohn::service::tokens::{Lifetimes, TokenIssuer};
 use hellojohn::service::user_store::UserStores;
 use hellojohn::service::{LeaderGate, Precondition, Principal, WriteContext};
@@ -39,8 +40,8 @@ pub(super) use super::answer::{Answer, Tokens, call, part, payload, send, text_o
 
 pub(super) const ISSUER: &str = "https://id.example";
 pub(super) const PASSWORD: &str = "correct horse battery";
-const SIGNING: &str = "0123456789abcdef0123456789abcdef-signing";
-const SECRETBOX: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+pub(super) const SIGNING: &str = "0123456789abcdef0123456789abcdef-signing";
+pub(super) const SECRETBOX: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 /// What a test may choose.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +60,7 @@ pub(super) struct World {
     pub(super) router: Router,
     pub(super) state: Served,
     pub(super) hashes: Arc<HashPool>,
+    pub(super) limits: Limits,
     pub(super) plane: ControlPlane,
     pub(super) sealing: Sealing,
     pub(super) signing: Arc<Sealer>,
@@ -123,9 +125,22 @@ impl World {
             secretbox: &secretbox,
             hashes: &hashes,
         };
-        let (state, router) = parts.assemble(pools, &choice);
-        let world =
-            Self { clock, router, state, hashes, plane, sealing, signing, secretbox, node, db, _root: root };
+        let (state, router, limits) = parts.assemble(pools, &choice);
+        limits.tend().await;
+        let world = Self {
+            clock,
+            router,
+            state,
+            hashes,
+            limits,
+            plane,
+            sealing,
+            signing,
+            secretbox,
+            node,
+            db,
+            _root: root,
+        };
         world.furnish().await;
         world
     }
@@ -253,7 +268,7 @@ struct Assembly<'a> {
 }
 
 impl Assembly<'_> {
-    fn assemble(&self, pools: Arc<Pools>, choice: &Choice) -> (Served, Router) {
+    fn assemble(&self, pools: Arc<Pools>, choice: &Choice) -> (Served, Router, Limits) {
         let config = config(choice);
         let admin_tenants: Arc<[Slug]> = config.admin.tenants.clone().into();
         let stores = UserStores::new(self.plane.clone(), pools, self.sealing.clone());
@@ -264,6 +279,7 @@ impl Assembly<'_> {
         };
         let authenticator =
             Authenticator::new(self.plane.clone(), stores.clone(), self.clock.clone(), admins);
+        let limits = Limits::new(&config, self.clock.clone()).unwrap();
         let lifetimes = Lifetimes { access: config.jwt.access_ttl, refresh: config.jwt.refresh_ttl };
         let opener = Arc::new(KeyOpener::new(self.signing.clone()));
         let accounts = AccountService::new(AccountParts {
@@ -273,6 +289,7 @@ impl Assembly<'_> {
             tokens: TokenIssuer::new(opener, Arc::new(OsRng), lifetimes, admin_tenants.clone()),
             sealer: self.secretbox.clone(),
             authenticator: authenticator.clone(),
+            limits: limits.clone(),
             settings: AccountSettings::new(&config, Blacklist::parse(choice.blacklist.as_bytes()).unwrap()),
             clock: self.clock.clone(),
             rng: Arc::new(OsRng),
@@ -285,12 +302,16 @@ impl Assembly<'_> {
             cookies: CookieRules::from_config(&config),
         };
         let edge = Edge::new(EdgeParts {
-            settings: EdgeSettings::default(),
+            settings: EdgeSettings {
+                trusted_proxies: EdgeSettings::from_config(&config).trusted_proxies,
+                ..EdgeSettings::default()
+            },
             gate: Arc::new(Open),
             admins: Arc::new(authenticator.clone()),
             users: Arc::new(authenticator),
             origins: Arc::new(OriginList::default()),
             forwarder: None,
+            limits: limits.clone(),
             rng: Arc::new(OsRng),
         });
         let surface = hellojohn::http::auth::surface()
@@ -298,13 +319,18 @@ impl Assembly<'_> {
             .merge(hellojohn::http::mfa::surface())
             .merge(hellojohn::http::admin::surface());
         let router = surface.into_router(&edge, state.clone()).unwrap();
-        (state, router)
+        (state, router, limits)
     }
 }
 
 fn config(choice: &Choice) -> Config {
-    let fixed =
-        [("SIGNING_MASTER_KEY", SIGNING), ("SECRETBOX_MASTER_KEY", SECRETBOX), ("JWT_ISSUER", ISSUER)];
+    let fixed = [
+        ("SIGNING_MASTER_KEY", SIGNING),
+        ("SECRETBOX_MASTER_KEY", SECRETBOX),
+        ("JWT_ISSUER", ISSUER),
+        // Every request of a test comes from one address.
+        ("RATE_ENABLED", "0"),
+    ];
     let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
     let chosen = choice.env.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     let env: BTreeMap<String, String> = fixed.chain(chosen).collect();

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::node::TestNode;
+use crate::harness::redis::TestRedis;
 
 /// A port of this machine where nobody listens.
 fn dead_dsn() -> String {
@@ -75,4 +76,24 @@ async fn the_dev_shutdown_exists_only_where_it_is_offered() {
     assert_eq!(node.call("POST", "/__dev/shutdown", Value::Null).await.status, 202);
     assert!(node.stop.is_cancelled());
     node.assembled.shutdown().await;
+}
+
+/// S114: a Redis that is down is shown, and keeps no node from serving; nor does it keep one from starting.
+#[tokio::test]
+async fn readyz_shows_redis_and_does_not_depend_on_it() {
+    let mut redis = TestRedis::start();
+    let addr = redis.addr();
+    let node = TestNode::with(&[("CACHE_KIND", "redis"), ("REDIS_ADDR", &addr)]).await;
+    let cache = async || {
+        let ready = node.get("/readyz").await;
+        assert_eq!(ready.status, 200, "{:?}", ready.json());
+        ready.json()["checks"]["cache"].clone()
+    };
+    assert_eq!(cache().await, "ok");
+    redis.kill();
+    node.assembled.limits.tend().await;
+    assert_eq!(cache().await, "Redis does not answer");
+    let without = TestNode::with(&[("CACHE_KIND", "redis"), ("REDIS_ADDR", &addr)]).await;
+    let ready = without.get("/readyz").await;
+    assert_eq!((ready.status, &ready.json()["checks"]["cache"]), (200, &json!("Redis does not answer")));
 }

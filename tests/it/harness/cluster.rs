@@ -184,6 +184,8 @@ impl Cluster {
             ("CONTROL_PLANE_FS_ROOT", root.display().to_string()),
             ("FS_SCAN_INTERVAL", "1s".to_owned()),
             ("LOG_FORMAT", "json".to_owned()),
+            // One client that writes as fast as it can is no stranger here.
+            ("RATE_ENABLED", "0".to_owned()),
             ("DISABLE_DOTENV", "1".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))

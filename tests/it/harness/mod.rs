@@ -3,6 +3,8 @@
 pub(crate) mod api;
 pub(crate) mod cluster;
 pub(crate) mod link;
+pub(crate) mod logs;
 pub(crate) mod node;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod redis;

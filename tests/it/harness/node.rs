@@ -15,6 +15,7 @@ use hellojohn::config::{Config, Inputs, load};
 use hellojohn::domain::rng::OsRng;
 use hellojohn::http::middleware::cors::OriginList;
 use hellojohn::http::{Edge, EdgeParts, EdgeSettings};
+use hellojohn::service::limits::Limits;
 use hellojohn::service::{
     AdminAuthorizer, Code, Error, LeaderGate, Precondition, Principal, Result, UserAuthorizer, WriteContext,
 };
@@ -201,6 +202,7 @@ fn router(assembled: &Assembled, gate: Arc<dyn LeaderGate>) -> Router {
         users: Arc::new(Tokens),
         origins: Arc::new(OriginList::default()),
         forwarder: None,
+        limits: Limits::none(),
         rng: Arc::new(OsRng),
     });
     surface().into_router(&edge, assembled.state.clone()).unwrap()

@@ -31,6 +31,7 @@ fn planted_violations_are_found() {
         ("src/cli/seed.rs", "let x = serde_yaml::from_str(text);"),
         ("src/service/login.rs", "sqlx::query(\"select 1\")"),
         ("src/service/login.rs", "use axum::http::StatusCode;"),
+        ("src/service/limits.rs", "redis::cmd(\"GET\")"),
         // Purity.
         ("raft/control/src/machine/mod.rs", "use std::time::SystemTime;"),
         ("raft/control/src/machine/mod.rs", "use std::{collections::BTreeMap, fs::File};"),

@@ -93,7 +93,7 @@ impl AccountService {
         };
         let typed = password(typed)?;
         let policy = policy_of(&self.0.settings.password_policy, tenant.settings.password_policy.as_ref());
-        findings.new_password("password", &typed, email, &tenant.slug, &policy, &self.0.settings);
+        findings.new_password("password", &typed, email, tenant, &policy, &self.0.settings);
         findings.into_result()?;
         let hash = self.0.hashes.hash(typed).await.map_err(|error| unhashed(&error))?;
         Ok(Some(PasswordHash::new(hash)))

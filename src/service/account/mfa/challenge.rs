@@ -3,7 +3,7 @@
 //! Asks everything again that the first half was asked, with the same functions: between the two an account can be
 //! disabled, held back or given another password, a client disabled, a tenant suspended (S35, S68).
 
-use hellojohn_control::{ClientId, Slug};
+use hellojohn_control::{ClientId, Slug, TenantEntry};
 use subtle::ConstantTimeEq as _;
 
 use super::factor::{Proof, amr_of, tell_of_recovery};
@@ -18,6 +18,7 @@ use crate::service::account::AccountService;
 use crate::service::account::comparison::standing;
 use crate::service::account::place::{PASSWORD, Place, admit};
 use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::limits::Pool;
 use crate::service::tokens::TokenSet;
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Result};
@@ -48,7 +49,8 @@ impl AccountService {
     ///
     /// # Errors
     /// `invalid_mfa_token` for every token that no login can be finished with; `invalid_mfa_code`, counted as a failed
-    /// login and against the token; what a login is refused with after the right password; `storage_unavailable`.
+    /// login and against the token; what a login is refused with after the right password; `too_many_requests`;
+    /// `storage_unavailable`.
     pub async fn challenge(&self, requester: &Requester, challenge: &Challenge) -> Result<Passed> {
         let dead = || Error::new(Code::InvalidMfaToken);
         let token = OpaqueToken::parse_of(Kind::Mfa, challenge.token.expose()).map_err(|_| dead())?;
@@ -69,7 +71,13 @@ impl AccountService {
         };
         let passed = match login {
             None => Err(Refusal::new(Code::InvalidMfaToken, "unknown_token")),
-            Some(login) => self.second_half(work, hash, login, token.tenant(), challenge).await,
+            Some(login) => {
+                let (tenant, user) = (token.tenant(), login.user_id);
+                // The limit may ask Redis, and nobody waits for that with a connection in hand.
+                work.rollback();
+                let second = self.second_half(entry, hash, login, challenge);
+                self.limited(Pool::MfaChallenge, requester, (tenant, user), second).await
+            }
         };
         audit::record(requester, &Event { outcome: outcome_of(&passed), ..event });
         let passed = passed.map_err(|refusal| refusal.error)?;
@@ -83,12 +91,13 @@ impl AccountService {
 
     async fn second_half(
         &self,
-        mut work: UnitOfWork,
+        entry: &TenantEntry,
         hash: TokenHash,
         login: PendingLogin,
-        tenant: &Slug,
         challenge: &Challenge,
     ) -> Judged<Passed> {
+        let tenant = &entry.tenant.slug;
+        let mut work = self.0.stores.begin(&entry.tenant).await?;
         let (place, user) = self.admit_again(&mut work, &hash, &login, tenant).await?;
         let factor = work.totp().find(user.id).await.map_err(|error| refused(&error))?;
         let factor = factor.ok_or_else(|| Refusal::new(Code::InvalidMfaToken, "factor_gone"))?;

@@ -7,6 +7,7 @@ use crate::domain::refresh_token::RevocationReason;
 use crate::service::account::{AccountService, password};
 use crate::service::audit::{self, Action, Event, Requester};
 use crate::service::authenticate::{Person, person_of};
+use crate::service::limits::Pool;
 use crate::service::user_store::refused;
 use crate::service::{Code, Principal, Result};
 use crate::store::UnitOfWork;
@@ -16,7 +17,7 @@ impl AccountService {
     /// any more.
     ///
     /// # Errors
-    /// `invalid_credentials`, `invalid_mfa_code`, each counted as a failed login; `mfa_not_enabled`; `account_locked`;
+    /// `invalid_credentials`, `invalid_mfa_code`, each counted as a failed login; `mfa_not_enabled`; `account_locked`; `too_many_requests`;
     /// `invalid_parameter` for a password over 1,024 bytes; `invalid_token`; `busy`; `storage_unavailable`.
     pub async fn disable_totp(
         &self,
@@ -26,7 +27,9 @@ impl AccountService {
         proof: &Proof,
     ) -> Result<()> {
         let person = person_of(principal)?;
-        let disabled = self.disable(&person, typed, proof).await;
+        let disabled = self.disable(requester, &person, typed, proof);
+        let disabled =
+            self.limited(Pool::MfaDisable, requester, (&person.tenant, person.user), disabled).await;
         let event = Event {
             action: Action::MfaDisable,
             outcome: outcome_of(&disabled),
@@ -41,8 +44,14 @@ impl AccountService {
         Ok(())
     }
 
-    async fn disable(&self, person: &Person, typed: &SecretString, proof: &Proof) -> Judged<()> {
-        let mut work = self.proven(person, typed, proof).await?;
+    async fn disable(
+        &self,
+        requester: &Requester,
+        person: &Person,
+        typed: &SecretString,
+        proof: &Proof,
+    ) -> Judged<()> {
+        let mut work = self.proven(requester, person, typed, proof).await?;
         let (user, now) = (person.user, self.0.clock.now());
         let ended = work
             .refresh_tokens()
@@ -59,13 +68,14 @@ impl AccountService {
     /// Begins the work of somebody who has shown both factors just now, whatever their session is worth.
     pub(super) async fn proven(
         &self,
+        requester: &Requester,
         person: &Person,
         typed: &SecretString,
         proof: &Proof,
     ) -> Judged<UnitOfWork> {
         let view = self.0.plane.view();
         let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
-        let verified = self.confirm(&entry.tenant, person.user, password(typed)?).await?;
+        let verified = self.confirm(requester, &entry.tenant, person.user, password(typed)?).await?;
         let mut work = self.0.stores.begin(&entry.tenant).await?;
         let user = self.lock(&mut work, &verified).await?;
         let factor = work.totp().find(user.id).await.map_err(|error| refused(&error))?;

@@ -10,6 +10,7 @@ use crate::domain::user::User;
 use crate::service::account::{AccountService, password};
 use crate::service::audit::{self, Action, Event, Requester};
 use crate::service::authenticate::{Person, person_of};
+use crate::service::limits::{Account, Pool};
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Principal, Result};
 use crate::store::UnitOfWork;
@@ -39,7 +40,7 @@ impl AccountService {
     /// # Errors
     /// `reauthentication_required` without a recent login or the password, and while a second factor is active without
     /// the password and a proof of it; `invalid_credentials`, `invalid_mfa_code`, each counted as a failed login;
-    /// `account_locked`; `invalid_parameter` for a password over 1,024 bytes; `invalid_token`; `busy`;
+    /// `account_locked`; `too_many_requests`; `invalid_parameter` for a password over 1,024 bytes; `invalid_token`; `busy`;
     /// `storage_unavailable`.
     pub async fn enrol_totp(
         &self,
@@ -48,7 +49,7 @@ impl AccountService {
         said: &Reauthentication,
     ) -> Result<Enrolled> {
         let person = person_of(principal)?;
-        let enrolled = self.enrol(&person, said).await;
+        let enrolled = self.enrol(requester, &person, said).await;
         let event = Event {
             action: Action::MfaEnrol,
             outcome: outcome_of(&enrolled),
@@ -63,11 +64,18 @@ impl AccountService {
         Ok(enrolled)
     }
 
-    async fn enrol(&self, person: &Person, said: &Reauthentication) -> Judged<(Enrolled, bool)> {
+    async fn enrol(
+        &self,
+        requester: &Requester,
+        person: &Person,
+        said: &Reauthentication,
+    ) -> Judged<(Enrolled, bool)> {
+        let account = Account::User(&person.tenant, person.user);
+        self.0.limits.spend(Pool::MfaEnroll, requester.ip, Some(account)).await?;
         let view = self.0.plane.view();
         let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
         let verified = match &said.password {
-            Some(typed) => Some(self.confirm(&entry.tenant, person.user, password(typed)?).await?),
+            Some(typed) => Some(self.confirm(requester, &entry.tenant, person.user, password(typed)?).await?),
             None => None,
         };
         let mut work = self.0.stores.begin(&entry.tenant).await?;

@@ -10,6 +10,7 @@ mod challenge;
 mod disable;
 mod enrol;
 mod factor;
+mod limited;
 mod pending;
 mod recovery;
 mod refusal;

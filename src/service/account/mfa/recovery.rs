@@ -11,6 +11,7 @@ use crate::domain::user::UserId;
 use crate::service::account::AccountService;
 use crate::service::audit::{self, Action, Event, Requester};
 use crate::service::authenticate::{Person, person_of};
+use crate::service::limits::Pool;
 use crate::service::user_store::refused;
 use crate::service::{Principal, Result};
 use crate::store::UnitOfWork;
@@ -28,7 +29,8 @@ impl AccountService {
         proof: &Proof,
     ) -> Result<Vec<SecretString>> {
         let person = person_of(principal)?;
-        let rotated = self.replace_recovery_codes(&person, typed, proof).await;
+        let rotated = self.replace_recovery_codes(requester, &person, typed, proof);
+        let rotated = self.limited(Pool::MfaDisable, requester, (&person.tenant, person.user), rotated).await;
         let event = Event {
             action: Action::RotateRecoveryCodes,
             outcome: outcome_of(&rotated),
@@ -45,11 +47,12 @@ impl AccountService {
 
     async fn replace_recovery_codes(
         &self,
+        requester: &Requester,
         person: &Person,
         typed: &SecretString,
         proof: &Proof,
     ) -> Judged<Vec<SecretString>> {
-        let mut work = self.proven(person, typed, proof).await?;
+        let mut work = self.proven(requester, person, typed, proof).await?;
         let codes = self.new_recovery_codes(&mut work, &person.tenant, person.user).await?;
         work.commit().await.map_err(|error| refused(&error))?;
         Ok(codes)

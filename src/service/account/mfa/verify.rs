@@ -7,6 +7,7 @@ use crate::domain::refresh_token::RevocationReason;
 use crate::service::account::AccountService;
 use crate::service::audit::{self, Action, Event, Requester};
 use crate::service::authenticate::{Person, person_of};
+use crate::service::limits::Pool;
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Principal, Result};
 
@@ -16,7 +17,7 @@ impl AccountService {
     /// them are from before this factor.
     ///
     /// # Errors
-    /// `mfa_enrolment_not_found`; `invalid_mfa_code`, counted against the enrolment; `invalid_token`;
+    /// `mfa_enrolment_not_found`; `invalid_mfa_code`, counted against the enrolment; `too_many_requests`; `invalid_token`;
     /// `storage_unavailable`.
     pub async fn verify_totp(
         &self,
@@ -25,7 +26,14 @@ impl AccountService {
         code: &TotpCode,
     ) -> Result<Vec<SecretString>> {
         let person = person_of(principal)?;
-        let verified = self.put_in_force(&person, code).await;
+        let verified = self
+            .limited(
+                Pool::MfaVerify,
+                requester,
+                (&person.tenant, person.user),
+                self.put_in_force(&person, code),
+            )
+            .await;
         let event = Event {
             action: Action::MfaEnable,
             outcome: outcome_of(&verified),

@@ -152,6 +152,8 @@ impl Settings {
             ("CONTROL_PLANE_FS_ROOT", self.root(node).display().to_string()),
             ("FS_SCAN_INTERVAL", "1s".to_owned()),
             ("LOG_FORMAT", "json".to_owned()),
+            // The load comes from one address and goes as fast as it can.
+            ("RATE_ENABLED", "0".to_owned()),
             ("DISABLE_DOTENV", "1".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
