@@ -84,7 +84,8 @@ impl AccountService {
         findings.new_password(NEW, &new, user.email.as_str(), tenant, &policy, &self.0.settings);
         findings.into_result()?;
         let hash = self.0.hashes.hash(new).await.map_err(|error| unhashed(&error))?;
-        let kept = self.keep_password(place, person, &user, change.proof.as_ref(), PasswordHash::new(hash));
+        let proof = change.proof.as_ref();
+        let kept = Box::pin(self.keep_password(place, person, &user, proof, PasswordHash::new(hash)));
         self.limited(Pool::MfaChallenge, requester, (&person.tenant, person.user), kept).await
     }
 

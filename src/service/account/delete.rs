@@ -55,7 +55,7 @@ impl AccountService {
         let view = self.0.plane.view();
         let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
         let verified = self.confirm(requester, &entry.tenant, person.user, password(typed)?).await?;
-        let ended = self.delete_proven(&entry.tenant, person, &verified, proof);
+        let ended = Box::pin(self.delete_proven(&entry.tenant, person, &verified, proof));
         self.limited(Pool::MfaChallenge, requester, (&person.tenant, person.user), ended).await
     }
 

@@ -75,7 +75,7 @@ impl AccountService {
                 let (tenant, user) = (token.tenant(), login.user_id);
                 // The limit may ask Redis, and nobody waits for that with a connection in hand.
                 work.rollback();
-                let second = self.second_half(entry, hash, login, challenge);
+                let second = Box::pin(self.second_half(entry, hash, login, challenge));
                 self.limited(Pool::MfaChallenge, requester, (tenant, user), second).await
             }
         };

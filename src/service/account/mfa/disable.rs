@@ -27,7 +27,7 @@ impl AccountService {
         proof: &Proof,
     ) -> Result<()> {
         let person = person_of(principal)?;
-        let disabled = self.disable(requester, &person, typed, proof);
+        let disabled = Box::pin(self.disable(requester, &person, typed, proof));
         let disabled =
             self.limited(Pool::MfaDisable, requester, (&person.tenant, person.user), disabled).await;
         let event = Event {

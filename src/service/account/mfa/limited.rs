@@ -1,7 +1,6 @@
 //! Guesses at second factors, within the limits of their pools (spec §10, S61).
 
-use std::future::Future;
-
+use futures::future::BoxFuture;
 use hellojohn_control::Slug;
 
 use super::refusal::{Judged, Refusal};
@@ -20,7 +19,7 @@ impl AccountService {
         pool: Pool,
         requester: &Requester,
         (tenant, user): (&Slug, UserId),
-        work: impl Future<Output = Judged<T>>,
+        work: BoxFuture<'_, Judged<T>>,
     ) -> Judged<T> {
         let mut why = None;
         let told = async {

@@ -29,7 +29,7 @@ impl AccountService {
         proof: &Proof,
     ) -> Result<Vec<SecretString>> {
         let person = person_of(principal)?;
-        let rotated = self.replace_recovery_codes(requester, &person, typed, proof);
+        let rotated = Box::pin(self.replace_recovery_codes(requester, &person, typed, proof));
         let rotated = self.limited(Pool::MfaDisable, requester, (&person.tenant, person.user), rotated).await;
         let event = Event {
             action: Action::RotateRecoveryCodes,

@@ -26,14 +26,9 @@ impl AccountService {
         code: &TotpCode,
     ) -> Result<Vec<SecretString>> {
         let person = person_of(principal)?;
-        let verified = self
-            .limited(
-                Pool::MfaVerify,
-                requester,
-                (&person.tenant, person.user),
-                self.put_in_force(&person, code),
-            )
-            .await;
+        let verified = Box::pin(self.put_in_force(&person, code));
+        let whose = (&person.tenant, person.user);
+        let verified = self.limited(Pool::MfaVerify, requester, whose, verified).await;
         let event = Event {
             action: Action::MfaEnable,
             outcome: outcome_of(&verified),
