@@ -98,7 +98,7 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
     let plane = ControlPlane::new(node.clone(), Arc::clone(&clock));
 
     let admin_tenants: Arc<[_]> = config.admin.tenants.clone().into();
-    let sealing = Sealing::new(Arc::clone(&signing), secretbox, Arc::clone(&rng));
+    let sealing = Sealing::new(Arc::clone(&signing), Arc::clone(&secretbox), Arc::clone(&rng));
     let defaults = Defaults {
         grace_seconds: seconds(config.control_plane.key_rotation_grace_seconds),
         retry_after: config.cluster.timers.election_max.max(Duration::from_secs(1)),
@@ -122,6 +122,7 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
         stores: stores.clone(),
         hashes: Arc::clone(&hashes),
         tokens: TokenIssuer::new(Arc::clone(&keys), Arc::clone(&rng), lifetimes, admin_tenants),
+        sealer: secretbox,
         authenticator: authenticator.clone(),
         limits: limits.clone(),
         settings: AccountSettings::new(&config, blacklist),

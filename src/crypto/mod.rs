@@ -10,10 +10,12 @@ pub mod jwt;
 pub mod keys;
 pub mod overlap;
 pub mod password;
+pub mod recovery_code;
 pub mod sealed;
 pub mod secret;
 pub mod signer;
 pub mod subject_key;
 pub mod token_hash;
+pub mod totp;
 
 pub use aead::CipherFailure;

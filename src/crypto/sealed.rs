@@ -13,6 +13,8 @@
 //!   by its length as a big-endian u32. A blob therefore opens only where it was made for: not in another
 //!   tenant, not in another field, not for another purpose.
 //!
+//! TOTP secrets in the user database have a layout of their own, `GCMV1-MFA`: `sealed/mfa.rs`.
+//!
 //! Must never print a plaintext or a key, and must never accept a blob of another layout.
 
 use std::fmt;
@@ -26,6 +28,8 @@ use zeroize::Zeroizing;
 use super::aead::{self, CipherFailure};
 use super::secret::SecretBytes;
 use crate::domain::rng::Rng;
+
+mod mfa;
 
 const PREFIX: &str = "GCMV1";
 const AAD_DOMAIN: &[u8] = b"hellojohn/GCMV1";
@@ -79,14 +83,19 @@ pub struct Aad<'a> {
 
 impl Aad<'_> {
     fn encode(&self) -> Result<Vec<u8>, CipherFailure> {
-        let mut out = AAD_DOMAIN.to_vec();
-        for part in [self.purpose.as_str(), self.tenant.map_or(GLOBAL, Slug::as_str), self.field] {
-            let length = u32::try_from(part.len()).map_err(|_| CipherFailure)?;
-            out.extend_from_slice(&length.to_be_bytes());
-            out.extend_from_slice(part.as_bytes());
-        }
-        Ok(out)
+        associated(AAD_DOMAIN, [self.purpose.as_str(), self.tenant.map_or(GLOBAL, Slug::as_str), self.field])
     }
+}
+
+/// The domain, then each part behind its length, so that no two divisions give the same bytes.
+fn associated<const N: usize>(domain: &[u8], parts: [&str; N]) -> Result<Vec<u8>, CipherFailure> {
+    let mut out = domain.to_vec();
+    for part in parts {
+        let length = u32::try_from(part.len()).map_err(|_| CipherFailure)?;
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(part.as_bytes());
+    }
+    Ok(out)
 }
 
 /// Why a master key cannot be used. Names the setting and the remedy.
@@ -195,9 +204,20 @@ impl Sealer {
         if plaintext.len() > MAX_PLAINTEXT_BYTES {
             return Err(SealError::TooLong);
         }
-        let blob = aead::encrypt(rng, &self.cipher, &aad.encode()?, plaintext)?;
-        let text = format!("{PREFIX}:{}:{}", self.key_id(), URL_SAFE_NO_PAD.encode(blob));
+        let text = self.seal_text(rng, PREFIX, &aad.encode()?, plaintext)?;
         Sealed::parse(&text).map_err(|_| SealError::TooLong)
+    }
+
+    /// The text of a sealed value under the prefix of its layout.
+    fn seal_text(
+        &self,
+        rng: &dyn Rng,
+        prefix: &str,
+        aad: &[u8],
+        plaintext: &[u8],
+    ) -> Result<String, CipherFailure> {
+        let blob = aead::encrypt(rng, &self.cipher, aad, plaintext)?;
+        Ok(format!("{prefix}:{}:{}", self.key_id(), URL_SAFE_NO_PAD.encode(blob)))
     }
 
     /// Whether a value says that it was sealed with this master key. Opens nothing.
@@ -207,12 +227,21 @@ impl Sealer {
 
     /// Opens a value that was sealed for the place that `aad` names.
     pub fn open(&self, aad: &Aad<'_>, sealed: &Sealed) -> Result<SecretBytes, OpenError> {
-        let mut parts = sealed.as_str().split(':');
-        let (Some(PREFIX), Some(key_id), Some(blob), None) =
+        let aad = aad.encode().map_err(|_| OpenError::Damaged)?;
+        self.open_text(PREFIX, &aad, sealed.as_str())
+    }
+
+    /// Opens the text of a sealed value, which must have the prefix of its layout.
+    fn open_text(&self, prefix: &str, aad: &[u8], sealed: &str) -> Result<SecretBytes, OpenError> {
+        let mut parts = sealed.split(':');
+        let (Some(layout), Some(key_id), Some(blob), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(OpenError::Damaged);
         };
+        if layout != prefix {
+            return Err(OpenError::Damaged);
+        }
         if key_id != self.key_id() {
             return Err(OpenError::OtherMasterKey {
                 sealed_with: key_id.to_owned(),
@@ -221,8 +250,7 @@ impl Sealer {
             });
         }
         let blob = URL_SAFE_NO_PAD.decode(blob).map_err(|_| OpenError::Damaged)?;
-        let aad = aad.encode().map_err(|_| OpenError::Damaged)?;
-        aead::decrypt(&self.cipher, &aad, &blob).ok_or(OpenError::Damaged)
+        aead::decrypt(&self.cipher, aad, &blob).ok_or(OpenError::Damaged)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Opaque tokens (refresh tokens): made, parsed, hashed for storage.
+//! Opaque tokens (refresh tokens, the halves of logins, trusted devices): made, parsed, hashed for storage.
 //!
 //! A token has 256 random bits, so a plain SHA-256 is a safe form to store: nobody can search for its
 //! preimage, and a look-up by hash needs no comparison of secrets. In front of the random part stands the
@@ -16,7 +16,29 @@ use zeroize::Zeroizing;
 use super::secret::SecretString;
 use crate::domain::rng::{self, Rng};
 
-/// What every refresh token begins with, so that secret scanners can find a leaked one.
+/// What a token is for. The name in front of it is part of what is hashed, so one kind is never another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Continues a session.
+    Refresh,
+    /// Stands for the first half of a login until the second (S68).
+    Mfa,
+    /// Names a device that its owner trusts (S69).
+    Device,
+}
+
+impl Kind {
+    /// What every token of this kind begins with, so that secret scanners can find a leaked one.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Refresh => PREFIX,
+            Self::Mfa => "hjm_",
+            Self::Device => "hjd_",
+        }
+    }
+}
+
+/// What every refresh token begins with; the other kinds have as many characters.
 pub const PREFIX: &str = "hjr_";
 const RANDOM_BYTES: usize = 32;
 /// base64url of 32 bytes without padding.
@@ -24,7 +46,7 @@ const RANDOM_CHARS: usize = 43;
 /// Prefix, the longest slug, a dot and the random part.
 const MAX_LEN: usize = PREFIX.len() + 63 + 1 + RANDOM_CHARS;
 
-/// An opaque token: `hjr_{tenant}.` and 32 random bytes in base64url without padding. Compared in constant time.
+/// An opaque token: `hjr_{tenant}.` (or another kind's name in front) and 32 random bytes in base64url without padding. Compared in constant time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpaqueToken {
     tenant: Slug,
@@ -37,25 +59,35 @@ pub struct OpaqueToken {
 pub struct NotAToken;
 
 impl OpaqueToken {
-    /// A fresh token of `tenant`.
+    /// A fresh refresh token of `tenant`.
     pub fn generate(rng: &dyn Rng, tenant: &Slug) -> Self {
+        Self::generate_of(Kind::Refresh, rng, tenant)
+    }
+
+    /// A fresh token of `tenant`.
+    pub fn generate_of(kind: Kind, rng: &dyn Rng, tenant: &Slug) -> Self {
         let random: Zeroizing<[u8; RANDOM_BYTES]> = Zeroizing::new(rng::bytes(rng));
         // Sized at once: growing would leave a copy behind that nobody wipes.
         let mut text = String::with_capacity(MAX_LEN);
-        text.push_str(PREFIX);
+        text.push_str(kind.prefix());
         text.push_str(tenant.as_str());
         text.push('.');
         URL_SAFE_NO_PAD.encode_string(random.as_slice(), &mut text);
         Self { tenant: tenant.clone(), text: text.into() }
     }
 
-    /// Parses what a client sent. Only the one canonical text of a token is accepted.
+    /// Parses what a client sent as a refresh token. Only the one canonical text of a token is accepted.
     pub fn parse(text: &str) -> Result<Self, NotAToken> {
+        Self::parse_of(Kind::Refresh, text)
+    }
+
+    /// Parses what a client sent as a token of this kind; one of another kind is none.
+    pub fn parse_of(kind: Kind, text: &str) -> Result<Self, NotAToken> {
         if text.len() > MAX_LEN {
             return Err(NotAToken);
         }
         let (tenant, random) =
-            text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('.')).ok_or(NotAToken)?;
+            text.strip_prefix(kind.prefix()).and_then(|rest| rest.split_once('.')).ok_or(NotAToken)?;
         let tenant = Slug::parse(tenant).map_err(|_| NotAToken)?;
         let decoded = URL_SAFE_NO_PAD.decode(random).map(Zeroizing::new).map_err(|_| NotAToken)?;
         if decoded.len() == RANDOM_BYTES { Ok(Self { tenant, text: text.into() }) } else { Err(NotAToken) }
@@ -82,6 +114,12 @@ impl OpaqueToken {
     }
 }
 
+/// What the first half of a login keeps of the password's hash that it was verified against: enough to see that it is
+/// another one by now, and worth nothing else (S68).
+pub fn password_fingerprint(phc: Option<&str>) -> [u8; 32] {
+    Sha256::digest(phc.unwrap_or_default().as_bytes()).into()
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -105,6 +143,23 @@ pub(super) mod tests {
         let (one, two) = (fresh(), fresh());
         assert_ne!(one, two);
         assert!(!one.matches(&two.hash()));
+    }
+
+    /// S68: the half of a login is no refresh token, and a device is neither.
+    #[test]
+    fn a_token_of_one_kind_is_none_of_another() {
+        let kinds = [Kind::Refresh, Kind::Mfa, Kind::Device];
+        for made in kinds {
+            let token = OpaqueToken::generate_of(made, &OsRng, &Slug::parse("acme").unwrap());
+            assert!(token.expose().len() <= MAX_LEN && token.expose().starts_with(made.prefix()));
+            for read in kinds {
+                assert_eq!(
+                    OpaqueToken::parse_of(read, token.expose()).is_ok(),
+                    made == read,
+                    "{made:?} {read:?}"
+                );
+            }
+        }
     }
 
     /// S33

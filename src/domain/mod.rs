@@ -4,6 +4,7 @@ pub mod clock;
 pub mod consent;
 pub mod email;
 pub mod fixed_window;
+pub mod mfa;
 pub mod password_policy;
 pub mod refresh_token;
 pub mod rng;

@@ -59,6 +59,8 @@ pub enum RevocationReason {
     TenantRevoked,
     /// The consent was withdrawn.
     ConsentRevoked,
+    /// A second factor was added, replaced or removed (S34).
+    MfaChanged,
 }
 
 /// A text is not the name of a [`RevocationReason`].
@@ -68,7 +70,7 @@ pub struct InvalidRevocationReason;
 
 impl RevocationReason {
     /// Every reason, for the check constraint's test.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Logout,
         Self::LogoutAll,
         Self::Reuse,
@@ -78,6 +80,7 @@ impl RevocationReason {
         Self::ClientRevoked,
         Self::TenantRevoked,
         Self::ConsentRevoked,
+        Self::MfaChanged,
     ];
 
     /// The name in the database and in events.
@@ -92,6 +95,7 @@ impl RevocationReason {
             Self::ClientRevoked => "client_revoked",
             Self::TenantRevoked => "tenant_revoked",
             Self::ConsentRevoked => "consent_revoked",
+            Self::MfaChanged => "mfa_changed",
         }
     }
 }

@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod auth;
 pub mod bearer;
+pub mod cookies;
 pub mod edge;
 pub mod error;
 pub mod extract;
@@ -16,6 +17,7 @@ pub mod health;
 pub mod json;
 mod json_objects;
 pub mod me;
+pub mod mfa;
 pub mod middleware;
 pub mod plane;
 pub mod read;

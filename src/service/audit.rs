@@ -45,6 +45,24 @@ pub enum Action {
     ChangePassword,
     /// Somebody deleted their account.
     DeleteAccount,
+    /// A login got through its first half and waits for the second.
+    MfaRequired,
+    /// The second half of a login was tried.
+    MfaChallenge,
+    /// Somebody was shown a new TOTP secret.
+    MfaEnrol,
+    /// Somebody showed that their authenticator has it: it is asked for from now on.
+    MfaEnable,
+    /// Somebody removed their second factor.
+    MfaDisable,
+    /// Somebody was shown new recovery codes; the old ones are worthless.
+    RotateRecoveryCodes,
+    /// A recovery code was used up.
+    UseRecoveryCode,
+    /// Somebody trusted a device.
+    TrustDevice,
+    /// A login was not asked for its second half because of a trusted device.
+    UseTrustedDevice,
 }
 
 impl Action {
@@ -61,6 +79,15 @@ impl Action {
             Self::EditProfile => "user.edit",
             Self::ChangePassword => "user.password_change",
             Self::DeleteAccount => "user.delete",
+            Self::MfaRequired => "mfa.required",
+            Self::MfaChallenge => "mfa.challenge",
+            Self::MfaEnrol => "mfa.enrol",
+            Self::MfaEnable => "mfa.enable",
+            Self::MfaDisable => "mfa.disable",
+            Self::RotateRecoveryCodes => "mfa.recovery_rotate",
+            Self::UseRecoveryCode => "mfa.recovery_use",
+            Self::TrustDevice => "mfa.device_trust",
+            Self::UseTrustedDevice => "mfa.device_use",
         }
     }
 }

@@ -83,6 +83,10 @@ codes! {
     MemberNotFound = "member_not_found", 2011, "The node is no member of the cluster";
     /// The account has no such session, or it is over.
     SessionNotFound = "session_not_found", 2012, "The session does not exist";
+    /// The account has no second factor.
+    MfaNotEnabled = "mfa_not_enabled", 2061, "The account has no second factor";
+    /// No secret waits for its first code: there was none, it waited too long, or too many wrong codes came.
+    MfaEnrolmentNotFound = "mfa_enrolment_not_found", 2062, "There is no enrolment to verify";
     /// The tenant has no database of its own.
     TenantDbMissing = "tenant_db_missing", 2601, "The tenant has no user database of its own";
     /// The tenant's database refuses or does not answer.
@@ -108,6 +112,15 @@ codes! {
     ClientDisabled = "client_disabled", 3009, "The client is disabled";
     /// The client does not allow this way of logging in.
     ProviderNotAllowed = "provider_not_allowed", 3010, "The client does not allow this way of logging in";
+
+    /// The token of a half login is unknown, expired, used, or dead after a change of the password or too many wrong codes.
+    InvalidMfaToken = "invalid_mfa_token", 3061, "The login must be begun anew";
+    /// The code is not valid, or was used before: one answer for all.
+    InvalidMfaCode = "invalid_mfa_code", 3062, "The code is not valid";
+    /// The account has a second factor, this session was started without it, and the request needs it.
+    MfaRequired = "mfa_required", 3063, "A second factor is needed";
+    /// The login is too long ago for this, or the account has a second factor already; the detail says what to send.
+    ReauthenticationRequired = "reauthentication_required", 3064, "The identity must be proven again";
 
     /// This node is a follower; control-plane writes go to the leader (spec §3.3).
     FollowerConflict = "follower_conflict", 4001, "This node is not the leader";

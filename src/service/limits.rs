@@ -237,7 +237,7 @@ impl Limits {
 
 /// Whether somebody did not know what they should.
 fn was_wrong(error: &Error) -> bool {
-    error.code() == Code::InvalidCredentials
+    matches!(error.code(), Code::InvalidCredentials | Code::InvalidMfaCode)
 }
 
 impl Inner {

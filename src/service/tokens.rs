@@ -14,6 +14,7 @@ use super::{Code, Error, Result};
 use crate::crypto::jwt::AccessClaims;
 use crate::crypto::secret::SecretString;
 use crate::crypto::signer::KeyOpener;
+use crate::domain::mfa::AMR_MFA;
 use crate::domain::refresh_token::TokenFamily;
 use crate::domain::rng::{self, Rng};
 use crate::domain::role::{Permission, Role};
@@ -23,6 +24,8 @@ use crate::domain::user::User;
 pub const SYS_CLAIM: &str = "urn:hellojohn:sys";
 /// One factor (spec §7).
 const LOA_ONE: &str = "loa:1";
+/// Two factors, shown at the login itself: a trusted device is none (spec §7, S69).
+const LOA_TWO: &str = "loa:2";
 
 /// How long tokens live where neither client nor tenant says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,7 +184,7 @@ impl TokenIssuer {
             nbf: now.secs(),
             jti: rng::uuid(self.rng.as_ref()).to_string(),
             amr: grant.family.amr.clone(),
-            acr: Some(LOA_ONE.to_owned()),
+            acr: Some(level(&grant.family.amr).to_owned()),
             roles: grant.authority.roles.iter().map(Role::to_string).collect(),
             permissions: grant.authority.permissions.iter().map(Permission::to_string).collect(),
             custom: self.rights(grant),
@@ -203,6 +206,11 @@ impl TokenIssuer {
             Map::from_iter([(SYS_CLAIM.to_owned(), rights)])
         })
     }
+}
+
+/// What a login was worth, by how it was made.
+fn level(amr: &[String]) -> &'static str {
+    if amr.iter().any(|amr| amr == AMR_MFA) { LOA_TWO } else { LOA_ONE }
 }
 
 /// The `scope` parameter of RFC 6749 §3.3.

@@ -17,9 +17,13 @@ use super::error::{Error, Reason};
 use super::pg::consents::Consents;
 use super::pg::denied_jtis::DeniedJtis;
 use super::pg::import::Imports;
+use super::pg::mfa_tokens::MfaTokens;
+use super::pg::recovery_codes::RecoveryCodes;
 use super::pg::refresh_tokens::RefreshTokens;
 use super::pg::roles::Roles;
 use super::pg::sessions::Sessions;
+use super::pg::totp::Totp;
+use super::pg::trusted_devices::TrustedDevices;
 use super::pg::user_search::UserSearch;
 use super::pg::users::Users;
 
@@ -92,6 +96,26 @@ impl UnitOfWork {
     /// Access tokens that were denied before their end.
     pub fn denied_jtis(&mut self) -> DeniedJtis<'_> {
         DeniedJtis(self)
+    }
+
+    /// TOTP secrets.
+    pub fn totp(&mut self) -> Totp<'_> {
+        Totp(self)
+    }
+
+    /// Recovery codes.
+    pub fn recovery_codes(&mut self) -> RecoveryCodes<'_> {
+        RecoveryCodes(self)
+    }
+
+    /// First halves of logins.
+    pub fn mfa_tokens(&mut self) -> MfaTokens<'_> {
+        MfaTokens(self)
+    }
+
+    /// Devices that are not asked for a second factor.
+    pub fn trusted_devices(&mut self) -> TrustedDevices<'_> {
+        TrustedDevices(self)
     }
 
     /// Makes everything that was done durable and visible.

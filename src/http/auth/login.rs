@@ -2,15 +2,20 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use hellojohn_control::{ClientId, Slug};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::answer::TokensBody;
+use crate::crypto::recovery_code::RecoveryCode;
 use crate::crypto::secret::SecretString;
+use crate::domain::mfa::TotpCode;
 use crate::http::ApiResult;
+use crate::http::cookies;
 use crate::http::extract::JsonBody;
-use crate::service::account::{AccountService, Credentials};
+use crate::http::mfa::proof_of;
+use crate::service::account::{AccountService, Credentials, LoggedIn};
 use crate::service::audit::Requester;
 
 #[derive(Debug, Deserialize)]
@@ -22,15 +27,35 @@ pub(super) struct Body {
     client_id: ClientId,
     email: String,
     password: SecretString,
+    #[serde(default, alias = "mfaCode")]
+    mfa_code: Option<TotpCode>,
+    #[serde(default, alias = "recoveryCode")]
+    recovery_code: Option<RecoveryCode>,
+}
+
+/// The answer to the first half of a login.
+#[derive(Serialize)]
+struct HalfBody<'a> {
+    mfa_required: bool,
+    mfa_token: &'a str,
+    methods: &'a [&'static str],
 }
 
 pub(super) async fn login(
     State(accounts): State<AccountService>,
     requester: Requester,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<Body>,
 ) -> ApiResult<Response> {
-    let Body { tenant_id, client_id, email, password } = body;
-    let credentials = Credentials { tenant: tenant_id, client_id, email, password };
-    let tokens = accounts.login(&requester, &credentials).await?;
-    Ok(Json(TokensBody::from(&tokens)).into_response())
+    let Body { tenant_id, client_id, email, password, mfa_code, recovery_code } = body;
+    let proof = proof_of(mfa_code, recovery_code)?;
+    let device = cookies::value_of(&headers, cookies::DEVICE);
+    let credentials = Credentials { tenant: tenant_id, client_id, email, password, proof, device };
+    Ok(match accounts.login(&requester, &credentials).await? {
+        LoggedIn::Tokens(tokens) => Json(TokensBody::from(&tokens)).into_response(),
+        LoggedIn::MfaRequired(half) => {
+            let (mfa_token, methods) = (half.token.expose(), half.methods.as_slice());
+            Json(HalfBody { mfa_required: true, mfa_token, methods }).into_response()
+        }
+    })
 }

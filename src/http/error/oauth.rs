@@ -41,6 +41,8 @@ pub fn error_of(code: Code) -> (StatusCode, &'static str) {
         | Code::KeyNotFound
         | Code::MemberNotFound
         | Code::SessionNotFound
+        | Code::MfaNotEnabled
+        | Code::MfaEnrolmentNotFound
         | Code::LimitReached
         | Code::RotationPending
         | Code::MemberNotReady
@@ -58,6 +60,10 @@ pub fn error_of(code: Code) -> (StatusCode, &'static str) {
         Code::InsufficientScope => (StatusCode::FORBIDDEN, "insufficient_scope"),
         Code::InvalidCredentials
         | Code::InvalidRefreshToken
+        | Code::InvalidMfaToken
+        | Code::InvalidMfaCode
+        | Code::MfaRequired
+        | Code::ReauthenticationRequired
         | Code::AccountDisabled
         | Code::AccountLocked
         | Code::TenantSuspended => (StatusCode::BAD_REQUEST, "invalid_grant"),

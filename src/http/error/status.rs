@@ -23,10 +23,12 @@ pub fn of(code: Code) -> StatusCode {
         | Code::KeyNotFound
         | Code::MemberNotFound
         | Code::SessionNotFound
+        | Code::MfaEnrolmentNotFound
         | Code::IssuerModeGlobal => StatusCode::NOT_FOUND,
         Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::EmailTaken
+        | Code::MfaNotEnabled
         | Code::ScopeInUse
         | Code::LimitReached
         | Code::RotationPending
@@ -39,14 +41,20 @@ pub fn of(code: Code) -> StatusCode {
         Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Code::TenantDbMissing => StatusCode::NOT_IMPLEMENTED,
         Code::TenantDbError | Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Code::InvalidToken | Code::InvalidCredentials | Code::InvalidRefreshToken => StatusCode::UNAUTHORIZED,
+        Code::InvalidToken
+        | Code::InvalidCredentials
+        | Code::InvalidRefreshToken
+        | Code::InvalidMfaToken
+        | Code::InvalidMfaCode => StatusCode::UNAUTHORIZED,
         Code::Forbidden
         | Code::InsufficientScope
         | Code::AccountDisabled
         | Code::AccountLocked
         | Code::TenantSuspended
         | Code::ClientDisabled
-        | Code::ProviderNotAllowed => StatusCode::FORBIDDEN,
+        | Code::ProviderNotAllowed
+        | Code::MfaRequired
+        | Code::ReauthenticationRequired => StatusCode::FORBIDDEN,
         Code::NoLeader
         | Code::OutcomeUnknown
         | Code::IndexNotReached

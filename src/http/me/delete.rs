@@ -4,9 +4,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 
+use crate::crypto::recovery_code::RecoveryCode;
 use crate::crypto::secret::SecretString;
+use crate::domain::mfa::TotpCode;
 use crate::http::ApiResult;
 use crate::http::extract::{Caller, JsonBody};
+use crate::http::mfa::proof_of;
 use crate::service::account::AccountService;
 use crate::service::audit::Requester;
 
@@ -14,6 +17,10 @@ use crate::service::audit::Requester;
 #[serde(deny_unknown_fields)]
 pub(super) struct Body {
     password: SecretString,
+    #[serde(default, alias = "mfaCode")]
+    mfa_code: Option<TotpCode>,
+    #[serde(default, alias = "recoveryCode")]
+    recovery_code: Option<RecoveryCode>,
 }
 
 pub(super) async fn delete(
@@ -22,6 +29,7 @@ pub(super) async fn delete(
     requester: Requester,
     JsonBody(body): JsonBody<Body>,
 ) -> ApiResult<StatusCode> {
-    accounts.delete_own(&requester, &principal, &body.password).await?;
+    let proof = proof_of(body.mfa_code, body.recovery_code)?;
+    accounts.delete_own(&requester, &principal, &body.password, proof.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

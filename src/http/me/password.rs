@@ -5,10 +5,13 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
+use crate::crypto::recovery_code::RecoveryCode;
 use crate::crypto::secret::SecretString;
+use crate::domain::mfa::TotpCode;
 use crate::http::ApiResult;
 use crate::http::auth::TokensBody;
 use crate::http::extract::{Caller, JsonBody};
+use crate::http::mfa::proof_of;
 use crate::service::account::{AccountService, PasswordChange};
 use crate::service::audit::Requester;
 
@@ -19,6 +22,10 @@ pub(super) struct Body {
     current_password: SecretString,
     #[serde(alias = "newPassword")]
     new_password: SecretString,
+    #[serde(default, alias = "mfaCode")]
+    mfa_code: Option<TotpCode>,
+    #[serde(default, alias = "recoveryCode")]
+    recovery_code: Option<RecoveryCode>,
 }
 
 pub(super) async fn change(
@@ -27,7 +34,8 @@ pub(super) async fn change(
     requester: Requester,
     JsonBody(body): JsonBody<Body>,
 ) -> ApiResult<Response> {
-    let change = PasswordChange { current: body.current_password, new: body.new_password };
+    let proof = proof_of(body.mfa_code, body.recovery_code)?;
+    let change = PasswordChange { current: body.current_password, new: body.new_password, proof };
     let tokens = accounts.change_password(&requester, &principal, &change).await?;
     Ok(Json(TokensBody::from(&tokens)).into_response())
 }

@@ -2,18 +2,19 @@
 
 use hellojohn_control::ClientId;
 
-use super::comparison::changed_meanwhile;
 use super::fields::{Findings, policy_of};
+use super::mfa::{Assurance, Judged, Proof, outcome_of, tell_of_recovery};
 use super::place::Place;
 use super::{AccountService, password, unhashed};
 use crate::crypto::secret::SecretString;
 use crate::domain::refresh_token::RevocationReason;
 use crate::domain::user::{PasswordHash, User};
-use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::audit::{self, Action, Event, Requester};
 use crate::service::authenticate::{Person, person_of};
+use crate::service::limits::Pool;
 use crate::service::tokens::TokenSet;
 use crate::service::user_store::refused;
-use crate::service::{Code, Principal, Result};
+use crate::service::{Code, Error, Principal, Result};
 
 /// The field of the request that carries the new password.
 const NEW: &str = "new_password";
@@ -25,14 +26,17 @@ pub struct PasswordChange {
     pub current: SecretString,
     /// As typed.
     pub new: SecretString,
+    /// The second factor, where the account has one and the session was started without it.
+    pub proof: Option<Proof>,
 }
 
 impl AccountService {
-    /// Changes the password. Every session ends, this one too; the answer is a new one, so that whoever did it stays
-    /// logged in and nobody else does.
+    /// Changes the password. Every session ends, this one too; the answer is a new one that is worth as much, so that
+    /// whoever did it stays logged in and nobody else does. No device is trusted any more.
     ///
     /// # Errors
-    /// `invalid_credentials` when the current password is wrong, counted as a failed login; `account_locked`;
+    /// `mfa_required` when the account has a second factor and neither the session nor a proof shows it;
+    /// `invalid_mfa_code`, counted as a failed login; `invalid_credentials` when the current password is wrong, counted as a failed login; `account_locked`;
     /// `validation_failed` with every rule that the new one breaks; `invalid_parameter` for a password over 1,024 bytes;
     /// what a login at the token's client would be refused with; `too_many_requests`; `invalid_token`; `busy`;
     /// `storage_unavailable`.
@@ -47,20 +51,18 @@ impl AccountService {
         let place =
             self.place(&person.tenant, &ClientId::parse(client_id).map_err(|_| Code::InvalidToken)?)?;
         let changed = self.replace_password(requester, &place, &person, change).await;
-        let outcome = match &changed {
-            Ok(_) => Outcome::Ok,
-            Err(error) => Outcome::Refused(error.code().as_str()),
-        };
         let event = Event {
             action: Action::ChangePassword,
-            outcome,
+            outcome: outcome_of(&changed),
             tenant: &person.tenant,
             actor: Some(person.user),
             target: Some(person.user.0),
             client_id: Some(client_id),
         };
         audit::record(requester, &event);
-        changed
+        let (tokens, proven) = changed.map_err(|refusal| refusal.error)?;
+        tell_of_recovery(requester, &event, change.proof.as_ref().filter(|_| proven));
+        Ok(tokens)
     }
 
     async fn replace_password(
@@ -69,7 +71,7 @@ impl AccountService {
         place: &Place,
         person: &Person,
         change: &PasswordChange,
-    ) -> Result<TokenSet> {
+    ) -> Judged<(TokenSet, bool)> {
         let tenant = &place.entry.tenant;
         let (current, new) = (password(&change.current)?, password(&change.new)?);
         let same = current.expose() == new.expose();
@@ -82,27 +84,44 @@ impl AccountService {
         findings.new_password(NEW, &new, user.email.as_str(), tenant, &policy, &self.0.settings);
         findings.into_result()?;
         let hash = self.0.hashes.hash(new).await.map_err(|error| unhashed(&error))?;
-        self.keep_password(place, &user, &PasswordHash::new(hash)).await
+        let proof = change.proof.as_ref();
+        let kept = Box::pin(self.keep_password(place, person, &user, proof, PasswordHash::new(hash)));
+        self.limited(Pool::MfaChallenge, requester, (&person.tenant, person.user), kept).await
     }
 
     /// The account's row first, then its sessions: a login that is under way either is ended here or sees the change.
-    async fn keep_password(&self, place: &Place, user: &User, new: &PasswordHash) -> Result<TokenSet> {
-        let (now, old) = (self.0.clock.now(), user.password_hash.as_ref());
+    async fn keep_password(
+        &self,
+        place: &Place,
+        person: &Person,
+        verified: &User,
+        proof: Option<&Proof>,
+        new: PasswordHash,
+    ) -> Judged<(TokenSet, bool)> {
         let mut work = self.0.stores.begin(&place.entry.tenant).await?;
+        let mut user = self.lock(&mut work, verified).await?;
+        let (amr, proven) = match self.assure(&mut work, person.session, user.id, proof).await? {
+            Assurance::Enough { amr, proven } => (amr, proven),
+            Assurance::Missing => return Err(Code::MfaRequired.into()),
+            Assurance::Wrong(why) => return Err(self.count_wrong(work, user.id, why).await),
+        };
+        let (now, old) = (self.0.clock.now(), user.password_hash.as_ref());
         let kept = work.users().record_login(user.id, old, now).await.map_err(|error| refused(&error))?
             && work
                 .users()
-                .replace_password_hash(user.id, old, new)
+                .replace_password_hash(user.id, old, &new)
                 .await
                 .map_err(|error| refused(&error))?;
         if !kept {
-            return changed_meanwhile(&mut work, user.id, now).await;
+            return Err(Error::internal("a locked account was changed by somebody else").into());
         }
+        user.password_hash = Some(new);
         let reason = RevocationReason::PasswordChanged;
         let ended = work.refresh_tokens().revoke_all_of_user(user.id, now, reason).await;
         ended.map_err(|error| refused(&error))?;
-        let (_, tokens) = self.start_session(&mut work, place, user, now).await?;
+        self.forget_halves(&mut work, user.id).await?;
+        let (_, tokens) = self.start_session(&mut work, place, &user, amr, now).await?;
         work.commit().await.map_err(|error| refused(&error))?;
-        Ok(tokens)
+        Ok((tokens, proven))
     }
 }

@@ -11,8 +11,7 @@ use crate::domain::user::{User, UserId, UserStatus};
 use crate::service::audit::Requester;
 use crate::service::limits::{Account, Pool};
 use crate::service::user_store::refused;
-use crate::service::{Code, Error, Result};
-use crate::store::UnitOfWork;
+use crate::service::{Code, Result};
 
 impl AccountService {
     /// Compares a password with that of the account. For nobody, and where the stored hash cannot be used, the same
@@ -77,17 +76,6 @@ impl AccountService {
         }
         standing(user, self.0.clock.now())
     }
-}
-
-/// Why an account was not written that is not the one any more whose password was compared: disabled, held back or with
-/// another password since.
-///
-/// # Errors
-/// Always: `account_disabled`, `account_locked`, `invalid_credentials`, or `storage_unavailable`.
-pub(super) async fn changed_meanwhile<T>(work: &mut UnitOfWork, user: UserId, now: Timestamp) -> Result<T> {
-    let again = work.users().find_by_id(user).await.map_err(|error| refused(&error))?;
-    standing(&again.ok_or(Code::InvalidCredentials)?, now)?;
-    Err(Error::new(Code::InvalidCredentials).context("the password changed meanwhile"))
 }
 
 /// Whether the account may be used; told only to somebody who knows its password.

@@ -1,17 +1,24 @@
 //! Delete one's own account (EP010).
 
-use super::comparison::changed_meanwhile;
+use hellojohn_control::documents::Tenant;
+
+use super::mfa::{Assurance, Judged, Proof, outcome_of, tell_of_recovery};
 use super::{AccountService, password};
 use crate::crypto::secret::SecretString;
-use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::domain::user::User;
+use crate::service::audit::{self, Action, Event, Requester};
 use crate::service::authenticate::{Person, person_of};
+use crate::service::limits::Pool;
 use crate::service::user_store::refused;
-use crate::service::{Code, Principal, Result};
+use crate::service::{Code, Error, Principal, Result};
 
 impl AccountService {
-    /// Removes the account with its sessions, after the password: a stolen token deletes nobody.
+    /// Removes the account with its sessions, after the password: a stolen token deletes nobody. Nor does a stolen password,
+    /// where the account has a second factor.
     ///
     /// # Errors
+    /// `mfa_required` when the account has a second factor and neither the session nor a proof shows it;
+    /// `invalid_mfa_code`, counted as a failed login;
     /// `invalid_credentials` when the password is wrong, counted as a failed login; `account_locked`;
     /// `invalid_parameter` for a password over 1,024 bytes; `too_many_requests`; `invalid_token`; `busy`;
     /// `storage_unavailable`.
@@ -20,34 +27,58 @@ impl AccountService {
         requester: &Requester,
         principal: &Principal,
         typed: &SecretString,
+        proof: Option<&Proof>,
     ) -> Result<()> {
         let person = person_of(principal)?;
-        let deleted = self.delete(requester, &person, typed).await;
-        let outcome = match &deleted {
-            Ok(()) => Outcome::Ok,
-            Err(error) => Outcome::Refused(error.code().as_str()),
-        };
+        let deleted = self.delete(requester, &person, typed, proof).await;
         let event = Event {
             action: Action::DeleteAccount,
-            outcome,
+            outcome: outcome_of(&deleted),
             tenant: &person.tenant,
             actor: Some(person.user),
             target: Some(person.user.0),
             client_id: principal.client_id.as_deref(),
         };
         audit::record(requester, &event);
-        deleted
+        let proven = deleted.map_err(|refusal| refusal.error)?;
+        tell_of_recovery(requester, &event, proof.filter(|_| proven));
+        Ok(())
     }
 
-    async fn delete(&self, requester: &Requester, person: &Person, typed: &SecretString) -> Result<()> {
+    async fn delete(
+        &self,
+        requester: &Requester,
+        person: &Person,
+        typed: &SecretString,
+        proof: Option<&Proof>,
+    ) -> Judged<bool> {
         let view = self.0.plane.view();
         let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
-        let user = self.confirm(requester, &entry.tenant, person.user, password(typed)?).await?;
-        let (now, verified) = (self.0.clock.now(), user.password_hash.as_ref());
-        let mut work = self.0.stores.begin(&entry.tenant).await?;
-        if !work.users().delete(user.id, verified, now).await.map_err(|error| refused(&error))? {
-            return changed_meanwhile(&mut work, user.id, now).await;
+        let verified = self.confirm(requester, &entry.tenant, person.user, password(typed)?).await?;
+        let ended = Box::pin(self.delete_proven(&entry.tenant, person, &verified, proof));
+        self.limited(Pool::MfaChallenge, requester, (&person.tenant, person.user), ended).await
+    }
+
+    /// After the password. Whether the proof was used up for it.
+    async fn delete_proven(
+        &self,
+        tenant: &Tenant,
+        person: &Person,
+        verified: &User,
+        proof: Option<&Proof>,
+    ) -> Judged<bool> {
+        let mut work = self.0.stores.begin(tenant).await?;
+        let user = self.lock(&mut work, verified).await?;
+        let proven = match self.assure(&mut work, person.session, user.id, proof).await? {
+            Assurance::Enough { proven, .. } => proven,
+            Assurance::Missing => return Err(Code::MfaRequired.into()),
+            Assurance::Wrong(why) => return Err(self.count_wrong(work, user.id, why).await),
+        };
+        let (now, old) = (self.0.clock.now(), user.password_hash.as_ref());
+        if !work.users().delete(user.id, old, now).await.map_err(|error| refused(&error))? {
+            return Err(Error::internal("a locked account was changed by somebody else").into());
         }
-        work.commit().await.map_err(|error| refused(&error))
+        work.commit().await.map_err(|error| refused(&error))?;
+        Ok(proven)
     }
 }

@@ -1,12 +1,14 @@
-//! Log in with a password (EP002).
+//! Log in with a password (EP002), and with a second factor where the account has one.
 //!
 //! Whatever is wrong with the credentials, the same work is done and the same answer given (S60): one
 //! comparison of a hash, one look-up, one statement that counts a failure, without waiting for the disk.
 
 use hellojohn_control::{ClientId, Slug};
 
-use super::comparison::{changed_meanwhile, standing};
+use super::comparison::standing;
+use super::mfa::{Judged, MfaRequired, Proof, amr_of, outcome_of};
 use super::place::Place;
+use super::session::password_alone;
 use super::{AccountService, password};
 use crate::crypto::password::{Password, Verified};
 use crate::crypto::secret::SecretString;
@@ -16,7 +18,8 @@ use crate::service::audit::{self, Action, Event, Outcome, Requester};
 use crate::service::limits::{Account, Pool};
 use crate::service::tokens::TokenSet;
 use crate::service::user_store::refused;
-use crate::service::{Code, Result};
+use crate::service::{Code, Error, Result};
+use crate::store::UnitOfWork;
 
 /// What somebody who logs in says.
 #[derive(Debug, Clone)]
@@ -29,6 +32,31 @@ pub struct Credentials {
     pub email: String,
     /// Password as typed.
     pub password: SecretString,
+    /// The second factor, from whoever knows that it will be asked for.
+    pub proof: Option<Proof>,
+    /// What the device shows that may be trusted, as sent.
+    pub device: Option<SecretString>,
+}
+
+/// What a right password leads to.
+#[derive(Debug)]
+pub enum LoggedIn {
+    /// A session.
+    Tokens(TokenSet),
+    /// The second half of the login.
+    MfaRequired(MfaRequired),
+}
+
+/// How far a login came.
+pub(super) enum Reached {
+    /// A session.
+    Session {
+        tokens: TokenSet,
+        /// What the audit is told besides: by what its second half was answered or spared.
+        besides: Option<Action>,
+    },
+    /// The second half.
+    Half(MfaRequired),
 }
 
 /// How a comparison ended.
@@ -38,14 +66,14 @@ struct Compared {
 }
 
 impl AccountService {
-    /// Starts a session.
+    /// Starts a session, or the second half of the login where the account has a second factor.
     ///
     /// # Errors
     /// `tenant_not_found`, `client_not_found`, `tenant_suspended`, `client_disabled`, `provider_not_allowed`;
     /// `invalid_parameter` for a password over 1,024 bytes; `invalid_credentials` for everything that is wrong
-    /// with the credentials; `account_disabled` and `account_locked` after the right password only; `too_many_requests`;
-    /// `busy`; `storage_unavailable`.
-    pub async fn login(&self, requester: &Requester, credentials: &Credentials) -> Result<TokenSet> {
+    /// with the credentials; `account_disabled`, `account_locked` and `invalid_mfa_code` after the right password only;
+    /// `too_many_requests`; `busy`; `storage_unavailable`.
+    pub async fn login(&self, requester: &Requester, credentials: &Credentials) -> Result<LoggedIn> {
         let place = self.place(&credentials.tenant, &credentials.client_id)?;
         let typed = password(&credentials.password)?;
         // What is no address is nobody's, and counts for the address that it comes from.
@@ -69,7 +97,7 @@ impl AccountService {
         credentials: &Credentials,
         email: Option<&Email>,
         typed: Password,
-    ) -> Result<TokenSet> {
+    ) -> Result<LoggedIn> {
         let Compared { user, verified } = self.compare(place, email, typed.clone()).await?;
         let user = match user {
             Some(user) if verified.ok => user,
@@ -80,15 +108,23 @@ impl AccountService {
                 return Err(Code::InvalidCredentials.into());
             }
         };
-        match self.finish(place, &user, typed, verified).await {
-            Ok(tokens) => {
-                audit::record(requester, &event(credentials, Some(&user), Outcome::Ok));
-                Ok(tokens)
+        let reached = self.finish(place, &user, credentials, typed, verified).await;
+        let event = event(credentials, Some(&user), outcome_of(&reached));
+        match reached {
+            Ok(Reached::Session { tokens, besides }) => {
+                audit::record(requester, &event);
+                if let Some(action) = besides {
+                    audit::record(requester, &Event { action, ..event });
+                }
+                Ok(LoggedIn::Tokens(tokens))
             }
-            Err(error) => {
-                let outcome = Outcome::Refused(error.code().as_str());
-                audit::record(requester, &event(credentials, Some(&user), outcome));
-                Err(error)
+            Ok(Reached::Half(half)) => {
+                audit::record(requester, &Event { action: Action::MfaRequired, ..event });
+                Ok(LoggedIn::MfaRequired(half))
+            }
+            Err(refusal) => {
+                audit::record(requester, &event);
+                Err(refusal.error)
             }
         }
     }
@@ -105,29 +141,63 @@ impl AccountService {
         Ok(Compared { user, verified })
     }
 
-    /// After the right password: whether the account may be used, and its session.
+    /// After the right password: whether the account may be used, its second factor, and its session.
     async fn finish(
         &self,
         place: &Place,
         user: &User,
+        credentials: &Credentials,
         typed: Password,
         verified: Verified,
-    ) -> Result<TokenSet> {
+    ) -> Judged<Reached> {
         standing(user, self.0.clock.now())?;
         let renewed = if verified.needs_rehash { self.rehash(user, typed).await } else { None };
-        let now = self.0.clock.now();
         let mut work = self.0.stores.begin(&place.entry.tenant).await?;
-        let old = user.password_hash.as_ref();
-        let recorded = work.users().record_login(user.id, old, now).await.map_err(|error| refused(&error))?;
-        if !recorded {
-            return changed_meanwhile(&mut work, user.id, now).await;
-        }
+        // From here on nobody changes the account, its password or its second factor.
+        let mut user = self.lock(&mut work, user).await?;
         if let Some(new) = renewed {
+            let old = user.password_hash.as_ref();
             work.users().replace_password_hash(user.id, old, &new).await.map_err(|error| refused(&error))?;
+            user.password_hash = Some(new);
         }
-        let (_, tokens) = self.start_session(&mut work, place, user, now).await?;
+        self.enter(work, place, &user, credentials.proof.as_ref(), credentials.device.as_ref()).await
+    }
+
+    /// A session for somebody who has shown the first factor, or the second half of the login. The account's row must be
+    /// locked in `work`, and the account be one that may log in. Every way in ends here.
+    pub(super) async fn enter(
+        &self,
+        mut work: UnitOfWork,
+        place: &Place,
+        user: &User,
+        proof: Option<&Proof>,
+        device: Option<&SecretString>,
+    ) -> Judged<Reached> {
+        let factor = work.totp().find(user.id).await.map_err(|error| refused(&error))?;
+        let (amr, besides) = match (factor, proof) {
+            (None, _) => (password_alone(), None),
+            (Some(factor), Some(proof)) => {
+                let tenant = &place.entry.tenant.slug;
+                if let Err(why) = self.use_up(&mut work, tenant, user.id, &factor, proof).await? {
+                    return Err(self.count_wrong(work, user.id, why).await);
+                }
+                (amr_of(proof), proof.is_recovery().then_some(Action::UseRecoveryCode))
+            }
+            (Some(factor), None) => {
+                if !self.trusts(&mut work, place, user, device).await? {
+                    return Ok(Reached::Half(self.suspend_login(work, place, user, &factor).await?));
+                }
+                (password_alone(), Some(Action::UseTrustedDevice))
+            }
+        };
+        let now = self.0.clock.now();
+        let old = user.password_hash.as_ref();
+        if !work.users().record_login(user.id, old, now).await.map_err(|error| refused(&error))? {
+            return Err(Error::internal("a locked account was changed by somebody else").into());
+        }
+        let (_, tokens) = self.start_session(&mut work, place, user, amr, now).await?;
         work.commit().await.map_err(|error| refused(&error))?;
-        Ok(tokens)
+        Ok(Reached::Session { tokens, besides })
     }
 
     /// The password's hash with the current parameters (S64). Not worth failing a login for: the next one tries

@@ -8,7 +8,8 @@ use crate::service::user_store::refused;
 use crate::service::{Code, Principal, Result};
 
 impl AccountService {
-    /// Ends every session of the account, and denies the access token that asked for it.
+    /// Ends every session of the account, and denies the access token that asked for it. No device is trusted any more
+    /// either, and no half login can be finished: who logs out everywhere fears for what lies about.
     ///
     /// # Errors
     /// `storage_unavailable`: nothing was ended.
@@ -21,6 +22,8 @@ impl AccountService {
         let ended =
             work.refresh_tokens().revoke_all_of_user(person.user, now, RevocationReason::LogoutAll).await;
         ended.map_err(|error| refused(&error))?;
+        work.mfa_tokens().delete_of_user(person.user).await.map_err(|error| refused(&error))?;
+        work.trusted_devices().delete_of_user(person.user).await.map_err(|error| refused(&error))?;
         let denied = work.denied_jtis().insert(&person.token_id, person.expires_at).await;
         denied.map_err(|error| refused(&error))?;
         work.commit().await.map_err(|error| refused(&error))?;

@@ -15,6 +15,7 @@ mod import;
 mod login;
 mod logout;
 mod logout_all;
+mod mfa;
 mod place;
 mod profile;
 mod refresh;
@@ -25,8 +26,9 @@ mod sessions;
 pub use admin::{Change, NewUser, Pair, UserPatch};
 pub use change_password::PasswordChange;
 pub use import::{ImportLine, Imported, MAX_IMPORT, Submitted, UserImport};
-pub use login::Credentials;
+pub use login::{Credentials, LoggedIn};
 pub use logout::Logout;
+pub use mfa::{Challenge, Enrolled, MfaRequired, MfaStatus, Passed, Proof, Reauthentication};
 pub use profile::ProfilePatch;
 pub use refresh::Exchange;
 pub use register::{Registered, Registration};
@@ -37,6 +39,7 @@ use std::time::Duration;
 use crate::cluster::ControlPlane;
 use crate::config::Config;
 use crate::crypto::hash_pool::{HashPool, PoolError};
+use crate::crypto::sealed::Sealer;
 use crate::domain::clock::Clock;
 use crate::domain::password_policy::{Blacklist, PasswordPolicy};
 use crate::domain::rng::Rng;
@@ -99,6 +102,8 @@ pub struct AccountParts {
     pub hashes: Arc<HashPool>,
     /// Makes the tokens.
     pub tokens: TokenIssuer,
+    /// Seals the secrets of second factors.
+    pub sealer: Arc<Sealer>,
     /// Reads the bearer token that a logout may come with.
     pub authenticator: Authenticator,
     /// How often somebody may try.

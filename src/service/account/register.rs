@@ -3,6 +3,7 @@
 use hellojohn_control::{ClientId, Slug};
 
 use super::fields::{Findings, policy_of};
+use super::session::password_alone;
 use super::{AccountService, password, unhashed};
 use crate::crypto::secret::SecretString;
 use crate::domain::rng;
@@ -90,7 +91,7 @@ impl AccountService {
             return Err(told);
         }
         let tokens = if self.0.settings.auto_login {
-            Some(self.start_session(&mut work, &place, &user, now).await?.1)
+            Some(self.start_session(&mut work, &place, &user, password_alone(), now).await?.1)
         } else {
             None
         };

@@ -18,18 +18,28 @@ use crate::store::UnitOfWork;
 /// How a password login is named in `amr` (RFC 8176 §2).
 pub(super) const AMR_PASSWORD: &str = "pwd";
 
+/// A session that a password alone has started.
+pub(super) fn password_alone() -> Vec<String> {
+    vec![AMR_PASSWORD.to_owned()]
+}
+
 /// Whether the client may exchange refresh tokens; asked when one is made and whenever one is used (S35).
 pub(super) fn may_refresh(client: &Client) -> bool {
     client.grant_types.contains(&GrantType::RefreshToken)
 }
 
 impl AccountService {
-    /// Starts a session of `user` with all that the client may have. Nothing is kept unless `work` is committed.
+    /// Starts a session of `user`, who was authenticated as `amr` says, with all that the client may have. Nothing is kept
+    /// unless `work` is committed.
+    ///
+    /// Whether the account has a second factor is asked by `enter`, through which every way in goes: whoever calls this
+    /// instead must know why that is right.
     pub(super) async fn start_session(
         &self,
         work: &mut UnitOfWork,
         place: &Place,
         user: &User,
+        amr: Vec<String>,
         now: Timestamp,
     ) -> Result<(FamilyId, TokenSet)> {
         let Place { view, entry, client } = place;
@@ -40,7 +50,7 @@ impl AccountService {
             user_id: user.id,
             client_uuid: client.id,
             client_id: client.client_id.clone(),
-            amr: vec![AMR_PASSWORD.to_owned()],
+            amr,
             auth_time: now,
             created_at: now,
             expires_at: now.plus(life),

@@ -27,6 +27,8 @@ pub struct Swept {
     pub denials: u64,
     /// Families that ended a day ago or longer, with their tokens.
     pub families: u64,
+    /// First halves of logins that were never finished, secrets that never had a code, devices that are trusted no more.
+    pub second_factors: u64,
     /// Whether another sweep would find more.
     pub more: bool,
 }
@@ -41,6 +43,15 @@ const DELETE_DENIALS: &str = "DELETE FROM denied_jti WHERE (tenant, jti) IN (SEL
 const DELETE_FAMILIES: &str = "DELETE FROM token_families WHERE (tenant, id) IN (SELECT tenant, id \
     FROM token_families WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
+const DELETE_MFA_TOKENS: &str = "DELETE FROM mfa_tokens WHERE (tenant, token_hash) IN (SELECT tenant, token_hash \
+    FROM mfa_tokens WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+const DELETE_ENROLMENTS: &str = "DELETE FROM totp_enrolments WHERE (tenant, user_id) IN (SELECT tenant, user_id \
+    FROM totp_enrolments WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+const DELETE_DEVICES: &str = "DELETE FROM trusted_devices WHERE (tenant, token_hash) IN (SELECT tenant, token_hash \
+    FROM trusted_devices WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
 impl Database {
     /// Removes a portion of what is over at `now`. Meant for a job that runs every few seconds, so that a sealed
     /// successor does not stay long after its overlap even where nobody rotates.
@@ -51,8 +62,12 @@ impl Database {
         let overlaps = self.remove("sweep.overlaps", CLEAR_OVERLAPS, to_db(now)).await?;
         let denials = self.remove("sweep.denials", DELETE_DENIALS, to_db(now)).await?;
         let families = self.remove("sweep.families", DELETE_FAMILIES, to_db(day_ago)).await?;
-        let more = [overlaps, denials, families].iter().any(|some| *some >= PORTION.unsigned_abs());
-        Ok(Swept { overlaps, denials, families, more })
+        let tokens = self.remove("sweep.mfa_tokens", DELETE_MFA_TOKENS, to_db(now)).await?;
+        let enrolments = self.remove("sweep.enrolments", DELETE_ENROLMENTS, to_db(now)).await?;
+        let devices = self.remove("sweep.devices", DELETE_DEVICES, to_db(now)).await?;
+        let all = [overlaps, denials, families, tokens, enrolments, devices];
+        let more = all.iter().any(|some| *some >= PORTION.unsigned_abs());
+        Ok(Swept { overlaps, denials, families, second_factors: tokens + enrolments + devices, more })
     }
 
     async fn remove(

@@ -79,6 +79,9 @@ const REVOKE_FAMILY: &str = "UPDATE token_families SET revoked_at = $3, revoke_r
 const REVOKE_ALL_OF_USER: &str = "UPDATE token_families SET revoked_at = $3, revoke_reason = $4 \
     WHERE tenant = $1 AND user_id = $2 AND revoked_at IS NULL";
 
+const REVOKE_OTHERS_OF_USER: &str = "UPDATE token_families SET revoked_at = $3, revoke_reason = $4 \
+    WHERE tenant = $1 AND user_id = $2 AND id <> $5 AND revoked_at IS NULL";
+
 const REVOKE_OF_PAIR: &str = "UPDATE token_families SET revoked_at = $4, revoke_reason = $5 \
     WHERE tenant = $1 AND user_id = $2 AND client_id = $3 AND revoked_at IS NULL";
 
@@ -205,6 +208,25 @@ impl RefreshTokens<'_> {
         reason: RevocationReason,
     ) -> Result<u64, Error> {
         self.revoke("refresh_tokens.revoke_all_of_user", REVOKE_ALL_OF_USER, user.0, now, reason).await
+    }
+
+    /// Revokes every family of an account but one; how many there were. Lock the account's row before, as for
+    /// [`RefreshTokens::revoke_all_of_user`].
+    pub async fn revoke_others_of_user(
+        &mut self,
+        user: UserId,
+        kept: FamilyId,
+        now: Timestamp,
+        reason: RevocationReason,
+    ) -> Result<u64, Error> {
+        let (connection, tenant, call) = self.0.call("refresh_tokens.revoke_others_of_user")?;
+        let query = sqlx::query(REVOKE_OTHERS_OF_USER)
+            .bind(tenant.as_str())
+            .bind(user.0)
+            .bind(to_db(now))
+            .bind(reason.as_str())
+            .bind(kept.0);
+        Ok(call.run(query.execute(connection)).await?.rows_affected())
     }
 
     /// Revokes every family of an account at the clients of this name; how many there were.

@@ -40,6 +40,8 @@ macro_rules! select {
 }
 
 const FIND_BY_ID: &str = select!("tenant = $1 AND id = $2");
+// As an update of the row would lock it: other tables may go on referring to it.
+const FIND_FOR_UPDATE: &str = select!("tenant = $1 AND id = $2 FOR NO KEY UPDATE");
 const FIND_BY_EMAIL: &str = select!("tenant = $1 AND email_key = $2");
 
 const INSERT: &str = "INSERT INTO users (tenant, id, email, email_key, password_hash, given_name, family_name, \
@@ -78,6 +80,16 @@ impl Users<'_> {
         let (connection, tenant, call) = self.0.call("users.find_by_id")?;
         let row: Option<UserRow> = call
             .run(sqlx::query_as(FIND_BY_ID).bind(tenant.as_str()).bind(id.0).fetch_optional(connection))
+            .await?;
+        row.map(User::try_from).transpose()
+    }
+
+    /// As [`Users::find_by_id`], and the account's row is locked until the unit of work ends: whoever changes the
+    /// account, its password or its second factors meanwhile waits, or was waited for.
+    pub async fn find_for_update(&mut self, id: UserId) -> Result<Option<User>, Error> {
+        let (connection, tenant, call) = self.0.call("users.find_for_update")?;
+        let row: Option<UserRow> = call
+            .run(sqlx::query_as(FIND_FOR_UPDATE).bind(tenant.as_str()).bind(id.0).fetch_optional(connection))
             .await?;
         row.map(User::try_from).transpose()
     }

@@ -1,7 +1,7 @@
 //! Security events as JSON log lines (spec §10), without a password, a token or an address (S111).
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use serde_json::{Value, json};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -9,14 +9,14 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use super::world::{PASSWORD, World, call, text_of};
 
 #[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Captured {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    fn lines(&self) -> Vec<Value> {
+    pub(super) fn lines(&self) -> Vec<Value> {
         self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
@@ -31,8 +31,14 @@ impl Write for Captured {
     }
 }
 
+/// With one subscriber in the process, `tracing` asks the thread that first comes by a line whether anybody listens, and
+/// keeps its answer for all; with a second one it asks the subscribers.
+static SECOND: LazyLock<tracing::Dispatch> =
+    LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+
 /// Lines of this thread from here on; the test must not leave it.
-fn capture() -> (Captured, tracing::subscriber::DefaultGuard) {
+pub(super) fn capture() -> (Captured, tracing::subscriber::DefaultGuard) {
+    LazyLock::force(&SECOND);
     let captured = Captured::default();
     let writer = captured.clone();
     let layer =

@@ -12,6 +12,7 @@ mod import_cli;
 mod limits;
 mod login;
 mod logout;
+mod mfa;
 mod own;
 mod path_mode;
 mod rbac;

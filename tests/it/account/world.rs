@@ -18,6 +18,7 @@ use hellojohn::crypto::signer::KeyOpener;
 use hellojohn::domain::clock::{Clock, ManualClock};
 use hellojohn::domain::password_policy::Blacklist;
 use hellojohn::domain::rng::OsRng;
+use hellojohn::http::cookies::CookieRules;
 use hellojohn::http::middleware::cors::OriginList;
 use hellojohn::http::{Edge, EdgeParts, EdgeSettings};
 use hellojohn::service::account::{AccountParts, AccountService, AccountSettings};
@@ -63,6 +64,7 @@ pub(super) struct World {
     pub(super) plane: ControlPlane,
     pub(super) sealing: Sealing,
     pub(super) signing: Arc<Sealer>,
+    secretbox: Arc<Sealer>,
     node: Node,
     // Dropped last: the server goes with its database, the directory with the node.
     pub(super) db: TestDb,
@@ -75,6 +77,7 @@ pub(super) struct Served {
     pub(super) control: ControlService,
     pub(super) accounts: AccountService,
     pub(super) stores: UserStores,
+    pub(super) cookies: CookieRules,
 }
 
 /// A gate that is open: a single node leads.
@@ -109,25 +112,43 @@ impl World {
         let plane = ControlPlane::new(node.clone(), clock.clone());
         let signing = Arc::new(Sealer::signing(SIGNING).unwrap());
         let secretbox = Arc::new(Sealer::secretbox(SECRETBOX).unwrap());
-        let sealing = Sealing::new(signing.clone(), secretbox, Arc::new(OsRng));
+        let sealing = Sealing::new(signing.clone(), secretbox.clone(), Arc::new(OsRng));
         let pools = Arc::new(Pools::new(PoolSettings::default(), Some(&Dsn::parse(&db.dsn()).unwrap())));
         let params = HashParams::new(8, choice.iterations.unwrap_or(1), 1).unwrap();
         let limits = PoolLimits { workers: 2, queue: 256 };
         let hashes = Arc::new(HashPool::start(params, limits, Arc::new(OsRng)).unwrap());
-        let parts =
-            Assembly { clock: &clock, plane: &plane, sealing: &sealing, signing: &signing, hashes: &hashes };
+        let parts = Assembly {
+            clock: &clock,
+            plane: &plane,
+            sealing: &sealing,
+            signing: &signing,
+            secretbox: &secretbox,
+            hashes: &hashes,
+        };
         let (state, router, limits) = parts.assemble(pools, &choice);
         limits.tend().await;
-        let world =
-            Self { clock, router, state, hashes, limits, plane, sealing, signing, node, db, _root: root };
+        let world = Self {
+            clock,
+            router,
+            state,
+            hashes,
+            limits,
+            plane,
+            sealing,
+            signing,
+            secretbox,
+            node,
+            db,
+            _root: root,
+        };
         world.furnish().await;
         world
     }
 
     /// The same services over other pools or settings.
     pub(super) fn rebuilt(&self, pools: Pools, choice: &Choice) -> Router {
-        let Self { clock, plane, sealing, signing, hashes, .. } = self;
-        Assembly { clock, plane, sealing, signing, hashes }.assemble(Arc::new(pools), choice).1
+        let Self { clock, plane, sealing, signing, secretbox, hashes, .. } = self;
+        Assembly { clock, plane, sealing, signing, secretbox, hashes }.assemble(Arc::new(pools), choice).1
     }
 
     async fn furnish(&self) {
@@ -242,6 +263,7 @@ struct Assembly<'a> {
     plane: &'a ControlPlane,
     sealing: &'a Sealing,
     signing: &'a Arc<Sealer>,
+    secretbox: &'a Arc<Sealer>,
     hashes: &'a Arc<HashPool>,
 }
 
@@ -265,6 +287,7 @@ impl Assembly<'_> {
             stores: stores.clone(),
             hashes: self.hashes.clone(),
             tokens: TokenIssuer::new(opener, Arc::new(OsRng), lifetimes, admin_tenants.clone()),
+            sealer: self.secretbox.clone(),
             authenticator: authenticator.clone(),
             limits: limits.clone(),
             settings: AccountSettings::new(&config, Blacklist::parse(choice.blacklist.as_bytes()).unwrap()),
@@ -276,6 +299,7 @@ impl Assembly<'_> {
             control: ControlService::new(self.plane.clone(), self.sealing.clone(), defaults),
             accounts,
             stores,
+            cookies: CookieRules::from_config(&config),
         };
         let edge = Edge::new(EdgeParts {
             settings: EdgeSettings {
@@ -292,6 +316,7 @@ impl Assembly<'_> {
         });
         let surface = hellojohn::http::auth::surface()
             .merge(hellojohn::http::me::surface())
+            .merge(hellojohn::http::mfa::surface())
             .merge(hellojohn::http::admin::surface());
         let router = surface.into_router(&edge, state.clone()).unwrap();
         (state, router, limits)

@@ -22,7 +22,7 @@ pub struct UserPatch {
     pub email: Patch<String>,
     /// Whether the administrator vouches for the address; `Clear` is no.
     pub email_verified: Patch<bool>,
-    /// Another password as typed: every session ends.
+    /// Another password as typed: every session ends, and no device is trusted any more.
     pub password: Patch<SecretString>,
     /// What the owner could edit too.
     pub profile: ProfilePatch,
@@ -93,6 +93,7 @@ impl AccountService {
         let reason = RevocationReason::PasswordChanged;
         let ended = work.refresh_tokens().revoke_all_of_user(id, now, reason).await;
         ended.map_err(|error| refused(&error))?;
+        self.forget_halves(&mut work, id).await?;
         let user = found(&mut work, id).await?;
         work.commit().await.map_err(|error| refused(&error))?;
         Ok(user)

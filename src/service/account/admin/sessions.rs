@@ -31,7 +31,7 @@ impl AccountService {
         Ok(sessions)
     }
 
-    /// Ends every session of an account: its tokens are dead at once. How many there were.
+    /// Ends every session of an account: its tokens are dead at once, and no device is trusted any more. How many there were.
     ///
     /// # Errors
     /// As [`Self::sessions_of_user`].
@@ -48,6 +48,7 @@ impl AccountService {
         let reason = RevocationReason::Revoked;
         let ended = work.refresh_tokens().revoke_all_of_user(id, self.0.clock.now(), reason).await;
         let ended = ended.map_err(|error| refused(&error))?;
+        self.forget_halves(&mut work, id).await?;
         work.commit().await.map_err(|error| refused(&error))?;
         Ok(ended)
     }

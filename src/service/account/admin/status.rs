@@ -31,6 +31,8 @@ impl AccountService {
         let reason = RevocationReason::UserDisabled;
         let ended = work.refresh_tokens().revoke_all_of_user(id, now, reason).await;
         ended.map_err(|error| refused(&error))?;
+        // They must not come back when the account does.
+        self.forget_halves(&mut work, id).await?;
         let user = found(&mut work, id).await?;
         work.commit().await.map_err(|error| refused(&error))?;
         Ok(user)
