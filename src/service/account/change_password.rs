@@ -36,7 +36,8 @@ impl AccountService {
     ///
     /// # Errors
     /// `mfa_required` when the account has a second factor and neither the session nor a proof shows it;
-    /// `invalid_mfa_code`, counted as a failed login; `invalid_credentials` when the current password is wrong, counted as a failed login; `account_locked`;
+    /// `invalid_mfa_code`, and `invalid_credentials` when the current password is wrong, each counted as a failed login;
+    /// `account_locked`;
     /// `validation_failed` with every rule that the new one breaks; `invalid_parameter` for a password over 1,024 bytes;
     /// what a login at the token's client would be refused with; `too_many_requests`; `invalid_token`; `busy`;
     /// `storage_unavailable`.
@@ -86,7 +87,10 @@ impl AccountService {
         let hash = self.0.hashes.hash(new).await.map_err(|error| unhashed(&error))?;
         let proof = change.proof.as_ref();
         let kept = Box::pin(self.keep_password(place, person, &user, proof, PasswordHash::new(hash)));
-        self.limited(Pool::MfaChallenge, requester, (&person.tenant, person.user), kept).await
+        match proof {
+            Some(_) => self.limited(Pool::MfaChallenge, requester, (&person.tenant, person.user), kept).await,
+            None => kept.await,
+        }
     }
 
     /// The account's row first, then its sessions: a login that is under way either is ended here or sees the change.

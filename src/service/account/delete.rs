@@ -18,8 +18,8 @@ impl AccountService {
     ///
     /// # Errors
     /// `mfa_required` when the account has a second factor and neither the session nor a proof shows it;
-    /// `invalid_mfa_code`, counted as a failed login;
-    /// `invalid_credentials` when the password is wrong, counted as a failed login; `account_locked`;
+    /// `invalid_mfa_code`, and `invalid_credentials` when the password is wrong, each counted as a failed login;
+    /// `account_locked`;
     /// `invalid_parameter` for a password over 1,024 bytes; `too_many_requests`; `invalid_token`; `busy`;
     /// `storage_unavailable`.
     pub async fn delete_own(
@@ -56,7 +56,12 @@ impl AccountService {
         let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
         let verified = self.confirm(requester, &entry.tenant, person.user, password(typed)?).await?;
         let ended = Box::pin(self.delete_proven(&entry.tenant, person, &verified, proof));
-        self.limited(Pool::MfaChallenge, requester, (&person.tenant, person.user), ended).await
+        match proof {
+            Some(_) => {
+                self.limited(Pool::MfaChallenge, requester, (&person.tenant, person.user), ended).await
+            }
+            None => ended.await,
+        }
     }
 
     /// After the password. Whether the proof was used up for it.

@@ -60,6 +60,8 @@ impl AccountService {
         let mut work = self.0.stores.begin(&entry.tenant).await?;
         let found = work.mfa_tokens().find(&hash, self.0.clock.now()).await;
         let login = found.map_err(|error| refused(&error))?;
+        // The limit may ask Redis, and nobody waits for that with a connection in hand.
+        work.commit().await.map_err(|error| refused(&error))?;
         let client_id = login.as_ref().map(|login| login.client_id.clone());
         let event = Event {
             action: Action::MfaChallenge,
@@ -73,8 +75,6 @@ impl AccountService {
             None => Err(Refusal::new(Code::InvalidMfaToken, "unknown_token")),
             Some(login) => {
                 let (tenant, user) = (token.tenant(), login.user_id);
-                // The limit may ask Redis, and nobody waits for that with a connection in hand.
-                work.rollback();
                 let second = Box::pin(self.second_half(entry, hash, login, challenge));
                 self.limited(Pool::MfaChallenge, requester, (tenant, user), second).await
             }
