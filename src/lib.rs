@@ -11,5 +11,6 @@ pub mod crypto;
 pub mod domain;
 pub mod http;
 pub mod jobs;
+pub mod mail;
 pub mod service;
 pub mod store;

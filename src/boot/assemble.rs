@@ -31,10 +31,12 @@ use crate::http::health::{HealthState, state::HealthParts};
 use crate::http::middleware::cors::OriginList;
 use crate::http::state::{AppState, Parts};
 use crate::http::{Edge, EdgeParts, EdgeSettings};
+use crate::mail::{Smtp, Templates};
 use crate::service::account::{AccountParts, AccountService, AccountSettings};
 use crate::service::authenticate::{AdminPolicy, Authenticator};
 use crate::service::control::{ControlService, Defaults};
 use crate::service::health::{HealthService, Schema};
+use crate::service::mail::{Delivery, DeliveryParts, MailSettings, Mails};
 use crate::service::tokens::{Lifetimes, TokenIssuer};
 use crate::service::user_store::UserStores;
 use crate::store::pools::PoolSettings;
@@ -73,6 +75,10 @@ pub struct Assembled {
     pub origins: Arc<Origins>,
     /// What the start-up task finds out about the global schema.
     pub schema: Arc<Schema>,
+    /// Writes mails.
+    pub mails: Mails,
+    /// Sends them.
+    pub delivery: Delivery,
     node: Node,
     raft: Handle,
     hashes: Arc<HashPool>,
@@ -86,6 +92,9 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let rng: Arc<dyn Rng> = Arc::new(OsRng);
     let blacklist = blacklist(config.password.blacklist_path.as_deref()).await?;
+    let templates = templates(&config).await?;
+    let ca = config.smtp.ca_file.as_ref().map(|pem| pem.text.expose());
+    let smtp = Smtp::new(ca).map_err(BootError::MailAuthorities)?;
     let hashes = hash_pool(&config, Arc::clone(&rng)).await?;
     let pools = Arc::new(pools(&config)?);
     let (signing, secretbox) = sealers(&config)?;
@@ -96,6 +105,7 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
 
     let admin_tenants: Arc<[_]> = config.admin.tenants.clone().into();
     let sealing = Sealing::new(Arc::clone(&signing), secretbox, Arc::clone(&rng));
+    let mails = Mails::new(MailSettings::new(&config), sealing.clone(), Arc::clone(&rng));
     let defaults = Defaults {
         grace_seconds: seconds(config.control_plane.key_rotation_grace_seconds),
         retry_after: config.cluster.timers.election_max.max(Duration::from_secs(1)),
@@ -116,8 +126,19 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
         stores: stores.clone(),
         hashes: Arc::clone(&hashes),
         tokens: TokenIssuer::new(Arc::clone(&keys), Arc::clone(&rng), lifetimes, admin_tenants),
+        mails: mails.clone(),
         authenticator: authenticator.clone(),
         settings: AccountSettings::new(&config, blacklist),
+        clock: Arc::clone(&clock),
+        rng: Arc::clone(&rng),
+    });
+
+    let delivery = Delivery::new(DeliveryParts {
+        mails: mails.clone(),
+        plane: plane.clone(),
+        stores: stores.clone(),
+        templates,
+        smtp,
         clock: Arc::clone(&clock),
         rng: Arc::clone(&rng),
     });
@@ -142,7 +163,7 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
         rng: Arc::clone(&rng),
     });
     let state = AppState::from(Parts { control, accounts, stores, settings: config, health, clock, rng });
-    Ok(Assembled { state, edge, plane, origins, schema, node, raft: process.raft.clone(), hashes })
+    Ok(Assembled { state, edge, plane, origins, schema, mails, delivery, node, raft: process.raft.clone(), hashes })
 }
 
 impl Assembled {
@@ -167,6 +188,12 @@ async fn blacklist(path: Option<&Path>) -> Result<Blacklist, BootError> {
     }
     let file = tokio::fs::read(path).await.map_err(failed)?;
     Blacklist::parse(&file).map_err(|error| BootError::blacklist(path.to_owned(), &error))
+}
+
+/// Reads files, which is no work for a thread that serves.
+async fn templates(config: &Config) -> Result<Templates, BootError> {
+    let directory = config.email.templates_dir.clone();
+    Ok(tokio::task::spawn_blocking(move || Templates::load(directory.as_deref())).await??)
 }
 
 async fn hash_pool(config: &Config, rng: Arc<dyn Rng>) -> Result<Arc<HashPool>, BootError> {

@@ -192,6 +192,7 @@ fn start_jobs(process: &Process, life: &Lifecycle, assembled: &Assembled) {
         every,
         limit,
         views: None,
+        wake: None,
         stop: process.stop.clone(),
         rng: Arc::clone(&state.rng),
     };
@@ -207,6 +208,11 @@ fn start_jobs(process: &Process, life: &Lifecycle, assembled: &Assembled) {
     let sweep = timer("sweep tenants", jobs::sweep::TENANTS_EVERY, jobs::sweep::TENANTS_LIMIT);
     let job = jobs::sweep::run_tenants(sweep, state.control.clone(), state.stores.clone());
     spawn(life, "job sweep tenants", job);
+    let mail = timer("mail", jobs::mail::EVERY, jobs::mail::LIMIT);
+    let mail = Timer { wake: Some(assembled.mails.wake()), ..mail };
+    spawn(life, "job mail", jobs::mail::run(mail, assembled.delivery.clone()));
+    let everywhere = timer("mail everywhere", jobs::mail::EVERYWHERE_EVERY, jobs::mail::LIMIT);
+    spawn(life, "job mail everywhere", jobs::mail::run_everywhere(everywhere, assembled.delivery.clone()));
     let view = on_view(timer("view", jobs::view::EVERY, jobs::view::LIMIT));
     let origins = Arc::clone(&assembled.origins);
     let job = jobs::view::run(
@@ -242,6 +248,7 @@ fn watch_certificates(process: &Process, life: &Lifecycle, assembled: &Assembled
         every: certificates::EVERY,
         limit: certificates::LIMIT,
         views: None,
+        wake: None,
         stop: process.stop.clone(),
         rng: Arc::clone(&assembled.state.rng),
     };

@@ -1,13 +1,14 @@
 //! Every route of the public listener, in one place, so that tests and OpenAPI can walk them.
 
 use crate::http::state::AppState;
-use crate::http::{Surface, admin, auth, health, me, well_known};
+use crate::http::{Surface, admin, auth, health, me, pages, well_known};
 
 /// All routes.
 pub fn surface() -> Surface<AppState> {
     Surface::new()
         .merge(auth::surface())
         .merge(me::surface())
+        .merge(pages::surface())
         .merge(admin::surface())
         .merge(well_known::surface())
         .merge(health::surface())

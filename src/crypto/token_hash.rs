@@ -1,4 +1,4 @@
-//! Opaque tokens (refresh tokens): made, parsed, hashed for storage.
+//! Opaque tokens (refresh tokens, tokens in mailed links): made, parsed, hashed for storage.
 //!
 //! A token has 256 random bits, so a plain SHA-256 is a safe form to store: nobody can search for its
 //! preimage, and a look-up by hash needs no comparison of secrets. In front of the random part stands the
@@ -18,13 +18,15 @@ use crate::domain::rng::{self, Rng};
 
 /// What every refresh token begins with, so that secret scanners can find a leaked one.
 pub const PREFIX: &str = "hjr_";
+/// What every token in a mailed link begins with.
+pub const MAIL_PREFIX: &str = "hjm_";
 const RANDOM_BYTES: usize = 32;
 /// base64url of 32 bytes without padding.
 const RANDOM_CHARS: usize = 43;
 /// Prefix, the longest slug, a dot and the random part.
 const MAX_LEN: usize = PREFIX.len() + 63 + 1 + RANDOM_CHARS;
 
-/// An opaque token: `hjr_{tenant}.` and 32 random bytes in base64url without padding. Compared in constant time.
+/// An opaque token: `hjr_{tenant}.` (`hjm_{tenant}.` in a mailed link) and 32 random bytes in base64url without padding. Compared in constant time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpaqueToken {
     tenant: Slug,
@@ -39,10 +41,19 @@ pub struct NotAToken;
 impl OpaqueToken {
     /// A fresh token of `tenant`.
     pub fn generate(rng: &dyn Rng, tenant: &Slug) -> Self {
+        Self::generate_with(PREFIX, rng, tenant)
+    }
+
+    /// A fresh token of `tenant` for a mailed link.
+    pub fn generate_mailed(rng: &dyn Rng, tenant: &Slug) -> Self {
+        Self::generate_with(MAIL_PREFIX, rng, tenant)
+    }
+
+    fn generate_with(prefix: &str, rng: &dyn Rng, tenant: &Slug) -> Self {
         let random: Zeroizing<[u8; RANDOM_BYTES]> = Zeroizing::new(rng::bytes(rng));
         // Sized at once: growing would leave a copy behind that nobody wipes.
         let mut text = String::with_capacity(MAX_LEN);
-        text.push_str(PREFIX);
+        text.push_str(prefix);
         text.push_str(tenant.as_str());
         text.push('.');
         URL_SAFE_NO_PAD.encode_string(random.as_slice(), &mut text);
@@ -51,11 +62,20 @@ impl OpaqueToken {
 
     /// Parses what a client sent. Only the one canonical text of a token is accepted.
     pub fn parse(text: &str) -> Result<Self, NotAToken> {
+        Self::parse_with(PREFIX, text)
+    }
+
+    /// As [`Self::parse`], for a token from a mailed link.
+    pub fn parse_mailed(text: &str) -> Result<Self, NotAToken> {
+        Self::parse_with(MAIL_PREFIX, text)
+    }
+
+    fn parse_with(prefix: &str, text: &str) -> Result<Self, NotAToken> {
         if text.len() > MAX_LEN {
             return Err(NotAToken);
         }
         let (tenant, random) =
-            text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('.')).ok_or(NotAToken)?;
+            text.strip_prefix(prefix).and_then(|rest| rest.split_once('.')).ok_or(NotAToken)?;
         let tenant = Slug::parse(tenant).map_err(|_| NotAToken)?;
         let decoded = URL_SAFE_NO_PAD.decode(random).map(Zeroizing::new).map_err(|_| NotAToken)?;
         if decoded.len() == RANDOM_BYTES { Ok(Self { tenant, text: text.into() }) } else { Err(NotAToken) }
@@ -98,6 +118,15 @@ pub(super) mod tests {
         assert_eq!(parsed, token);
         assert_eq!(parsed.hash(), token.hash());
         assert!(token.matches(&parsed.hash()));
+    }
+
+    /// S73: neither kind passes for the other.
+    #[test]
+    fn a_mailed_token_is_no_refresh_token() {
+        let mailed = OpaqueToken::generate_mailed(&OsRng, &Slug::parse("acme").unwrap());
+        assert_eq!(OpaqueToken::parse_mailed(mailed.expose()).unwrap(), mailed);
+        assert_eq!(OpaqueToken::parse(mailed.expose()).unwrap_err(), NotAToken);
+        assert_eq!(OpaqueToken::parse_mailed(fresh().expose()).unwrap_err(), NotAToken);
     }
 
     #[test]

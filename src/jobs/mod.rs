@@ -6,6 +6,7 @@
 
 pub mod cleanup;
 pub mod keys;
+pub mod mail;
 pub mod sweep;
 mod timer;
 pub mod view;

@@ -45,6 +45,14 @@ pub enum Action {
     ChangePassword,
     /// Somebody deleted their account.
     DeleteAccount,
+    /// Somebody asked for a link that verifies an address.
+    StartVerification,
+    /// An address was verified by its link.
+    VerifyEmail,
+    /// Somebody asked for a link that sets a new password.
+    Forgot,
+    /// A password was set by such a link.
+    ResetPassword,
 }
 
 impl Action {
@@ -61,6 +69,10 @@ impl Action {
             Self::EditProfile => "user.edit",
             Self::ChangePassword => "user.password_change",
             Self::DeleteAccount => "user.delete",
+            Self::StartVerification => "user.verify_start",
+            Self::VerifyEmail => "user.verify_email",
+            Self::Forgot => "user.forgot",
+            Self::ResetPassword => "user.password_reset",
         }
     }
 }

@@ -108,6 +108,8 @@ codes! {
     ClientDisabled = "client_disabled", 3009, "The client is disabled";
     /// The client does not allow this way of logging in.
     ProviderNotAllowed = "provider_not_allowed", 3010, "The client does not allow this way of logging in";
+    /// The token of a mailed link is unknown, expired, used, replaced by a newer one or for something else.
+    InvalidMailToken = "invalid_mail_token", 3030, "The link is not valid any more";
 
     /// This node is a follower; control-plane writes go to the leader (spec §3.3).
     FollowerConflict = "follower_conflict", 4001, "This node is not the leader";

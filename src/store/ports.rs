@@ -15,6 +15,8 @@ use tracing::Instrument as _;
 use super::database::{Lease, OPERATION};
 use super::error::{Error, Reason};
 use super::pg::denied_jtis::DeniedJtis;
+use super::pg::known_devices::KnownDevices;
+use super::pg::mail_tokens::MailTokens;
 use super::pg::refresh_tokens::RefreshTokens;
 use super::pg::sessions::Sessions;
 use super::pg::users::Users;
@@ -68,6 +70,16 @@ impl UnitOfWork {
     /// Access tokens that were denied before their end.
     pub fn denied_jtis(&mut self) -> DeniedJtis<'_> {
         DeniedJtis(self)
+    }
+
+    /// Tokens of mailed links, and the mails that carry them.
+    pub fn mail_tokens(&mut self) -> MailTokens<'_> {
+        MailTokens(self)
+    }
+
+    /// From what accounts were used before.
+    pub fn known_devices(&mut self) -> KnownDevices<'_> {
+        KnownDevices(self)
     }
 
     /// Makes everything that was done durable and visible.

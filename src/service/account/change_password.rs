@@ -87,6 +87,8 @@ impl AccountService {
     async fn keep_password(&self, place: &Place, user: &User, new: &PasswordHash) -> Result<TokenSet> {
         let (now, old) = (self.0.clock.now(), user.password_hash.as_ref());
         let mut work = self.0.stores.begin(&place.entry.tenant).await?;
+        // First, because a reset takes its locks in this order; what is not kept is rolled back.
+        work.mail_tokens().drop_all_of_user(user.id).await.map_err(|error| refused(&error))?;
         let kept = work.users().record_login(user.id, old, now).await.map_err(|error| refused(&error))?
             && work
                 .users()

@@ -65,7 +65,7 @@ impl AccountService {
                 return Err(Code::InvalidCredentials.into());
             }
         };
-        match self.finish(&place, &user, typed, verified).await {
+        match self.finish(requester, &place, &user, typed, verified).await {
             Ok(tokens) => {
                 audit::record(requester, &event(Some(&user), Outcome::Ok));
                 Ok(tokens)
@@ -93,6 +93,7 @@ impl AccountService {
     /// After the right password: whether the account may be used, and its session.
     async fn finish(
         &self,
+        requester: &Requester,
         place: &Place,
         user: &User,
         typed: Password,
@@ -110,8 +111,13 @@ impl AccountService {
         if let Some(new) = renewed {
             work.users().replace_password_hash(user.id, old, &new).await.map_err(|error| refused(&error))?;
         }
+        let tenant = &place.entry.tenant;
+        let noticed = self.notice_device(&mut work, tenant, user, requester, now).await?;
         let (_, tokens) = self.start_session(&mut work, place, user, now).await?;
         work.commit().await.map_err(|error| refused(&error))?;
+        if noticed {
+            self.device_noticed(tenant);
+        }
         Ok(tokens)
     }
 

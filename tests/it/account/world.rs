@@ -20,9 +20,11 @@ use hellojohn::domain::password_policy::Blacklist;
 use hellojohn::domain::rng::OsRng;
 use hellojohn::http::middleware::cors::OriginList;
 use hellojohn::http::{Edge, EdgeParts, EdgeSettings};
+use hellojohn::mail::{Smtp, Templates};
 use hellojohn::service::account::{AccountParts, AccountService, AccountSettings};
 use hellojohn::service::authenticate::{AdminPolicy, Authenticator};
 use hellojohn::service::control::{ControlService, Defaults, TenantInput};
+use hellojohn::service::mail::{Delivery, DeliveryParts, MailSettings, Mails};
 use hellojohn::service::tokens::{Lifetimes, TokenIssuer};
 use hellojohn::service::user_store::UserStores;
 use hellojohn::service::{LeaderGate, Precondition, Principal, WriteContext};
@@ -73,6 +75,7 @@ pub(super) struct Served {
     pub(super) control: ControlService,
     pub(super) accounts: AccountService,
     pub(super) stores: UserStores,
+    pub(super) delivery: Delivery,
 }
 
 /// A gate that is open: a single node leads.
@@ -255,11 +258,23 @@ impl Assembly<'_> {
             Authenticator::new(self.plane.clone(), stores.clone(), self.clock.clone(), admins);
         let lifetimes = Lifetimes { access: config.jwt.access_ttl, refresh: config.jwt.refresh_ttl };
         let opener = Arc::new(KeyOpener::new(self.signing.clone()));
+        let mails = Mails::new(MailSettings::new(&config), self.sealing.clone(), Arc::new(OsRng));
+        let ca = config.smtp.ca_file.as_ref().map(|pem| pem.text.expose());
+        let delivery = Delivery::new(DeliveryParts {
+            mails: mails.clone(),
+            plane: self.plane.clone(),
+            stores: stores.clone(),
+            templates: Templates::load(config.email.templates_dir.as_deref()).unwrap(),
+            smtp: Smtp::new(ca).unwrap(),
+            clock: self.clock.clone(),
+            rng: Arc::new(OsRng),
+        });
         let accounts = AccountService::new(AccountParts {
             plane: self.plane.clone(),
             stores: stores.clone(),
             hashes: self.hashes.clone(),
             tokens: TokenIssuer::new(opener, Arc::new(OsRng), lifetimes, admin_tenants.clone()),
+            mails: mails.clone(),
             authenticator: authenticator.clone(),
             settings: AccountSettings::new(&config, Blacklist::parse(choice.blacklist.as_bytes()).unwrap()),
             clock: self.clock.clone(),
@@ -270,6 +285,7 @@ impl Assembly<'_> {
             control: ControlService::new(self.plane.clone(), self.sealing.clone(), defaults),
             accounts,
             stores,
+            delivery,
         };
         let edge = Edge::new(EdgeParts {
             settings: EdgeSettings::default(),
@@ -282,6 +298,7 @@ impl Assembly<'_> {
         });
         let surface = hellojohn::http::auth::surface()
             .merge(hellojohn::http::me::surface())
+            .merge(hellojohn::http::pages::surface())
             .merge(hellojohn::http::admin::surface());
         let router = surface.into_router(&edge, state.clone()).unwrap();
         (state, router)

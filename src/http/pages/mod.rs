@@ -1,0 +1,63 @@
+//! The hosted pages that links in mails lead to: `/verify-email` and `/reset` (spec §13.8).
+//!
+//! A GET shows a form and does nothing, so whatever looks at links before people do changes nothing (S74); the POST carries the
+//! mailed token, which is the proof and needs no other (S72). Nothing is loaded from anywhere, no script runs, no page can be
+//! framed, and no address with a token in it is passed on (S18, S20).
+
+mod html;
+mod reset;
+mod verify_email;
+
+use axum::extract::{FromRef, Request};
+use serde::Deserialize;
+use url::form_urlencoded;
+
+use crate::crypto::secret::SecretString;
+use crate::http::extract::body;
+use crate::http::{Auth, Plane, Surface, Verb};
+use crate::service::account::AccountService;
+use crate::service::{Code, Error, Result};
+
+/// The routes.
+pub fn surface<S>() -> Surface<S>
+where
+    S: Clone + Send + Sync + 'static,
+    AccountService: FromRef<S>,
+{
+    Surface::new()
+        .route(Verb::Get, "/verify-email", Plane::User, Auth::Public, verify_email::show)
+        // Where a pool of the rate limits can stand: RATE_VERIFY_* here, RATE_FORGOT_* below.
+        .route(Verb::Post, "/verify-email", Plane::User, Auth::Public, verify_email::confirm)
+        .route(Verb::Get, "/reset", Plane::User, Auth::Public, reset::show)
+        .route(Verb::Post, "/reset", Plane::User, Auth::Public, reset::set)
+}
+
+/// The query of a mailed link.
+#[derive(Debug, Deserialize)]
+struct Link {
+    #[serde(default)]
+    token: Option<SecretString>,
+}
+
+/// The fields of a form, by name.
+struct Form(Vec<(String, SecretString)>);
+
+impl Form {
+    async fn read(request: Request) -> Result<Self> {
+        let (parts, body) = request.into_parts();
+        let bytes = body::read(&parts.extensions, body).await?;
+        let fields = form_urlencoded::parse(&bytes).map(|(name, value)| (name.into_owned(), value.into_owned().into()));
+        Ok(Self(fields.collect()))
+    }
+
+    /// The field; it must be there once.
+    fn field(&self, name: &str) -> Result<SecretString> {
+        let mut found = self.0.iter().filter(|(field, _)| field == name).map(|(_, value)| value);
+        match (found.next(), found.next()) {
+            (Some(value), None) => Ok(value.clone()),
+            (None, _) | (_, Some(_)) => {
+                Err(Error::bad_input(Code::InvalidParameter, format!("the form needs {name} once")))
+            }
+        }
+    }
+}
