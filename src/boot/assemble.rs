@@ -163,7 +163,18 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
         rng: Arc::clone(&rng),
     });
     let state = AppState::from(Parts { control, accounts, stores, settings: config, health, clock, rng });
-    Ok(Assembled { state, edge, plane, origins, schema, mails, delivery, node, raft: process.raft.clone(), hashes })
+    Ok(Assembled {
+        state,
+        edge,
+        plane,
+        origins,
+        schema,
+        mails,
+        delivery,
+        node,
+        raft: process.raft.clone(),
+        hashes,
+    })
 }
 
 impl Assembled {

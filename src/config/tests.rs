@@ -410,7 +410,10 @@ fn settings_of_mails_have_the_documented_defaults_and_are_checked_together() {
             vec![("REGISTER_ENUMERATION_SAFE", "1"), ("REGISTER_AUTO_LOGIN", "1")],
             "register.auto_login (REGISTER_AUTO_LOGIN): tokens in the answer would tell",
         ),
-        (vec![("EMAIL_TEMPLATES_DIR", "/nonexistent-directory")], "email.templates_dir (EMAIL_TEMPLATES_DIR)"),
+        (
+            vec![("EMAIL_TEMPLATES_DIR", "/nonexistent-directory")],
+            "email.templates_dir (EMAIL_TEMPLATES_DIR)",
+        ),
     ] {
         let refusal = refusal(&inputs(&env));
         assert!(refusal.contains(told), "{refusal}");

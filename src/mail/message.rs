@@ -84,7 +84,10 @@ mod tests {
     #[test]
     fn a_message_has_both_parts_and_a_stable_identity() {
         let text = formatted("Acme", "Hello");
-        assert!(text.contains("Message-ID: <00000000-0000-0000-0000-000000000000@example.com>\r\n"), "{text}");
+        assert!(
+            text.contains("Message-ID: <00000000-0000-0000-0000-000000000000@example.com>\r\n"),
+            "{text}"
+        );
         assert!(text.contains("Date: Fri, 15 Jan 2027 08:00:00 +0000\r\n"), "{text}");
         assert!(text.contains("To: Ann@xn--bcher-kva.example\r\n"), "{text}");
         assert!(text.contains("Auto-Submitted: auto-generated\r\n"), "{text}");
@@ -95,7 +98,9 @@ mod tests {
     /// S108
     #[test]
     fn no_name_and_no_subject_begins_a_header_of_its_own() {
-        for bad in ["x\r\nBcc: v@example.com", "x\nBcc: v@example.com", "x\rBcc: v@example.com", "\"\r\n\r\nBody"] {
+        for bad in
+            ["x\r\nBcc: v@example.com", "x\nBcc: v@example.com", "x\rBcc: v@example.com", "\"\r\n\r\nBody"]
+        {
             let text = formatted(bad, bad);
             let (head, _) = text.split_once("\r\n\r\n").unwrap();
             let names: Vec<&str> = head
@@ -105,7 +110,16 @@ mod tests {
                 .collect();
             assert_eq!(
                 names,
-                ["Message-ID", "Date", "From", "To", "Subject", "Auto-Submitted", "MIME-Version", "Content-Type"],
+                [
+                    "Message-ID",
+                    "Date",
+                    "From",
+                    "To",
+                    "Subject",
+                    "Auto-Submitted",
+                    "MIME-Version",
+                    "Content-Type"
+                ],
                 "{text}"
             );
         }

@@ -74,7 +74,12 @@ impl Smtp {
             Some(pem) => vec![Certificate::from_pem(pem.as_bytes()).map_err(|error| told(&error))?],
             None => Vec::new(),
         };
-        Ok(Self { roots, kept: Mutex::default() })
+        let smtp = Self { roots, kept: Mutex::default() };
+        if ca_pem.is_some() {
+            // Only here are the certificates decoded.
+            smtp.parameters("localhost").map_err(|error| error.to_string())?;
+        }
+        Ok(smtp)
     }
 
     /// Hands the mail to the server.

@@ -216,7 +216,9 @@ impl Templates {
 }
 
 fn button(color: &str) -> String {
-    format!("display:inline-block;padding:.6em 1em;border-radius:4px;text-decoration:none;color:#fff;background:{color}")
+    format!(
+        "display:inline-block;padding:.6em 1em;border-radius:4px;text-decoration:none;color:#fff;background:{color}"
+    )
 }
 
 /// For text and double-quoted attributes of HTML.

@@ -34,7 +34,13 @@ where
         .route(Verb::Post, "/v1/auth/logout", Plane::User, Auth::Public, logout::logout)
         .route(Verb::Post, "/v1/auth/logout-all", Plane::User, Auth::User, logout_all::logout_all)
         // Before each of these a pool of the rate limits can stand: RATE_VERIFY_* for the first two, RATE_FORGOT_* for the others.
-        .route(Verb::Post, "/v1/auth/verify-email/start", Plane::User, Auth::Public, mailed::start_verification)
+        .route(
+            Verb::Post,
+            "/v1/auth/verify-email/start",
+            Plane::User,
+            Auth::Public,
+            mailed::start_verification,
+        )
         .route(Verb::Get, "/v1/auth/verify-email", Plane::User, Auth::Public, mailed::verify_email)
         .route(Verb::Post, "/v1/auth/forgot", Plane::User, Auth::Public, mailed::forgot)
         .route(Verb::Post, "/v1/auth/reset", Plane::User, Auth::Public, mailed::reset)

@@ -28,8 +28,7 @@ pub(super) fn page(status: StatusCode, title: &str, body: &str) -> Response {
          <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"robots\" content=\"noindex\">\
          <title>{title}</title><style>{STYLE}</style></head>\n<body><h1>{title}</h1>\n{body}\n</body></html>\n"
     );
-    let mut response =
-        (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response();
+    let mut response = (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response();
     if let Ok(csp) = HeaderValue::from_str(&CSP) {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, csp);
     }
@@ -38,7 +37,8 @@ pub(super) fn page(status: StatusCode, title: &str, body: &str) -> Response {
 
 /// The page for a link that works no more.
 pub(super) fn dead_link(again: &str) -> Response {
-    let body = format!("<p>This link was used, has expired, or was replaced by a newer one. {}</p>", escaped(again));
+    let body =
+        format!("<p>This link was used, has expired, or was replaced by a newer one. {}</p>", escaped(again));
     page(StatusCode::BAD_REQUEST, "This link is not valid any more", &body)
 }
 

@@ -46,7 +46,8 @@ impl Form {
     async fn read(request: Request) -> Result<Self> {
         let (parts, body) = request.into_parts();
         let bytes = body::read(&parts.extensions, body).await?;
-        let fields = form_urlencoded::parse(&bytes).map(|(name, value)| (name.into_owned(), value.into_owned().into()));
+        let fields = form_urlencoded::parse(&bytes)
+            .map(|(name, value)| (name.into_owned(), value.into_owned().into()));
         Ok(Self(fields.collect()))
     }
 

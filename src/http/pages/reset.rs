@@ -54,8 +54,10 @@ pub(super) async fn set(
 }
 
 fn form(status: StatusCode, token: &str, wrong: &[&str]) -> Response {
-    let wrong: String =
-        wrong.iter().map(|message| format!("<p class=\"error\">The password {}.</p>", escaped(message))).collect();
+    let wrong: String = wrong
+        .iter()
+        .map(|message| format!("<p class=\"error\">The password {}.</p>", escaped(message)))
+        .collect();
     let body = format!(
         "{wrong}<form method=\"post\" action=\"/reset\"><input type=\"hidden\" name=\"token\" value=\"{}\">\
          <label>New password<input type=\"password\" name=\"new_password\" autocomplete=\"new-password\" required>\

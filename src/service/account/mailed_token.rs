@@ -65,7 +65,11 @@ impl AccountService {
     /// `invalid_mail_token`; `validation_failed` with every rule that the password breaks; `invalid_parameter` for a password
     /// over 1,024 bytes; `tenant_suspended`; for a client that is named, what a login there would be refused with; `busy`;
     /// `storage_unavailable`.
-    pub async fn reset_password(&self, requester: &Requester, reset: &PasswordReset) -> Result<Option<TokenSet>> {
+    pub async fn reset_password(
+        &self,
+        requester: &Requester,
+        reset: &PasswordReset,
+    ) -> Result<Option<TokenSet>> {
         let presented = self.presented(&reset.token)?;
         let done = self.reset(&presented, reset).await;
         let user = done.as_ref().ok().map(|(user, _)| *user);
@@ -74,7 +78,11 @@ impl AccountService {
         result
     }
 
-    async fn reset(&self, presented: &Presented, reset: &PasswordReset) -> Result<(UserId, Option<TokenSet>)> {
+    async fn reset(
+        &self,
+        presented: &Presented,
+        reset: &PasswordReset,
+    ) -> Result<(UserId, Option<TokenSet>)> {
         let tenant = &presented.entry.tenant;
         let typed = password(&reset.new_password)?;
         let mut work = self.0.stores.begin(tenant).await?;
@@ -84,8 +92,7 @@ impl AccountService {
         let place = self.login_place(presented, reset.client_id.as_ref(), found.client_id.as_ref())?;
         let place = place.filter(|_| reset.log_in && self.0.settings.reset_auto_login);
 
-        let policy =
-            policy_of(&self.0.settings.password_policy, tenant.settings.password_policy.as_ref());
+        let policy = policy_of(&self.0.settings.password_policy, tenant.settings.password_policy.as_ref());
         let mut findings = Findings::default();
         findings.new_password(NEW, &typed, found.email.as_str(), &tenant.slug, &policy, &self.0.settings);
         findings.into_result()?;
@@ -102,7 +109,8 @@ impl AccountService {
         now: Timestamp,
     ) -> Result<(UserId, Option<TokenSet>)> {
         let mut work = self.0.stores.begin(&presented.entry.tenant).await?;
-        let user = work.mail_tokens().reset(&presented.hash, hash, now).await.map_err(|error| refused(&error))?;
+        let user =
+            work.mail_tokens().reset(&presented.hash, hash, now).await.map_err(|error| refused(&error))?;
         let user = user.ok_or(Code::InvalidMailToken)?;
         work.mail_tokens().drop_all_of_user(user).await.map_err(|error| refused(&error))?;
         let reason = RevocationReason::PasswordChanged;

@@ -23,8 +23,8 @@ use crate::domain::clock::Clock;
 use crate::domain::rng::{self, Rng};
 use crate::domain::sender::{Line, Sender};
 use crate::mail::{Look, Message, SendError, Server, Smtp, Templates};
-use crate::service::user_store::{UserStores, refused};
 use crate::service::Result;
+use crate::service::user_store::{UserStores, refused};
 use crate::store::Database;
 use crate::store::pg::outbox::{DeadReason, Taken};
 
@@ -143,7 +143,8 @@ impl Delivery {
             return;
         }
         let view = parts.plane.view();
-        for (slug, _) in view.tenants().iter().filter(|(_, entry)| entry.tenant.settings.user_store.is_some()) {
+        for (slug, _) in view.tenants().iter().filter(|(_, entry)| entry.tenant.settings.user_store.is_some())
+        {
             parts.mails.look_at(slug.clone());
         }
         parts.mails.wake().notify_one();
@@ -257,7 +258,10 @@ impl Delivery {
                 }
                 if let Err(error) = self.settle(database, &mail, result).await {
                     // Its lease ends, and somebody tries again.
-                    tracing::warn!(?error, "what became of a mail was not written down; it may be sent again");
+                    tracing::warn!(
+                        ?error,
+                        "what became of a mail was not written down; it may be sent again"
+                    );
                 }
             })
             .await;
@@ -292,13 +296,8 @@ impl Delivery {
             Some(name) => server.from.clone().named(Line::new(name)),
             None => server.from.clone(),
         };
-        let message = Message {
-            id: mail.id,
-            written: mail.created_at,
-            from: &from,
-            to: &letter.to,
-            content: &content,
-        };
+        let message =
+            Message { id: mail.id, written: mail.created_at, from: &from, to: &letter.to, content: &content };
         parts.smtp.send(server, &message).await.map(|()| Done::Sent)
     }
 

@@ -89,7 +89,8 @@ mod tests {
     /// Pins the format on disk: what an earlier release wrote is read for ever.
     #[test]
     fn a_letter_of_an_earlier_release_is_read() {
-        let old = r#"{"to":"ann@example.com","name":"Ann","link":"https://id/reset?token=t","valid_for":"1 hour"}"#;
+        let old =
+            r#"{"to":"ann@example.com","name":"Ann","link":"https://id/reset?token=t","valid_for":"1 hour"}"#;
         let letter = Letter::decode(old.as_bytes()).unwrap();
         assert_eq!(letter.to.as_str(), "ann@example.com");
         assert_eq!(letter.link.as_deref(), Some("https://id/reset?token=t"));

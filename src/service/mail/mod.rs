@@ -91,9 +91,7 @@ impl<'a> Recipient<'a> {
     /// The account, or nobody at the address that was asked for.
     pub fn of(user: Option<&'a User>, asked: &'a Email) -> Self {
         match user {
-            Some(user) => {
-                Self { user: user.id, email: &user.email, name: user.given_name.as_deref() }
-            }
+            Some(user) => Self { user: user.id, email: &user.email, name: user.given_name.as_deref() },
             None => Self { user: UserId(Uuid::nil()), email: asked, name: None },
         }
     }
@@ -198,7 +196,12 @@ impl Mails {
     ///
     /// # Errors
     /// `internal` when nothing can be sealed.
-    pub fn new_device(&self, tenant: &Tenant, to: &Recipient<'_>, login: &Login<'_>) -> Result<Option<NewMail>> {
+    pub fn new_device(
+        &self,
+        tenant: &Tenant,
+        to: &Recipient<'_>,
+        login: &Login<'_>,
+    ) -> Result<Option<NewMail>> {
         let letter = Letter {
             at: Some(login.at.to_string()),
             ip: Some(login.ip.to_string()),

@@ -160,8 +160,7 @@ impl MailTokens<'_> {
     /// Marks the address as verified that the token was mailed to. `None` for a token that is not valid.
     pub async fn confirm(&mut self, hash: &[u8; 32], now: Timestamp) -> Result<Option<UserId>, Error> {
         let (connection, tenant, call) = self.0.call("mail_tokens.confirm")?;
-        let query =
-            sqlx::query_scalar(CONFIRM).bind(tenant.as_str()).bind(hash.as_slice()).bind(to_db(now));
+        let query = sqlx::query_scalar(CONFIRM).bind(tenant.as_str()).bind(hash.as_slice()).bind(to_db(now));
         let id: Option<Uuid> = call.run(query.fetch_optional(connection)).await?;
         Ok(id.map(UserId))
     }
@@ -170,15 +169,18 @@ impl MailTokens<'_> {
     pub async fn find_reset(&mut self, hash: &[u8; 32], now: Timestamp) -> Result<Option<ResetToken>, Error> {
         const NAME: &str = "mail_tokens.find_reset";
         let (connection, tenant, call) = self.0.call(NAME)?;
-        let query =
-            sqlx::query_as(FIND_RESET).bind(tenant.as_str()).bind(hash.as_slice()).bind(to_db(now));
+        let query = sqlx::query_as(FIND_RESET).bind(tenant.as_str()).bind(hash.as_slice()).bind(to_db(now));
         let row: Option<ResetRow> = call.run(query.fetch_optional(connection)).await?;
         let bad = |why: &dyn std::fmt::Display| Error::internal(NAME, why.to_string());
         row.map(|row| {
             Ok(ResetToken {
                 user: UserId(row.id),
                 email: Email::parse(&row.email).map_err(|why| bad(&why))?,
-                client_id: row.client_id.map(|id| ClientId::parse(&id)).transpose().map_err(|why| bad(&why))?,
+                client_id: row
+                    .client_id
+                    .map(|id| ClientId::parse(&id))
+                    .transpose()
+                    .map_err(|why| bad(&why))?,
             })
         })
         .transpose()

@@ -135,11 +135,8 @@ impl Database {
         limit: u32,
     ) -> Result<Vec<Taken>, Error> {
         const NAME: &str = "outbox.take";
-        let query = sqlx::query(TAKE)
-            .bind(to_db(now))
-            .bind(to_db(lease_end))
-            .bind(tenants)
-            .bind(i64::from(limit));
+        let query =
+            sqlx::query(TAKE).bind(to_db(now)).bind(to_db(lease_end)).bind(tenants).bind(i64::from(limit));
         let rows: Vec<PgRow> = self.alone(NAME, async |connection| query.fetch_all(connection).await).await?;
         rows.iter()
             .map(|row| Row::from_row(row).map_err(|error| Error::from_sqlx(NAME, &error))?.try_into())

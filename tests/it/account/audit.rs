@@ -9,7 +9,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use super::world::{PASSWORD, World, call, text_of};
 
 #[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -19,6 +19,33 @@ impl Write for Captured {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+impl Captured {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// The calls of the database that were begun, in order.
+    pub(super) fn operations(&self) -> Vec<String> {
+        let text = self.text();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let begun = lines.filter(|line| line["message"] == "new" && line["span"]["name"] == "db");
+        begun.map(|line| text_of(&line["span"], "operation")).collect()
+    }
+}
+
+/// As [`capture`], with the begin of every span.
+pub(super) fn capture_all() -> (Captured, tracing::subscriber::DefaultGuard) {
+    use tracing_subscriber::fmt::format::FmtSpan;
+    let captured = Captured::default();
+    let writer = captured.clone();
+    let layer = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_span_events(FmtSpan::NEW)
+        .with_writer(move || writer.clone());
+    (captured, tracing::subscriber::set_default(tracing_subscriber::registry().with(layer)))
 }
 
 /// Lines of this thread from here on; the test must not leave it.

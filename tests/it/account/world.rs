@@ -75,6 +75,7 @@ pub(super) struct Served {
     pub(super) control: ControlService,
     pub(super) accounts: AccountService,
     pub(super) stores: UserStores,
+    pub(super) mails: Mails,
     pub(super) delivery: Delivery,
 }
 
@@ -127,6 +128,13 @@ impl World {
     pub(super) fn rebuilt(&self, pools: Pools, choice: &Choice) -> Router {
         let Self { clock, plane, sealing, signing, hashes, .. } = self;
         Assembly { clock, plane, sealing, signing, hashes }.assemble(Arc::new(pools), choice).1
+    }
+
+    /// Another node on the same database, as far as the user plane is concerned.
+    pub(super) fn twin(&self, choice: &Choice) -> (Served, Router) {
+        let pools = Pools::new(PoolSettings::default(), Some(&Dsn::parse(&self.db.dsn()).unwrap()));
+        let Self { clock, plane, sealing, signing, hashes, .. } = self;
+        Assembly { clock, plane, sealing, signing, hashes }.assemble(Arc::new(pools), choice)
     }
 
     async fn furnish(&self) {
@@ -285,6 +293,7 @@ impl Assembly<'_> {
             control: ControlService::new(self.plane.clone(), self.sealing.clone(), defaults),
             accounts,
             stores,
+            mails,
             delivery,
         };
         let edge = Edge::new(EdgeParts {

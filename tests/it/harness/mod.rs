@@ -6,3 +6,4 @@ pub(crate) mod link;
 pub(crate) mod node;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod smtp;
