@@ -36,7 +36,7 @@ impl Message<'_> {
         Letter::builder()
             .message_id(Some(message_id))
             .date(UNIX_EPOCH + Duration::from_millis(millis))
-            .from(Mailbox::new(self.from.name.as_ref().map(|name| Line::to_string(name)), from))
+            .from(Mailbox::new(self.from.name.as_ref().map(Line::to_string), from))
             .to(Mailbox::new(None, address(self.to)?))
             .subject(self.content.subject.as_str())
             // No answering machine answers it (RFC 3834 §5).

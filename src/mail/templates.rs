@@ -99,7 +99,7 @@ impl Look {
 }
 
 /// What differs from mail to mail. Absent where a kind of mail does not have it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Words {
     /// The person's given name.
     pub name: Option<Line>,
@@ -113,6 +113,13 @@ pub struct Words {
     pub ip: Option<String>,
     /// With which program.
     pub user_agent: Option<Line>,
+}
+
+/// A link changes passwords.
+impl std::fmt::Debug for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Words").field("valid_for", &self.valid_for).finish_non_exhaustive()
+    }
 }
 
 /// A rendered mail.

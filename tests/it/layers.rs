@@ -30,6 +30,8 @@ const HOMES: &[(&str, &[&str])] = &[
     // A private server is asked whether it answers before the store knows of it.
     ("sqlx", &["src/store/", "src/boot/private_postgres"]),
     ("axum", &["src/http/", "src/boot/"]),
+    ("lettre", &["src/mail/"]),
+    ("minijinja", &["src/mail/"]),
 ];
 
 /// What a part of the tree must never name.

@@ -103,7 +103,7 @@ pub(super) async fn verify_email(
     // Only a text of the form of a token gets into a header; its characters mean nothing in a URL.
     let token = OpaqueToken::parse_mailed(token.expose()).map_err(|_| Error::new(Code::InvalidMailToken))?;
     let location = HeaderValue::from_str(&format!("/verify-email?token={}", token.expose()));
-    let location = location.map_err(|error| Error::internal(error))?;
+    let location = location.map_err(Error::internal)?;
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response())
 }
 

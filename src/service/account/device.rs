@@ -23,7 +23,8 @@ const KNOWN_FOR: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
 impl AccountService {
     /// Remembers the device of a login, and lets a mail wait in the outbox if it is a new one for an account that was used from
-    /// others before; whether it does. Where no server would take the mail nothing is remembered either.
+    /// others before; whether it does. Where no server would take the mail nothing is remembered either, nor for an address that
+    /// nobody has shown to be theirs: its owner may be somebody else, and never have heard of us.
     pub(super) async fn notice_device(
         &self,
         work: &mut UnitOfWork,
@@ -32,7 +33,7 @@ impl AccountService {
         requester: &Requester,
         now: Timestamp,
     ) -> Result<bool> {
-        if !self.0.mails.has_server(tenant) {
+        if !user.email_verified || !self.0.mails.has_server(tenant) {
             return Ok(false);
         }
         let user_agent = requester.user_agent.as_deref();

@@ -294,6 +294,10 @@ async fn a_login_from_a_new_device_is_told_of() {
         request.headers_mut().insert("user-agent", agent.parse().unwrap());
         assert_eq!(world.send(request).await.status, 200);
     };
+    login("Opera").await;
+    login("Lynx").await;
+    assert_eq!(mailing.waiting().await, 0, "nothing to an address that is not verified");
+    world.sql("UPDATE users SET email_verified = true").await;
     login("Firefox/139.0 (Linux)").await;
     login("Firefox/140.1 (Linux)").await;
     assert_eq!(mailing.waiting().await, 0, "the first device, and its update");
@@ -308,6 +312,22 @@ async fn a_login_from_a_new_device_is_told_of() {
     login("Firefox/150 (Linux)").await;
     assert_eq!(mailing.waiting().await, 0, "after half a year of silence every device is the first");
     mailing.end().await;
+}
+
+/// spec §8: a developer without a mail server finds the links in the log; under an https issuer nobody does.
+#[tokio::test]
+async fn links_are_logged_for_development_only() {
+    for (issuer, logged) in [("http://localhost:8080", true), ("https://id.example", false)] {
+        let env = [("EMAIL_DEBUG_LINKS", "1".to_owned()), ("JWT_ISSUER", issuer.to_owned())];
+        let world = World::with(Choice { env: env.to_vec(), ..Choice::default() }).await;
+        let (captured, guard) = super::audit::capture_all();
+        world.register("acme", "ann@example.com").await;
+        drop(guard);
+        let text = captured.text();
+        assert!(text.contains("security event"));
+        assert_eq!(text.contains("/verify-email?token=hjm_acme."), logged, "{issuer}");
+        world.end().await;
+    }
 }
 
 /// Without a mail server nothing waits for ever, and nobody is told more than elsewhere.

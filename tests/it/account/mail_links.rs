@@ -224,7 +224,7 @@ async fn forgot_and_verify_answer_the_same_for_everybody() {
             answers.push(world.post(path, &asked(email)).await);
         }
         let shown = |answer: &Answer| {
-            let names: Vec<&str> = answer.headers.keys().map(|name| name.as_str()).collect();
+            let names: Vec<&str> = answer.headers.keys().map(axum::http::HeaderName::as_str).collect();
             format!("{} {} {names:?}", answer.status, answer.text())
         };
         assert_eq!(answers[0].text(), r#"{"status":"accepted"}"#);

@@ -216,7 +216,10 @@ async fn a_newer_link_replaces_the_mail_that_waits() {
 async fn nothing_is_mailed_to_an_account_that_is_gone() {
     let mailing = Mailing::new().await;
     let world = &mailing.world;
-    let session = world.session("acme", "ann@example.com").await;
+    world.register("acme", "ann@example.com").await;
+    world.sql("UPDATE users SET email_verified = true").await;
+    let session = world.login("acme", "ann@example.com").await;
+    assert_eq!(world.count("SELECT count(*) FROM known_devices").await, 1);
     let body = json!({"password": super::world::PASSWORD}).to_string();
     let answer = world.send(super::world::call("DELETE", "/v1/me", Some(&session.access), &body)).await;
     assert_eq!(answer.status, 204);
