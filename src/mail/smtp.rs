@@ -141,6 +141,8 @@ fn judge(error: &lettre::transport::smtp::Error) -> SendError {
     match error.status().map(|code| code.to_string()) {
         Some(code) if FINAL.contains(&code.as_str()) => SendError::Rejected(text),
         Some(_) => SendError::Refused(text),
+        // The server lacks what this mail or our settings need: a letter beyond ASCII in the address, STARTTLS, a way to log in.
+        None if error.is_client() => SendError::Unusable(text),
         None => SendError::Unreachable(text),
     }
 }

@@ -123,7 +123,7 @@ impl Delivery {
         for slug in parts.mails.to_look_at() {
             let entry = view.tenant(&slug).filter(|entry| entry.tenant.settings.user_store.is_some());
             let Some(entry) = entry else {
-                parts.mails.is_empty(&slug);
+                parts.mails.forget(&slug);
                 continue;
             };
             let tended = match parts.stores.database(&entry.tenant) {
@@ -180,11 +180,14 @@ impl Delivery {
             let lane = (owner.cloned(), Some(tenant.slug.clone()));
             self.serve(view, lane, self.server_of(tenant), database, &[slug], now).await?;
         }
-        if let Some(owner) = owner
-            && !self.0.state().busy.iter().any(|(of, _)| of.as_ref() == Some(owner))
-            && database.mails_waiting().await.map_err(|error| refused(&error))?.count == 0
-        {
-            parts.mails.is_empty(owner);
+        if let Some(owner) = owner {
+            // Forgotten first: what is committed after the count has the database looked into again by itself.
+            parts.mails.forget(owner);
+            let waiting = database.mails_waiting().await;
+            if !waiting.as_ref().is_ok_and(|waiting| waiting.count == 0) {
+                parts.mails.look_at(owner.clone());
+            }
+            waiting.map_err(|error| refused(&error))?;
         }
         Ok(())
     }

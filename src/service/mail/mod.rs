@@ -261,8 +261,8 @@ impl Mails {
         self.0.own_databases.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Nothing waits there any more.
-    fn is_empty(&self, tenant: &Slug) {
+    /// Has it looked into no more, until something is written there.
+    fn forget(&self, tenant: &Slug) {
         self.0.own_databases.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
     }
 }

@@ -138,9 +138,18 @@ impl Database {
         let query =
             sqlx::query(TAKE).bind(to_db(now)).bind(to_db(lease_end)).bind(tenants).bind(i64::from(limit));
         let rows: Vec<PgRow> = self.alone(NAME, async |connection| query.fetch_all(connection).await).await?;
-        rows.iter()
-            .map(|row| Row::from_row(row).map_err(|error| Error::from_sqlx(NAME, &error))?.try_into())
-            .collect()
+        // A row that this release cannot read, perhaps of a newer one, must not hold up the others that were taken with it.
+        let read = |row: &PgRow| {
+            Taken::try_from(Row::from_row(row).map_err(|error| Error::from_sqlx(NAME, &error))?)
+        };
+        Ok(rows
+            .iter()
+            .filter_map(|row| {
+                read(row)
+                    .inspect_err(|error| tracing::warn!(context = ?error.context(), "a mail cannot be read; it is left"))
+                    .ok()
+            })
+            .collect())
     }
 
     /// A server has the mail. False if somebody else took it meanwhile.

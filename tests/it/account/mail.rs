@@ -41,12 +41,20 @@ impl Mailing {
 
     /// Lets the job look, and waits for so many mails in all.
     pub(super) async fn delivered(&self, count: usize) -> Vec<Received> {
-        self.world.state.delivery.tend().await.unwrap();
-        until("the mails to arrive", || async { self.sink.mails().len() >= count }).await;
+        self.tending("the mails to arrive", async || self.sink.mails().len() >= count).await;
         self.settled().await;
         let mails = self.sink.mails();
         assert_eq!(mails.len(), count, "{mails:?}");
         mails
+    }
+
+    /// Lets the job look again and again until the condition holds: while a batch is on its way, a look finds its lane busy.
+    pub(super) async fn tending(&self, what: &str, holds: impl AsyncFn() -> bool) {
+        until(what, || async {
+            self.world.state.delivery.tend().await.unwrap();
+            holds().await
+        })
+        .await;
     }
 
     /// Waits until what was taken from the outbox is written back: sent, or to be tried again.
@@ -138,8 +146,7 @@ async fn starttls_is_used_and_its_certificate_is_checked() {
     let world = World::with(Choice { env: env.clone(), ..Choice::default() }).await;
     let mut mailing = Mailing { world, sink };
     mailing.world.register("acme", "ann@example.com").await;
-    mailing.world.state.delivery.tend().await.unwrap();
-    until("the server to be called", || async { mailing.sink.connections() > 0 }).await;
+    mailing.tending("the server to be called", async || mailing.sink.connections() > 0).await;
     mailing.settled().await;
     assert!(mailing.sink.mails().is_empty());
     assert_eq!(mailing.waiting().await, 1);
@@ -159,8 +166,7 @@ async fn starttls_is_used_and_its_certificate_is_checked() {
 async fn tls_from_the_first_byte_is_never_skipped() {
     let mailing = Mailing::with(&[("SMTP_TLS", "implicit")]).await;
     mailing.world.register("acme", "ann@example.com").await;
-    mailing.world.state.delivery.tend().await.unwrap();
-    until("the server to be called", || async { mailing.sink.connections() > 0 }).await;
+    mailing.tending("the server to be called", async || mailing.sink.connections() > 0).await;
     mailing.settled().await;
     assert!(mailing.sink.mails().is_empty());
     assert_eq!(mailing.waiting().await, 1);

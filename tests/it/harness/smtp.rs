@@ -158,8 +158,8 @@ where
         let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         let manner = *state.manner.lock().unwrap();
         let answer: String = match verb.as_str() {
-            "EHLO" if secured => "250-sink\r\n250-SMTPUTF8\r\n250 AUTH PLAIN\r\n".into(),
-            "EHLO" => "250-sink\r\n250-SMTPUTF8\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n".into(),
+            "EHLO" if secured => "250-sink\r\n250 AUTH PLAIN\r\n".into(),
+            "EHLO" => "250-sink\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n".into(),
             "STARTTLS" => {
                 stream.write_all(b"220 go ahead\r\n").await?;
                 return Ok(true);
