@@ -1,4 +1,5 @@
-//! The hosted pages that links in mails lead to: `/verify-email` and `/reset` (spec §13.8).
+//! The hosted pages that links in mails lead to: `/verify-email` and `/reset`, also below `/t/{slug}` (spec §13.8). Their forms
+//! lead back by the same path, whatever a proxy put before it.
 //!
 //! A GET shows a form and does nothing, so whatever looks at links before people do changes nothing (S74); the POST carries the
 //! mailed token, which is the proof and needs no other (S72). Nothing is loaded from anywhere, no script runs, no page can be
@@ -8,12 +9,16 @@ mod html;
 mod reset;
 mod verify_email;
 
-use axum::extract::{FromRef, Request};
+use axum::extract::{FromRef, FromRequestParts, Request};
+use axum::http::request::Parts;
+use hellojohn_control::Slug;
 use serde::Deserialize;
 use url::form_urlencoded;
 
 use crate::crypto::secret::SecretString;
-use crate::http::extract::body;
+use crate::crypto::token_hash::OpaqueToken;
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::extract::{Segment, body};
 use crate::http::{Auth, Plane, Surface, Verb};
 use crate::service::account::AccountService;
 use crate::service::{Code, Error, Result};
@@ -30,6 +35,33 @@ where
         .route(Verb::Post, "/verify-email", Plane::User, Auth::Public, verify_email::confirm)
         .route(Verb::Get, "/reset", Plane::User, Auth::Public, reset::show)
         .route(Verb::Post, "/reset", Plane::User, Auth::Public, reset::set)
+        .route(Verb::Get, "/t/{slug}/verify-email", Plane::User, Auth::Public, verify_email::show)
+        .route(Verb::Post, "/t/{slug}/verify-email", Plane::User, Auth::Public, verify_email::confirm)
+        .route(Verb::Get, "/t/{slug}/reset", Plane::User, Auth::Public, reset::show)
+        .route(Verb::Post, "/t/{slug}/reset", Plane::User, Auth::Public, reset::set)
+}
+
+/// The tenant of a page below `/t/{slug}`. A token of another tenant is none there.
+struct Below(Option<Slug>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Below {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> ApiResult<Self> {
+        if !parts.uri.path().starts_with("/t/") {
+            return Ok(Self(None));
+        }
+        let Segment(slug) = Segment::from_request_parts(parts, state).await?;
+        Ok(Self(Some(slug)))
+    }
+}
+
+impl Below {
+    /// The token, if it has the form of one and may be used here.
+    fn token(&self, text: &SecretString) -> Option<OpaqueToken> {
+        let token = OpaqueToken::parse_mailed(text.expose()).ok()?;
+        self.0.as_ref().is_none_or(|slug| slug == token.tenant()).then_some(token)
+    }
 }
 
 /// The query of a mailed link.

@@ -5,8 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::html::{dead_link, escaped, page};
-use super::{Form, Link};
-use crate::crypto::token_hash::OpaqueToken;
+use super::{Below, Form, Link};
 use crate::http::ApiResult;
 use crate::http::extract::Query;
 use crate::service::account::{AccountService, PasswordReset};
@@ -15,9 +14,8 @@ use crate::service::{Code, Payload};
 
 const AGAIN: &str = "Ask for a new one where you log in.";
 
-pub(super) async fn show(Query(Link { token }): Query<Link>) -> Response {
-    let token = token.and_then(|token| OpaqueToken::parse_mailed(token.expose()).ok());
-    match token {
+pub(super) async fn show(below: Below, Query(Link { token }): Query<Link>) -> Response {
+    match token.and_then(|token| below.token(&token)) {
         Some(token) => form(StatusCode::OK, token.expose(), &[]),
         None => dead_link(AGAIN),
     }
@@ -26,10 +24,14 @@ pub(super) async fn show(Query(Link { token }): Query<Link>) -> Response {
 pub(super) async fn set(
     State(accounts): State<AccountService>,
     requester: Requester,
+    below: Below,
     request: Request,
 ) -> ApiResult<Response> {
     let fields = Form::read(request).await?;
     let (token, new_password) = (fields.field("token")?, fields.field("new_password")?);
+    if below.token(&token).is_none() {
+        return Ok(dead_link(AGAIN));
+    }
     let reset = PasswordReset { token: token.clone(), new_password, client_id: None, log_in: false };
     match accounts.reset_password(&requester, &reset).await {
         Ok(_) => {
@@ -59,7 +61,7 @@ fn form(status: StatusCode, token: &str, wrong: &[&str]) -> Response {
         .map(|message| format!("<p class=\"error\">The password {}.</p>", escaped(message)))
         .collect();
     let body = format!(
-        "{wrong}<form method=\"post\" action=\"/reset\"><input type=\"hidden\" name=\"token\" value=\"{}\">\
+        "{wrong}<form method=\"post\" action=\"reset\"><input type=\"hidden\" name=\"token\" value=\"{}\">\
          <label>New password<input type=\"password\" name=\"new_password\" autocomplete=\"new-password\" required>\
          </label><button>Change my password</button></form>",
         escaped(token)

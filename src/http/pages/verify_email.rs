@@ -5,8 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::html::{dead_link, escaped, page};
-use super::{Form, Link};
-use crate::crypto::token_hash::OpaqueToken;
+use super::{Below, Form, Link};
 use crate::http::ApiResult;
 use crate::http::extract::Query;
 use crate::service::Code;
@@ -15,12 +14,12 @@ use crate::service::audit::Requester;
 
 const AGAIN: &str = "Ask for a new one where you registered.";
 
-pub(super) async fn show(Query(Link { token }): Query<Link>) -> Response {
-    let token = token.and_then(|token| OpaqueToken::parse_mailed(token.expose()).ok());
+pub(super) async fn show(below: Below, Query(Link { token }): Query<Link>) -> Response {
+    let token = token.and_then(|token| below.token(&token));
     let Some(token) = token else { return dead_link(AGAIN) };
     let body = format!(
         "<p>Press the button to confirm that this e-mail address is yours.</p>\
-         <form method=\"post\" action=\"/verify-email\"><input type=\"hidden\" name=\"token\" value=\"{}\">\
+         <form method=\"post\" action=\"verify-email\"><input type=\"hidden\" name=\"token\" value=\"{}\">\
          <button>Confirm my address</button></form>",
         escaped(token.expose())
     );
@@ -30,10 +29,14 @@ pub(super) async fn show(Query(Link { token }): Query<Link>) -> Response {
 pub(super) async fn confirm(
     State(accounts): State<AccountService>,
     requester: Requester,
+    below: Below,
     request: Request,
 ) -> ApiResult<Response> {
-    let form = Form::read(request).await?;
-    match accounts.verify_email(&requester, &form.field("token")?).await {
+    let token = Form::read(request).await?.field("token")?;
+    if below.token(&token).is_none() {
+        return Ok(dead_link(AGAIN));
+    }
+    match accounts.verify_email(&requester, &token).await {
         Ok(()) => {
             let body = "<p>Thank you. You can close this page.</p>";
             Ok(page(StatusCode::OK, "Your e-mail address is confirmed", body))

@@ -393,6 +393,29 @@ async fn the_reset_page_sets_a_password() {
     mailing.end().await;
 }
 
+/// spec §13.8: the pages are also below the tenant, and there for its own links only.
+#[tokio::test]
+async fn the_pages_are_also_below_the_tenant() {
+    let (mailing, token) = forgotten().await;
+    let world = &mailing.world;
+    for path in ["/t/local/reset", "/t/nobody/reset"] {
+        assert_eq!(world.send(call("GET", &format!("{path}?token={token}"), None, "")).await.status, 400);
+        let page =
+            world.send(form(path, &format!("token={token}&new_password=another+horse%2C+battery"))).await;
+        assert_eq!(page.status, 400);
+    }
+    let page = world.send(call("GET", &format!("/t/a..b/reset?token={token}"), None, "")).await;
+    assert_eq!(page.refusal(), (400, "invalid_slug".to_owned()));
+    let page = world.send(call("GET", &format!("/t/acme/reset?token={token}"), None, "")).await;
+    assert!(page.status == 200 && page.text().contains("action=\"reset\""), "{}", page.text());
+    let page = world
+        .send(form("/t/acme/reset", &format!("token={token}&new_password=another+horse%2C+battery")))
+        .await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    assert_eq!(world.try_login("acme", "ann@example.com", NEW).await.status, 200);
+    mailing.end().await;
+}
+
 /// EP001, S60: every registration is answered alike; the mail tells the owner of the address, and nobody else, what is so.
 #[tokio::test]
 async fn an_enumeration_safe_registration_tells_by_mail_only() {
