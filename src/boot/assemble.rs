@@ -31,11 +31,13 @@ use crate::http::health::{HealthState, state::HealthParts};
 use crate::http::middleware::cors::OriginList;
 use crate::http::state::{AppState, Parts};
 use crate::http::{Edge, EdgeParts, EdgeSettings};
+use crate::mail::{Smtp, Templates};
 use crate::service::account::{AccountParts, AccountService, AccountSettings};
 use crate::service::authenticate::{AdminPolicy, Authenticator};
 use crate::service::control::{ControlService, Defaults};
 use crate::service::health::{HealthService, Schema};
 use crate::service::limits::Limits;
+use crate::service::mail::{Delivery, DeliveryParts, MailSettings, Mails};
 use crate::service::tokens::{Lifetimes, TokenIssuer};
 use crate::service::user_store::UserStores;
 use crate::store::pools::PoolSettings;
@@ -76,6 +78,10 @@ pub struct Assembled {
     pub limits: Limits,
     /// What the start-up task finds out about the global schema.
     pub schema: Arc<Schema>,
+    /// Writes mails.
+    pub mails: Mails,
+    /// Sends them.
+    pub delivery: Delivery,
     node: Node,
     raft: Handle,
     hashes: Arc<HashPool>,
@@ -89,6 +95,9 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let rng: Arc<dyn Rng> = Arc::new(OsRng);
     let blacklist = blacklist(config.password.blacklist_path.as_deref()).await?;
+    let templates = templates(&config).await?;
+    let ca = config.smtp.ca_file.as_ref().map(|pem| pem.text.expose());
+    let smtp = Smtp::new(ca).map_err(BootError::MailAuthorities)?;
     let hashes = hash_pool(&config, Arc::clone(&rng)).await?;
     let pools = Arc::new(pools(&config)?);
     let (signing, secretbox) = sealers(&config)?;
@@ -99,6 +108,7 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
 
     let admin_tenants: Arc<[_]> = config.admin.tenants.clone().into();
     let sealing = Sealing::new(Arc::clone(&signing), Arc::clone(&secretbox), Arc::clone(&rng));
+    let mails = Mails::new(MailSettings::new(&config), sealing.clone(), Arc::clone(&rng));
     let defaults = Defaults {
         grace_seconds: seconds(config.control_plane.key_rotation_grace_seconds),
         retry_after: config.cluster.timers.election_max.max(Duration::from_secs(1)),
@@ -123,9 +133,20 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
         hashes: Arc::clone(&hashes),
         tokens: TokenIssuer::new(Arc::clone(&keys), Arc::clone(&rng), lifetimes, admin_tenants),
         sealer: secretbox,
+        mails: mails.clone(),
         authenticator: authenticator.clone(),
         limits: limits.clone(),
         settings: AccountSettings::new(&config, blacklist),
+        clock: Arc::clone(&clock),
+        rng: Arc::clone(&rng),
+    });
+
+    let delivery = Delivery::new(DeliveryParts {
+        mails: mails.clone(),
+        plane: plane.clone(),
+        stores: stores.clone(),
+        templates,
+        smtp,
         clock: Arc::clone(&clock),
         rng: Arc::clone(&rng),
     });
@@ -151,7 +172,19 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
         rng: Arc::clone(&rng),
     });
     let state = AppState::from(Parts { control, accounts, stores, settings: config, health, clock, rng });
-    Ok(Assembled { state, edge, plane, origins, limits, schema, node, raft: process.raft.clone(), hashes })
+    Ok(Assembled {
+        state,
+        edge,
+        plane,
+        origins,
+        limits,
+        schema,
+        mails,
+        delivery,
+        node,
+        raft: process.raft.clone(),
+        hashes,
+    })
 }
 
 impl Assembled {
@@ -176,6 +209,12 @@ async fn blacklist(path: Option<&Path>) -> Result<Blacklist, BootError> {
     }
     let file = tokio::fs::read(path).await.map_err(failed)?;
     Blacklist::parse(&file).map_err(|error| BootError::blacklist(path.to_owned(), &error))
+}
+
+/// Reads files, which is no work for a thread that serves.
+async fn templates(config: &Config) -> Result<Templates, BootError> {
+    let directory = config.email.templates_dir.clone();
+    Ok(tokio::task::spawn_blocking(move || Templates::load(directory.as_deref())).await??)
 }
 
 async fn hash_pool(config: &Config, rng: Arc<dyn Rng>) -> Result<Arc<HashPool>, BootError> {

@@ -44,6 +44,12 @@ pub enum BootError {
         /// Why it cannot be used.
         reason: String,
     },
+    /// Templates of mails.
+    #[error(transparent)]
+    Templates(#[from] crate::mail::TemplateError),
+    /// The authorities of mail servers.
+    #[error("SMTP_CA_FILE: {0}")]
+    MailAuthorities(String),
     /// The global database.
     #[error("STORAGE_DSN: {0}")]
     Dsn(#[from] InvalidDsn),

@@ -192,6 +192,7 @@ fn start_jobs(process: &Process, life: &Lifecycle, assembled: &Assembled) {
         every,
         limit,
         views: None,
+        wake: None,
         stop: process.stop.clone(),
         rng: Arc::clone(&state.rng),
     };
@@ -211,6 +212,11 @@ fn start_jobs(process: &Process, life: &Lifecycle, assembled: &Assembled) {
         let limits = timer("limits", jobs::limits::EVERY, jobs::limits::LIMIT);
         spawn(life, "job limits", jobs::limits::run(limits, assembled.limits.clone()));
     }
+    let mail = timer("mail", jobs::mail::EVERY, jobs::mail::LIMIT);
+    let mail = Timer { wake: Some(assembled.mails.wake()), ..mail };
+    spawn(life, "job mail", jobs::mail::run(mail, assembled.delivery.clone()));
+    let everywhere = timer("mail everywhere", jobs::mail::EVERYWHERE_EVERY, jobs::mail::LIMIT);
+    spawn(life, "job mail everywhere", jobs::mail::run_everywhere(everywhere, assembled.delivery.clone()));
     let view = on_view(timer("view", jobs::view::EVERY, jobs::view::LIMIT));
     let origins = Arc::clone(&assembled.origins);
     let job = jobs::view::run(
@@ -246,6 +252,7 @@ fn watch_certificates(process: &Process, life: &Lifecycle, assembled: &Assembled
         every: certificates::EVERY,
         limit: certificates::LIMIT,
         views: None,
+        wake: None,
         stop: process.stop.clone(),
         rng: Arc::clone(&assembled.state.rng),
     };

@@ -1,7 +1,7 @@
 //! Every route of the public listener, in one place, so that tests and OpenAPI can walk them.
 
 use crate::http::state::AppState;
-use crate::http::{Surface, admin, auth, health, me, mfa, well_known};
+use crate::http::{Surface, admin, auth, health, me, mfa, pages, well_known};
 
 /// All routes.
 pub fn surface() -> Surface<AppState> {
@@ -9,6 +9,7 @@ pub fn surface() -> Surface<AppState> {
         .merge(auth::surface())
         .merge(me::surface())
         .merge(mfa::surface())
+        .merge(pages::surface())
         .merge(admin::surface())
         .merge(well_known::surface())
         .merge(health::surface())

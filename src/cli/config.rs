@@ -201,7 +201,8 @@ mod tests {
         assert!(text.starts_with("the configuration is valid\nwarning: control_plane.key_rotation_grace_seconds: 1m is shorter than the life of an access token (15m)"), "{text}");
         let (_, text) = written(|out| check(&result, Format::Json, out));
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((&json["valid"], json["warnings"].as_array().unwrap().len()), (&json!(true), 1));
+        assert_eq!((&json["valid"], json["warnings"].as_array().unwrap().len()), (&json!(true), 2));
+        assert!(text.contains("smtp.host"), "{text}");
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub(super) fn failed(error: &BootError) -> Failure {
         | BootError::MasterKey(_)
         | BootError::HashParams(_)
         | BootError::Blacklist { .. }
+        | BootError::Templates(_)
+        | BootError::MailAuthorities(_)
         | BootError::Dsn(_)
         | BootError::Limits(_)
         | BootError::RaftAddr { .. } => Exit::Usage,

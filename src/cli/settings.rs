@@ -6,7 +6,8 @@ use super::config::{self, Format};
 use super::failure::{Exit, Failure};
 use super::session::Session;
 use super::terminal::Output;
-use crate::config::load;
+use crate::config::{Error, ErrorKind, Errors, Loaded, load};
+use crate::mail::Templates;
 
 /// The commands under `config`.
 #[derive(Debug, Subcommand)]
@@ -42,7 +43,7 @@ impl Settings {
         };
         let code = match self {
             Settings::Check => {
-                let loaded = load(&session.inputs()?);
+                let loaded = load(&session.inputs()?).and_then(with_templates);
                 session.terminal.with(|out| config::check(&loaded, format, out))?
             }
             Settings::Print => {
@@ -52,5 +53,45 @@ impl Settings {
             Settings::Example => session.terminal.with(|out| config::example(out))?,
         };
         Ok(if code == config::EXIT_VALID { Exit::Ok } else { Exit::Usage })
+    }
+}
+
+/// The same, if the templates of mails can be used that it names.
+fn with_templates(loaded: Loaded) -> Result<Loaded, Errors> {
+    match Templates::load(loaded.config.email.templates_dir.as_deref()) {
+        Ok(_) => Ok(loaded),
+        Err(error) => Err(Errors::from(Error {
+            kind: ErrorKind::Invalid,
+            source: None,
+            key: None,
+            env: None,
+            reason: error.to_string(),
+            remedy: "the names and values of templates are in docs/operations.md".to_owned(),
+        })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Inputs;
+
+    /// A mistake in a template is found before anything is started.
+    #[test]
+    fn the_check_renders_the_templates() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().to_str().unwrap();
+        let env = [
+            ("SIGNING_MASTER_KEY", "0123456789abcdef0123456789abcdef-signing"),
+            ("SECRETBOX_MASTER_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+            ("EMAIL_TEMPLATES_DIR", path),
+        ];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let inputs = Inputs { env, ..Inputs::default() };
+        let checked = || load(&inputs).and_then(with_templates);
+        checked().unwrap();
+        std::fs::write(directory.path().join("reset.txt"), "one\n{{ lnik }}").unwrap();
+        let told = checked().unwrap_err().list()[0].to_string();
+        assert!(told.contains("reset.txt, line 2: "), "{told}");
     }
 }

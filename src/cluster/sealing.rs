@@ -114,6 +114,35 @@ impl Sealing {
         Ok(SecretString::from(String::from_utf8_lossy(bytes.expose()).into_owned()))
     }
 
+    /// A mail of the tenant, for its row in the outbox.
+    ///
+    /// # Errors
+    /// [`SealFailure::Secret`] when it is too long.
+    pub fn seal_mail(&self, slug: &Slug, row: Uuid, mail: &[u8]) -> Result<Sealed, SealFailure> {
+        let row = row.to_string();
+        let aad = Aad { purpose: Purpose::Mail, tenant: Some(slug), field: &row };
+        Ok(self.secretbox.seal(self.rng.as_ref(), &aad, mail)?)
+    }
+
+    /// The mail that [`Self::seal_mail`] has sealed.
+    ///
+    /// # Errors
+    /// [`OpenError`] when this node holds another master key, or the value is damaged or of another row.
+    pub fn open_mail(&self, slug: &Slug, row: Uuid, mail: &Sealed) -> Result<SecretBytes, OpenError> {
+        let row = row.to_string();
+        let aad = Aad { purpose: Purpose::Mail, tenant: Some(slug), field: &row };
+        self.secretbox.open(&aad, mail)
+    }
+
+    /// The password of a tenant's mail server.
+    ///
+    /// # Errors
+    /// [`OpenError`] when this node holds another master key or the value is damaged.
+    pub fn open_smtp_password(&self, slug: &Slug, password: &Sealed) -> Result<SecretBytes, OpenError> {
+        let (purpose, field) = place(SecretField::SmtpPassword);
+        self.secretbox.open(&Aad { purpose, tenant: Some(slug), field }, password)
+    }
+
     /// The connection string of a tenant's own database.
     ///
     /// # Errors

@@ -10,8 +10,8 @@ use super::intake::Intake;
 use super::resolve::{Flag, Resolved, Source};
 use super::setting::Shown;
 use super::{
-    Admin, Argon2, Auth, Cache, Cluster, ControlPlane, Flags, Http, Jwt, Keys, Observability, Password, Rate,
-    Register, Server, Storage, dotenv, table, yaml,
+    Admin, Argon2, Auth, Cache, Cluster, ControlPlane, Email, Flags, Http, Jwt, Keys, Observability,
+    Password, Rate, Register, Server, Smtp, Storage, dotenv, table, yaml,
 };
 
 /// A file that was read, by the name the operator knows it under.
@@ -98,6 +98,10 @@ pub struct Config {
     pub register: Register,
     /// Logins.
     pub auth: Auth,
+    /// Mails to people.
+    pub email: Email,
+    /// Mail server of tenants that have none of their own.
+    pub smtp: Smtp,
     /// Password policy.
     pub password: Password,
     /// Password hashing.
@@ -190,6 +194,8 @@ fn read(intake: &mut Intake<'_>) -> Option<Config> {
     let admin = Admin::read(intake);
     let register = Register::read(intake);
     let auth = Auth::read(intake);
+    let mut email = Email::read(intake);
+    let smtp = Smtp::read(intake);
     let password = Password::read(intake);
     let argon2 = Argon2::read(intake);
     let cache = Cache::read(intake);
@@ -220,6 +226,15 @@ fn read(intake: &mut Intake<'_>) -> Option<Config> {
     }
     if let Some(auth) = &auth {
         auth.validate(intake);
+    }
+    if let Some((register, smtp)) = register.as_ref().zip(smtp.as_ref()) {
+        register.validate(smtp.host.is_some(), intake);
+    }
+    if let Some((email, jwt)) = email.as_mut().zip(jwt.as_ref()) {
+        email.validate(&jwt.issuer, intake);
+    }
+    if let Some((smtp, storage)) = smtp.as_ref().zip(storage.as_ref()) {
+        smtp.validate(storage.dsn.is_some(), intake);
     }
     if let Some(password) = &password {
         password.validate(intake);
@@ -252,6 +267,8 @@ fn read(intake: &mut Intake<'_>) -> Option<Config> {
         admin: admin?,
         register: register?,
         auth: auth?,
+        email: email?,
+        smtp: smtp?,
         password: password?,
         argon2: argon2?,
         cache: cache?,

@@ -3,8 +3,8 @@
 use super::cluster::ClusterSettings;
 use super::setting::Setting;
 use super::{
-    Admin, Argon2, Auth, Cache, ControlPlane, Flags, Http, Jwt, Keys, Observability, Password, Rate,
-    Register, Server, Storage, suggest,
+    Admin, Argon2, Auth, Cache, ControlPlane, Email, Flags, Http, Jwt, Keys, Observability, Password, Rate,
+    Register, Server, Smtp, Storage, suggest,
 };
 
 /// Title of a section in the example file, and its settings.
@@ -18,6 +18,8 @@ pub(super) const SECTIONS: &[(&str, &[Setting])] = &[
     ("Administrators.", Admin::SETTINGS),
     ("Self-registration.", Register::SETTINGS),
     ("Logins.", Auth::SETTINGS),
+    ("Mails to people.", Email::SETTINGS),
+    ("Mail server of tenants that have none of their own.", Smtp::SETTINGS),
     ("Password policy.", Password::SETTINGS),
     ("Password hashing (Argon2id).", Argon2::SETTINGS),
     ("Counters of the rate limits.", Cache::SETTINGS),

@@ -142,21 +142,21 @@ fn yaml_takes_lists_and_mappings_where_the_environment_takes_texts() {
 /// Spec §8: unknown keys are errors that name file and key.
 #[test]
 fn unknown_yaml_keys_are_refused_with_a_suggestion() {
-    let text = "server:\n  adress: ':1'\n  adr: ':1'\nsmtp:\n  host: x\nserver.addr: ':1'\nSERVER_ADDR: ':1'\n\
+    let text = "server:\n  adress: ':1'\n  adr: ':1'\nldap:\n  host: x\nserver.addr: ':1'\nSERVER_ADDR: ':1'\n\
                 cluter: {}\n1: 2\n\"a\\nb\": 1\njwt: 5\n";
     assert_eq!(
         refusal(&with_yaml(text)),
         "config.yaml: server.adress: is not a setting; the keys of server are: addr, public_url, tls_cert_file, \
          tls_key_file, cors_allowed_origins, trusted_proxies\n\
          config.yaml: server.adr: is not a setting; did you mean server.addr?\n\
-         config.yaml: smtp: is not a setting; the sections are: server, jwt, keys, storage, control_plane, cluster, admin, register, auth, \
-         password, argon2, cache, rate, http, observability, flags\n\
+         config.yaml: ldap: is not a setting; the sections are: server, jwt, keys, storage, control_plane, cluster, admin, register, auth, \
+         email, smtp, password, argon2, cache, rate, http, observability, flags\n\
          config.yaml: server.addr (SERVER_ADDR): is not a setting; write 'addr' indented under 'server:'\n\
          config.yaml: SERVER_ADDR: is not a setting; did you mean server.addr?\n\
          config.yaml: cluter: is not a setting; did you mean cluster?\n\
          config.yaml: has a key that is not a text; remove it\n\
          config.yaml: a\\nb: is not a setting; the sections are: server, jwt, keys, storage, control_plane, cluster, admin, register, auth, \
-         password, argon2, cache, rate, http, observability, flags\n\
+         email, smtp, password, argon2, cache, rate, http, observability, flags\n\
          config.yaml: jwt: is a section, not a value; indent its keys under it\n"
     );
 }
@@ -383,4 +383,49 @@ fn a_hold_that_lets_too_many_passwords_be_guessed_is_refused() {
     assert!(text.contains("auth.max_failed_logins") && text.contains("360000 passwords an hour"), "{text}");
     assert!(load(&with(25, "15m")).is_ok());
     assert!(refusal(&with(26, "15m")).contains("104 passwords an hour"));
+}
+
+/// Spec §8: the settings of mails, their defaults and what does not go together.
+#[test]
+fn settings_of_mails_have_the_documented_defaults_and_are_checked_together() {
+    use hellojohn_control::documents::SmtpTls;
+
+    let config = loaded(&[("SERVER_PUBLIC_URL", "https://id.example.com")]).config;
+    assert_eq!(config.email.base_url.as_str(), "https://id.example.com");
+    assert_eq!((config.smtp.port, config.smtp.tls), (587, SmtpTls::Starttls));
+    assert_eq!(config.auth.verify_ttl, Duration::from_secs(24 * 3600));
+    assert_eq!(config.auth.reset_ttl, Duration::from_secs(3600));
+    assert!(!config.auth.reset_auto_login && !config.register.enumeration_safe && !config.email.debug_links);
+
+    for (env, told) in [
+        (vec![("SMTP_HOST", "mail.example.com")], "smtp.from (SMTP_FROM): is not set"),
+        (
+            vec![("SMTP_HOST", "mail.example.com"), ("SMTP_FROM", "id@example.com"), ("SMTP_USERNAME", "u")],
+            "smtp.username (SMTP_USERNAME): user name and password belong together",
+        ),
+        (vec![("SMTP_FROM", "a@example.com, b@example.com")], "smtp.from (SMTP_FROM): \"a@example.com, b@"),
+        (vec![("SMTP_HOST", "mail.example.com:25")], "smtp.host (SMTP_HOST): \"mail.example.com:25\" is not"),
+        (vec![("SMTP_TLS", "maybe")], "smtp.tls (SMTP_TLS): \"maybe\" is no kind of protection"),
+        (
+            vec![("REGISTER_ENUMERATION_SAFE", "1"), ("REGISTER_AUTO_LOGIN", "1")],
+            "register.auto_login (REGISTER_AUTO_LOGIN): tokens in the answer would tell",
+        ),
+        (
+            vec![("EMAIL_TEMPLATES_DIR", "/nonexistent-directory")],
+            "email.templates_dir (EMAIL_TEMPLATES_DIR)",
+        ),
+    ] {
+        let refusal = refusal(&inputs(&env));
+        assert!(refusal.contains(told), "{refusal}");
+    }
+}
+
+/// Spec §8: debug links are forced off when the issuer is https.
+#[test]
+fn links_are_never_logged_under_an_https_issuer() {
+    let told = |loaded: &Loaded| loaded.warnings.iter().any(|w| w.key == Some("email.debug_links"));
+    let local = loaded(&[("EMAIL_DEBUG_LINKS", "1")]);
+    assert!(local.config.email.debug_links && told(&local));
+    let real = loaded(&[("EMAIL_DEBUG_LINKS", "1"), ("JWT_ISSUER", "https://id.example.com")]);
+    assert!(!real.config.email.debug_links && told(&real));
 }

@@ -53,6 +53,8 @@ pub enum Purpose {
     SmtpPassword,
     /// Client secret of a social provider; the field is the provider's name.
     ProviderSecret,
+    /// A mail that waits to be sent; the field is its row's id.
+    Mail,
     /// An answer that holds a once-shown secret, kept for its Idempotency-Key (spec §13.5).
     IdempotentAnswer,
 }
@@ -65,6 +67,7 @@ impl Purpose {
             Purpose::UserStoreDsn => "user-store-dsn",
             Purpose::SmtpPassword => "smtp-password",
             Purpose::ProviderSecret => "provider-secret",
+            Purpose::Mail => "mail",
             Purpose::IdempotentAnswer => "idempotent-answer",
         }
     }

@@ -1,4 +1,4 @@
-//! Opaque tokens (refresh tokens, the halves of logins, trusted devices): made, parsed, hashed for storage.
+//! Opaque tokens (refresh tokens, the halves of logins, trusted devices, mailed links): made, parsed, hashed for storage.
 //!
 //! A token has 256 random bits, so a plain SHA-256 is a safe form to store: nobody can search for its
 //! preimage, and a look-up by hash needs no comparison of secrets. In front of the random part stands the
@@ -25,6 +25,8 @@ pub enum Kind {
     Mfa,
     /// Names a device that its owner trusts (S69).
     Device,
+    /// Stands in a mailed link (S70-S75).
+    Mail,
 }
 
 impl Kind {
@@ -34,6 +36,7 @@ impl Kind {
             Self::Refresh => PREFIX,
             Self::Mfa => "hjm_",
             Self::Device => "hjd_",
+            Self::Mail => "hjl_",
         }
     }
 }
@@ -145,10 +148,10 @@ pub(super) mod tests {
         assert!(!one.matches(&two.hash()));
     }
 
-    /// S68: the half of a login is no refresh token, and a device is neither.
+    /// S68, S73: the half of a login is no refresh token, a device is neither, and a mailed link none of them.
     #[test]
     fn a_token_of_one_kind_is_none_of_another() {
-        let kinds = [Kind::Refresh, Kind::Mfa, Kind::Device];
+        let kinds = [Kind::Refresh, Kind::Mfa, Kind::Device, Kind::Mail];
         for made in kinds {
             let token = OpaqueToken::generate_of(made, &OsRng, &Slug::parse("acme").unwrap());
             assert!(token.expose().len() <= MAX_LEN && token.expose().starts_with(made.prefix()));

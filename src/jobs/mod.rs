@@ -7,6 +7,7 @@
 pub mod cleanup;
 pub mod keys;
 pub mod limits;
+pub mod mail;
 pub mod sweep;
 mod timer;
 pub mod view;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hellojohn_control::View;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,8 @@ pub struct Timer {
     pub limit: Duration,
     /// Runs the job also when the view has changed.
     pub views: Option<watch::Receiver<Arc<View>>>,
+    /// Runs the job also when it is told to.
+    pub wake: Option<Arc<Notify>>,
     /// Ends the job; a run that is under way is dropped at its next wait.
     pub stop: CancellationToken,
     /// For the spread.
@@ -58,7 +60,7 @@ impl Timer {
         }
     }
 
-    /// Waits until the next run is due or the view has changed.
+    /// Waits until the next run is due, the view has changed or somebody wakes the job.
     async fn rest(&mut self, due: Instant) {
         let changed = async {
             sleep(SETTLE).await;
@@ -72,10 +74,17 @@ impl Timer {
                 None => std::future::pending().await,
             }
         };
+        let woken = async {
+            match &self.wake {
+                Some(wake) => wake.notified().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = self.stop.cancelled() => {}
             () = sleep_until(due) => {}
             () = changed => {}
+            () = woken => {}
         }
     }
 
@@ -104,7 +113,7 @@ mod tests {
 
     fn timer(every: Duration) -> Timer {
         let (stop, rng) = (CancellationToken::new(), Arc::new(OsRng));
-        Timer { name: "test", every, limit: Duration::from_secs(5), views: None, stop, rng }
+        Timer { name: "test", every, limit: Duration::from_secs(5), views: None, wake: None, stop, rng }
     }
 
     #[tokio::test(start_paused = true)]
@@ -119,6 +128,25 @@ mod tests {
         // 0 s, then every 9 to 11 s.
         tokio::time::sleep(Duration::from_secs(35)).await;
         assert_eq!(runs.load(Ordering::Relaxed), 4);
+        stop.cancel();
+        job.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_is_woken_runs_at_once() {
+        let wake = Arc::new(Notify::new());
+        let timer = Timer { wake: Some(Arc::clone(&wake)), ..timer(Duration::from_secs(3600)) };
+        let (stop, runs) = (timer.stop.clone(), Arc::new(AtomicU32::new(0)));
+        let counted = Arc::clone(&runs);
+        let job = tokio::spawn(timer.run(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(Ok::<(), &str>(()))
+        }));
+        for woken in 0..3 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(runs.load(Ordering::Relaxed), woken + 1);
+            wake.notify_one();
+        }
         stop.cancel();
         job.await.unwrap();
     }

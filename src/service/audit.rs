@@ -63,6 +63,14 @@ pub enum Action {
     TrustDevice,
     /// A login was not asked for its second half because of a trusted device.
     UseTrustedDevice,
+    /// Somebody asked for a link that verifies an address.
+    StartVerification,
+    /// An address was verified by its link.
+    VerifyEmail,
+    /// Somebody asked for a link that sets a new password.
+    Forgot,
+    /// A password was set by such a link.
+    ResetPassword,
 }
 
 impl Action {
@@ -88,6 +96,10 @@ impl Action {
             Self::UseRecoveryCode => "mfa.recovery_use",
             Self::TrustDevice => "mfa.device_trust",
             Self::UseTrustedDevice => "mfa.device_use",
+            Self::StartVerification => "user.verify_start",
+            Self::VerifyEmail => "user.verify_email",
+            Self::Forgot => "user.forgot",
+            Self::ResetPassword => "user.password_reset",
         }
     }
 }

@@ -112,6 +112,8 @@ codes! {
     ClientDisabled = "client_disabled", 3009, "The client is disabled";
     /// The client does not allow this way of logging in.
     ProviderNotAllowed = "provider_not_allowed", 3010, "The client does not allow this way of logging in";
+    /// The token of a mailed link is unknown, expired, used, replaced by a newer one or for something else.
+    InvalidMailToken = "invalid_mail_token", 3030, "The link is not valid any more";
 
     /// The token of a half login is unknown, expired, used, or dead after a change of the password or too many wrong codes.
     InvalidMfaToken = "invalid_mfa_token", 3061, "The login must be begun anew";

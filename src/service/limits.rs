@@ -237,7 +237,7 @@ impl Limits {
 
 /// Whether somebody did not know what they should.
 fn was_wrong(error: &Error) -> bool {
-    matches!(error.code(), Code::InvalidCredentials | Code::InvalidMfaCode)
+    matches!(error.code(), Code::InvalidCredentials | Code::InvalidMfaCode | Code::InvalidMailToken)
 }
 
 impl Inner {

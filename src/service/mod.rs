@@ -1,6 +1,6 @@
 //! L3: use cases, one verb a file. They decide; they know no HTTP, no SQL, no openraft.
 //!
-//! May import `domain`, `crypto`, `config`, `store`, `cluster` and `hellojohn-control`. Must never name
+//! May import `domain`, `crypto`, `config`, `store`, `cluster`, `mail` and `hellojohn-control`. Must never name
 //! `axum`, `hyper` or anything of `http`: a service answers with [`Error`] and the edge translates.
 
 pub mod account;
@@ -12,6 +12,7 @@ pub mod control;
 pub mod error;
 pub mod health;
 pub mod limits;
+pub mod mail;
 pub mod principal;
 pub mod tokens;
 pub mod user_store;

@@ -17,6 +17,8 @@ use super::error::{Error, Reason};
 use super::pg::consents::Consents;
 use super::pg::denied_jtis::DeniedJtis;
 use super::pg::import::Imports;
+use super::pg::known_devices::KnownDevices;
+use super::pg::mail_tokens::MailTokens;
 use super::pg::mfa_tokens::MfaTokens;
 use super::pg::recovery_codes::RecoveryCodes;
 use super::pg::refresh_tokens::RefreshTokens;
@@ -116,6 +118,16 @@ impl UnitOfWork {
     /// Devices that are not asked for a second factor.
     pub fn trusted_devices(&mut self) -> TrustedDevices<'_> {
         TrustedDevices(self)
+    }
+
+    /// Tokens of mailed links, and the mails that carry them.
+    pub fn mail_tokens(&mut self) -> MailTokens<'_> {
+        MailTokens(self)
+    }
+
+    /// From what accounts were used before.
+    pub fn known_devices(&mut self) -> KnownDevices<'_> {
+        KnownDevices(self)
     }
 
     /// Makes everything that was done durable and visible.

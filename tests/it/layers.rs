@@ -31,6 +31,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["src/store/", "src/boot/private_postgres"]),
     ("axum", &["src/http/", "src/boot/"]),
     ("redis", &["src/store/limiter/"]),
+    ("lettre", &["src/mail/"]),
+    ("minijinja", &["src/mail/"]),
 ];
 
 /// What a part of the tree must never name.

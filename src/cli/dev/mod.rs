@@ -229,8 +229,11 @@ fn load(
     for name in ours() {
         env.remove(name);
     }
+    // Without a mail server the log is where a developer finds the links.
     let quiet: BTreeMap<String, String> =
-        [("LOG_FORMAT", "text"), ("LOG_LEVEL", "warn")].map(|(n, v)| (n.to_owned(), v.to_owned())).into();
+        [("LOG_FORMAT", "text"), ("LOG_LEVEL", "warn"), ("EMAIL_DEBUG_LINKS", "1")]
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .into();
     env = quiet.into_iter().chain(env).collect();
     env.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     env.insert("SIGNING_MASTER_KEY".to_owned(), secrets.signing.expose().to_owned());
@@ -239,8 +242,9 @@ fn load(
     let options = Options { env_only: session.options.config.is_none(), ..session.options.clone() };
     let loaded = config::load(&config::gather(options, env, &session.directory)?)?;
     for warning in &loaded.warnings {
-        // It is short on purpose of the product's default, and nobody but this machine is concerned.
-        if warning.key != Some("control_plane.key_rotation_grace_seconds") {
+        // The first is short on purpose of the product's default, and nobody but this machine is concerned; what no server takes
+        // is in the log.
+        if !matches!(warning.key, Some("control_plane.key_rotation_grace_seconds" | "smtp.host")) {
             session.terminal.note(&format!("warning: {warning}"));
         }
     }

@@ -159,6 +159,16 @@ fn a_value_sealed_by_an_earlier_release_opens() {
     assert_eq!(sealer.open(&dsn(&acme, "userStore.dsn"), &golden).unwrap().expose(), b"golden secret");
 }
 
+/// As above, for a mail in the outbox.
+#[test]
+fn a_mail_sealed_by_an_earlier_release_opens() {
+    let sealer = Sealer::signing(MASTER).unwrap();
+    let acme = slug("acme");
+    let golden = reparse(include_str!("golden_mail_v1.txt").trim());
+    let aad = Aad { purpose: Purpose::Mail, tenant: Some(&acme), field: "row" };
+    assert_eq!(sealer.open(&aad, &golden).unwrap().expose(), b"golden mail");
+}
+
 proptest! {
     /// S47, S116: any change of any character is refused, and nothing panics.
     #[test]

@@ -1,10 +1,13 @@
 //! How an account and a set of tokens look in an answer.
 
+use axum::Json;
+use axum::response::{IntoResponse as _, Response};
 use hellojohn_control::Timestamp;
 use serde::Serialize;
 
 use crate::crypto::secret::SecretString;
 use crate::domain::user::{User, UserId};
+use crate::service::account::LoggedIn;
 use crate::service::tokens::TokenSet;
 
 /// An account, as its owner may see it.
@@ -60,6 +63,25 @@ impl<'a> From<&'a TokenSet> for TokensBody<'a> {
             expires_in: tokens.access.expires_in,
             expires_at: tokens.access.expires_at,
             scope: &tokens.access.scope,
+        }
+    }
+}
+
+/// The answer to the first half of a login.
+#[derive(Serialize)]
+struct HalfBody<'a> {
+    mfa_required: bool,
+    mfa_token: &'a str,
+    methods: &'a [&'static str],
+}
+
+/// How far somebody came who has shown the first factor.
+pub(in crate::http) fn logged_in(login: &LoggedIn) -> Response {
+    match login {
+        LoggedIn::Tokens(tokens) => Json(TokensBody::from(tokens)).into_response(),
+        LoggedIn::MfaRequired(half) => {
+            let (mfa_token, methods) = (half.token.expose(), half.methods.as_slice());
+            Json(HalfBody { mfa_required: true, mfa_token, methods }).into_response()
         }
     }
 }

@@ -1,13 +1,12 @@
 //! POST /v1/auth/login (EP002).
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use hellojohn_control::{ClientId, Slug};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::answer::TokensBody;
+use super::answer::logged_in;
 use crate::crypto::recovery_code::RecoveryCode;
 use crate::crypto::secret::SecretString;
 use crate::domain::mfa::TotpCode;
@@ -15,7 +14,7 @@ use crate::http::ApiResult;
 use crate::http::cookies;
 use crate::http::extract::JsonBody;
 use crate::http::mfa::proof_of;
-use crate::service::account::{AccountService, Credentials, LoggedIn};
+use crate::service::account::{AccountService, Credentials};
 use crate::service::audit::Requester;
 
 #[derive(Debug, Deserialize)]
@@ -33,14 +32,6 @@ pub(super) struct Body {
     recovery_code: Option<RecoveryCode>,
 }
 
-/// The answer to the first half of a login.
-#[derive(Serialize)]
-struct HalfBody<'a> {
-    mfa_required: bool,
-    mfa_token: &'a str,
-    methods: &'a [&'static str],
-}
-
 pub(super) async fn login(
     State(accounts): State<AccountService>,
     requester: Requester,
@@ -51,11 +42,5 @@ pub(super) async fn login(
     let proof = proof_of(mfa_code, recovery_code)?;
     let device = cookies::value_of(&headers, cookies::DEVICE);
     let credentials = Credentials { tenant: tenant_id, client_id, email, password, proof, device };
-    Ok(match accounts.login(&requester, &credentials).await? {
-        LoggedIn::Tokens(tokens) => Json(TokensBody::from(&tokens)).into_response(),
-        LoggedIn::MfaRequired(half) => {
-            let (mfa_token, methods) = (half.token.expose(), half.methods.as_slice());
-            Json(HalfBody { mfa_required: true, mfa_token, methods }).into_response()
-        }
-    })
+    Ok(logged_in(&accounts.login(&requester, &credentials).await?))
 }

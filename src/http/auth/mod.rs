@@ -1,4 +1,4 @@
-//! `/v1/auth`: register, log in, refresh, log out (EP001-EP006). Translates bodies and answers, decides nothing.
+//! `/v1/auth`: register, log in, refresh, log out (EP001-EP006), mailed links (EP050-EP053). Translates bodies and answers, decides nothing.
 //!
 //! Unknown fields are refused by name, so that nobody sets what is not theirs to set (S102).
 
@@ -6,12 +6,17 @@ mod answer;
 mod login;
 mod logout;
 mod logout_all;
+mod mailed;
 mod refresh;
 mod register;
 
 pub(super) use answer::{TokensBody, UserBody};
 
+use axum::Json;
 use axum::extract::FromRef;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::json;
 
 use crate::http::{Auth, Plane, Surface, Verb};
 use crate::service::account::AccountService;
@@ -28,4 +33,19 @@ where
         .route(Verb::Post, "/v1/auth/refresh", Plane::User, Auth::Public, refresh::refresh)
         .route(Verb::Post, "/v1/auth/logout", Plane::User, Auth::Public, logout::logout)
         .route(Verb::Post, "/v1/auth/logout-all", Plane::User, Auth::User, logout_all::logout_all)
+        .route(
+            Verb::Post,
+            "/v1/auth/verify-email/start",
+            Plane::User,
+            Auth::Public,
+            mailed::start_verification,
+        )
+        .route(Verb::Get, "/v1/auth/verify-email", Plane::User, Auth::Public, mailed::verify_email)
+        .route(Verb::Post, "/v1/auth/forgot", Plane::User, Auth::Public, mailed::forgot)
+        .route(Verb::Post, "/v1/auth/reset", Plane::User, Auth::Public, mailed::reset)
+}
+
+/// The answer that is the same whatever a mail will tell.
+fn accepted() -> Response {
+    (StatusCode::ACCEPTED, Json(json!({"status": "accepted"}))).into_response()
 }

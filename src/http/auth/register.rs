@@ -11,7 +11,7 @@ use super::answer::{TokensBody, UserBody};
 use crate::crypto::secret::SecretString;
 use crate::http::ApiResult;
 use crate::http::extract::JsonBody;
-use crate::service::account::{AccountService, Registration};
+use crate::service::account::{AccountService, Registered, Registration};
 use crate::service::audit::Requester;
 
 #[derive(Debug, Deserialize)]
@@ -49,7 +49,10 @@ pub(super) async fn register(
         given_name: body.given_name,
         family_name: body.family_name,
     };
-    let registered = accounts.register(&requester, &registration).await?;
+    let registered = match accounts.register(&requester, &registration).await? {
+        Registered::Made(registered) => registered,
+        Registered::ToldByMail => return Ok(super::accepted()),
+    };
     let tokens = registered.tokens.as_ref().map(TokensBody::from);
     let answer = Answer { user: UserBody::from(&registered.user), tokens };
     Ok((StatusCode::CREATED, Json(answer)).into_response())

@@ -32,6 +32,7 @@ pub fn error_of(code: Code) -> (StatusCode, &'static str) {
         | Code::InvalidClientId
         | Code::InvalidParameter
         | Code::InvalidHeader
+        | Code::InvalidMailToken
         | Code::TenantNotFound
         | Code::ClientNotFound
         | Code::UserNotFound

@@ -11,7 +11,8 @@ pub fn of(code: Code) -> StatusCode {
         | Code::InvalidSlug
         | Code::InvalidClientId
         | Code::InvalidParameter
-        | Code::InvalidHeader => StatusCode::BAD_REQUEST,
+        | Code::InvalidHeader
+        | Code::InvalidMailToken => StatusCode::BAD_REQUEST,
         Code::ValidationFailed | Code::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -110,6 +110,7 @@ impl AccountService {
             Assurance::Wrong(why) => return Err(self.count_wrong(work, user.id, why).await),
         };
         let (now, old) = (self.0.clock.now(), user.password_hash.as_ref());
+        work.mail_tokens().drop_all_of_user(user.id).await.map_err(|error| refused(&error))?;
         let kept = work.users().record_login(user.id, old, now).await.map_err(|error| refused(&error))?
             && work
                 .users()

@@ -108,7 +108,7 @@ impl AccountService {
                 return Err(Code::InvalidCredentials.into());
             }
         };
-        let reached = self.finish(place, &user, credentials, typed, verified).await;
+        let reached = self.finish(requester, place, &user, credentials, typed, verified).await;
         let event = event(credentials, Some(&user), outcome_of(&reached));
         match reached {
             Ok(Reached::Session { tokens, besides }) => {
@@ -144,6 +144,7 @@ impl AccountService {
     /// After the right password: whether the account may be used, its second factor, and its session.
     async fn finish(
         &self,
+        requester: &Requester,
         place: &Place,
         user: &User,
         credentials: &Credentials,
@@ -160,7 +161,8 @@ impl AccountService {
             work.users().replace_password_hash(user.id, old, &new).await.map_err(|error| refused(&error))?;
             user.password_hash = Some(new);
         }
-        self.enter(work, place, &user, credentials.proof.as_ref(), credentials.device.as_ref()).await
+        let (proof, device) = (credentials.proof.as_ref(), credentials.device.as_ref());
+        self.enter(work, place, &user, requester, proof, device).await
     }
 
     /// A session for somebody who has shown the first factor, or the second half of the login. The account's row must be
@@ -170,6 +172,7 @@ impl AccountService {
         mut work: UnitOfWork,
         place: &Place,
         user: &User,
+        requester: &Requester,
         proof: Option<&Proof>,
         device: Option<&SecretString>,
     ) -> Judged<Reached> {
@@ -195,8 +198,12 @@ impl AccountService {
         if !work.users().record_login(user.id, old, now).await.map_err(|error| refused(&error))? {
             return Err(Error::internal("a locked account was changed by somebody else").into());
         }
+        let noticed = self.notice_device(&mut work, &place.entry.tenant, user, requester, now).await?;
         let (_, tokens) = self.start_session(&mut work, place, user, amr, now).await?;
         work.commit().await.map_err(|error| refused(&error))?;
+        if noticed {
+            self.device_noticed(&place.entry.tenant);
+        }
         Ok(Reached::Session { tokens, besides })
     }
 

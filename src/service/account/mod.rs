@@ -10,11 +10,14 @@ mod authority;
 mod change_password;
 mod comparison;
 mod delete;
+mod device;
 mod fields;
 mod import;
 mod login;
 mod logout;
 mod logout_all;
+mod mail_link;
+mod mailed_token;
 mod mfa;
 mod place;
 mod profile;
@@ -28,10 +31,12 @@ pub use change_password::PasswordChange;
 pub use import::{ImportLine, Imported, MAX_IMPORT, Submitted, UserImport};
 pub use login::{Credentials, LoggedIn};
 pub use logout::Logout;
+pub use mail_link::LinkRequest;
+pub use mailed_token::PasswordReset;
 pub use mfa::{Challenge, Enrolled, MfaRequired, MfaStatus, Passed, Proof, Reauthentication};
 pub use profile::ProfilePatch;
 pub use refresh::Exchange;
-pub use register::{Registered, Registration};
+pub use register::{NewAccount, Registered, Registration};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +50,7 @@ use crate::domain::password_policy::{Blacklist, PasswordPolicy};
 use crate::domain::rng::Rng;
 use crate::service::authenticate::Authenticator;
 use crate::service::limits::Limits;
+use crate::service::mail::Mails;
 use crate::service::tokens::TokenIssuer;
 use crate::service::user_store::UserStores;
 use crate::service::{Error, Result};
@@ -63,6 +69,10 @@ pub struct AccountSettings {
     pub blacklist: Blacklist,
     /// Whether a registration is answered with tokens (`REGISTER_AUTO_LOGIN`).
     pub auto_login: bool,
+    /// Whether every registration is answered the same, and a mail tells the rest (`REGISTER_ENUMERATION_SAFE`).
+    pub enumeration_safe: bool,
+    /// Whether a password reset is answered with tokens (`AUTH_RESET_AUTO_LOGIN`).
+    pub reset_auto_login: bool,
     /// Failed logins in a row that hold an account back (`AUTH_MAX_FAILED_LOGINS`).
     pub max_failed_logins: u32,
     /// For how long an account is held back (`AUTH_LOCK_DURATION`).
@@ -85,6 +95,8 @@ impl AccountSettings {
             },
             blacklist,
             auto_login: config.register.auto_login,
+            enumeration_safe: config.register.enumeration_safe,
+            reset_auto_login: config.auth.reset_auto_login,
             max_failed_logins: config.auth.max_failed_logins,
             lock_duration: config.auth.lock_duration,
         }
@@ -104,6 +116,8 @@ pub struct AccountParts {
     pub tokens: TokenIssuer,
     /// Seals the secrets of second factors.
     pub sealer: Arc<Sealer>,
+    /// Writes mails.
+    pub mails: Mails,
     /// Reads the bearer token that a logout may come with.
     pub authenticator: Authenticator,
     /// How often somebody may try.

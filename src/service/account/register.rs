@@ -3,16 +3,19 @@
 use hellojohn_control::{ClientId, Slug};
 
 use super::fields::{Findings, policy_of};
+use super::place::Place;
 use super::session::password_alone;
 use super::{AccountService, password, unhashed};
 use crate::crypto::secret::SecretString;
+use crate::domain::mail::MailKind;
 use crate::domain::rng;
 use crate::domain::user::{PasswordHash, User, UserId};
 use crate::service::audit::{self, Action, Event, Outcome, Requester};
 use crate::service::limits::Pool;
+use crate::service::mail::Recipient;
 use crate::service::tokens::TokenSet;
 use crate::service::user_store::refused;
-use crate::service::{Error, Result};
+use crate::service::{Code, Error, Result};
 
 /// What somebody who registers says. There is no field for anything that is not theirs to decide (S102).
 #[derive(Debug, Clone)]
@@ -31,9 +34,18 @@ pub struct Registration {
     pub family_name: Option<String>,
 }
 
+/// How a registration ended.
+#[derive(Debug)]
+pub enum Registered {
+    /// There is a new account.
+    Made(Box<NewAccount>),
+    /// Whether there is, a mail tells (`REGISTER_ENUMERATION_SAFE`).
+    ToldByMail,
+}
+
 /// A new account.
 #[derive(Debug)]
-pub struct Registered {
+pub struct NewAccount {
     /// The account.
     pub user: User,
     /// Its first session, where `REGISTER_AUTO_LOGIN` is set.
@@ -46,7 +58,7 @@ impl AccountService {
     /// # Errors
     /// `tenant_not_found`, `client_not_found`, `tenant_suspended`, `client_disabled`, `provider_not_allowed`;
     /// `invalid_parameter` for a password over 1,024 bytes; `validation_failed` with every rule that is broken;
-    /// `too_many_requests`; `email_taken`; `busy`; `storage_unavailable`.
+    /// `email_taken`, unless `REGISTER_ENUMERATION_SAFE` leaves it to a mail; `too_many_requests`; `busy`; `storage_unavailable`.
     pub async fn register(&self, requester: &Requester, input: &Registration) -> Result<Registered> {
         let place = self.place(&input.tenant, &input.client_id)?;
         let password = password(&input.password)?;
@@ -75,7 +87,11 @@ impl AccountService {
         let user =
             User { given_name, family_name, ..User::new(id, email, Some(PasswordHash::new(hash)), now) };
 
-        let mut work = self.0.stores.begin(&place.entry.tenant).await?;
+        if self.0.settings.enumeration_safe {
+            return self.register_quietly(requester, input, &place, &user).await;
+        }
+        let tenant = &place.entry.tenant;
+        let mut work = self.0.stores.begin(tenant).await?;
         let event = Event {
             action: Action::Register,
             outcome: Outcome::Ok,
@@ -90,13 +106,52 @@ impl AccountService {
             audit::record(requester, &Event { outcome, actor: None, target: None, ..event });
             return Err(told);
         }
+        let to = Recipient::of(Some(&user), &user.email);
+        let link = self.0.mails.link(tenant, MailKind::Verify, &to, Some(&input.client_id), now)?;
+        let issued = work.mail_tokens().issue(&link.token, now).await.map_err(|error| refused(&error))?;
         let tokens = if self.0.settings.auto_login {
             Some(self.start_session(&mut work, &place, &user, password_alone(), now).await?.1)
         } else {
             None
         };
         work.commit().await.map_err(|error| refused(&error))?;
+        if issued {
+            self.0.mails.issued(tenant, &link);
+        }
         audit::record(requester, &event);
-        Ok(Registered { user, tokens })
+        Ok(Registered::Made(Box::new(NewAccount { user, tokens })))
+    }
+
+    /// A registration of which the answer tells nothing: whoever owns the address learns by mail whether there is a new account
+    /// or was one before. The same statements run in both cases, and both commits wait for the disk (S60).
+    async fn register_quietly(
+        &self,
+        requester: &Requester,
+        input: &Registration,
+        place: &Place,
+        new: &User,
+    ) -> Result<Registered> {
+        let (tenant, now) = (&place.entry.tenant, new.created_at);
+        let mut work = self.0.stores.begin(tenant).await?;
+        let made = work.users().insert_unless_taken(new).await.map_err(|error| refused(&error))?;
+        let user = work.users().find_by_email(&new.email).await.map_err(|error| refused(&error))?;
+        let kind = if made { MailKind::Verify } else { MailKind::Registered };
+        let to = Recipient::of(user.as_ref(), &new.email);
+        let link = self.0.mails.link(tenant, kind, &to, Some(&input.client_id), now)?;
+        let issued = work.mail_tokens().issue(&link.token, now).await.map_err(|error| refused(&error))?;
+        work.commit().await.map_err(|error| refused(&error))?;
+        if issued {
+            self.0.mails.issued(tenant, &link);
+        }
+        let event = Event {
+            action: Action::Register,
+            outcome: if made { Outcome::Ok } else { Outcome::Refused(Code::EmailTaken.as_str()) },
+            tenant: &input.tenant,
+            actor: made.then_some(new.id),
+            target: made.then_some(new.id.0),
+            client_id: Some(input.client_id.as_str()),
+        };
+        audit::record(requester, &event);
+        Ok(Registered::ToldByMail)
     }
 }

@@ -18,6 +18,9 @@ const PORTION: i64 = 1000;
 /// How long a family is kept after its end, so that the use of an old token is still known for what it is.
 const KEEP_FAMILIES: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long a mail that was given up can be seen.
+const KEEP_DEAD_MAILS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// What one sweep removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Swept {
@@ -29,6 +32,12 @@ pub struct Swept {
     pub families: u64,
     /// First halves of logins that were never finished, secrets that never had a code, devices that are trusted no more.
     pub second_factors: u64,
+    /// Tokens of mailed links that have expired.
+    pub mail_tokens: u64,
+    /// Mails that were given up, or have expired unsent, a week ago or longer.
+    pub mails: u64,
+    /// Devices that were not used for long.
+    pub devices: u64,
     /// Whether another sweep would find more.
     pub more: bool,
 }
@@ -49,25 +58,38 @@ const DELETE_MFA_TOKENS: &str = "DELETE FROM mfa_tokens WHERE (tenant, token_has
 const DELETE_ENROLMENTS: &str = "DELETE FROM totp_enrolments WHERE (tenant, user_id) IN (SELECT tenant, user_id \
     FROM totp_enrolments WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
-const DELETE_DEVICES: &str = "DELETE FROM trusted_devices WHERE (tenant, token_hash) IN (SELECT tenant, token_hash \
+const DELETE_TRUSTED_DEVICES: &str = "DELETE FROM trusted_devices WHERE (tenant, token_hash) IN (SELECT tenant, token_hash \
     FROM trusted_devices WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+const DELETE_MAIL_TOKENS: &str = "DELETE FROM mail_tokens WHERE (tenant, token_hash) IN (SELECT tenant, token_hash \
+    FROM mail_tokens WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+const DELETE_DEAD_MAILS: &str = "DELETE FROM mail_outbox WHERE (tenant, id) IN (SELECT tenant, id \
+    FROM mail_outbox WHERE dead_at <= $1 OR expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+const DELETE_KNOWN_DEVICES: &str = "DELETE FROM known_devices WHERE (tenant, user_id, device) IN (SELECT tenant, user_id, device \
+    FROM known_devices WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
 impl Database {
     /// Removes a portion of what is over at `now`. Meant for a job that runs every few seconds, so that a sealed
     /// successor does not stay long after its overlap even where nobody rotates.
     pub async fn sweep(&self, now: Timestamp) -> Result<Swept, Error> {
-        let day_ago = Timestamp::from_millis(
-            now.millis().saturating_sub(i64::try_from(KEEP_FAMILIES.as_millis()).unwrap_or(i64::MAX)),
-        );
+        let before = |age: Duration| {
+            let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+            to_db(Timestamp::from_millis(now.millis().saturating_sub(millis)))
+        };
         let overlaps = self.remove("sweep.overlaps", CLEAR_OVERLAPS, to_db(now)).await?;
         let denials = self.remove("sweep.denials", DELETE_DENIALS, to_db(now)).await?;
-        let families = self.remove("sweep.families", DELETE_FAMILIES, to_db(day_ago)).await?;
+        let families = self.remove("sweep.families", DELETE_FAMILIES, before(KEEP_FAMILIES)).await?;
         let tokens = self.remove("sweep.mfa_tokens", DELETE_MFA_TOKENS, to_db(now)).await?;
         let enrolments = self.remove("sweep.enrolments", DELETE_ENROLMENTS, to_db(now)).await?;
-        let devices = self.remove("sweep.devices", DELETE_DEVICES, to_db(now)).await?;
-        let all = [overlaps, denials, families, tokens, enrolments, devices];
+        let trusted = self.remove("sweep.trusted_devices", DELETE_TRUSTED_DEVICES, to_db(now)).await?;
+        let mail_tokens = self.remove("sweep.mail_tokens", DELETE_MAIL_TOKENS, to_db(now)).await?;
+        let mails = self.remove("sweep.mails", DELETE_DEAD_MAILS, before(KEEP_DEAD_MAILS)).await?;
+        let devices = self.remove("sweep.known_devices", DELETE_KNOWN_DEVICES, to_db(now)).await?;
+        let all = [overlaps, denials, families, tokens, enrolments, trusted, mail_tokens, mails, devices];
         let more = all.iter().any(|some| *some >= PORTION.unsigned_abs());
-        Ok(Swept { overlaps, denials, families, second_factors: tokens + enrolments + devices, more })
+        let second_factors = tokens + enrolments + trusted;
+        Ok(Swept { overlaps, denials, families, second_factors, mail_tokens, mails, devices, more })
     }
 
     async fn remove(

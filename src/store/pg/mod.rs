@@ -3,9 +3,12 @@
 pub mod consents;
 pub mod denied_jtis;
 pub mod import;
+pub mod known_devices;
+pub mod mail_tokens;
 pub mod maintenance;
 pub mod mfa_tokens;
 pub mod orphans;
+pub mod outbox;
 pub mod recovery_codes;
 pub mod refresh_tokens;
 pub mod roles;

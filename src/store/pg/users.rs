@@ -44,10 +44,20 @@ const FIND_BY_ID: &str = select!("tenant = $1 AND id = $2");
 const FIND_FOR_UPDATE: &str = select!("tenant = $1 AND id = $2 FOR NO KEY UPDATE");
 const FIND_BY_EMAIL: &str = select!("tenant = $1 AND email_key = $2");
 
-const INSERT: &str = "INSERT INTO users (tenant, id, email, email_key, password_hash, given_name, family_name, \
-    picture, locale, custom, status, email_verified, failed_logins, locked_until, created_at, updated_at, \
-    last_login_at, sys_admin, given_key, family_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
-    $14, $15, $16, $17, $18, $19, $20)";
+macro_rules! insert {
+    ($conflict:literal) => {
+        concat!(
+            "INSERT INTO users (tenant, id, email, email_key, password_hash, given_name, family_name, picture, ",
+            "locale, custom, status, email_verified, failed_logins, locked_until, created_at, updated_at, ",
+            "last_login_at, sys_admin, given_key, family_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, ",
+            "$12, $13, $14, $15, $16, $17, $18, $19, $20)",
+            $conflict
+        )
+    };
+}
+
+const INSERT: &str = insert!("");
+const INSERT_UNLESS_TAKEN: &str = insert!(" ON CONFLICT (tenant, email_key) DO NOTHING");
 
 // The version is the moment of the last change; it always moves, also within one millisecond.
 const UPDATE: &str = "UPDATE users SET email = $3, email_key = $4, given_name = $5, family_name = $6, \
@@ -111,10 +121,20 @@ impl Users<'_> {
     /// Adds an account. `EmailTaken` if the tenant has one with this address; the database decides, so of two
     /// registrations at the same moment one wins.
     pub async fn insert(&mut self, user: &User) -> Result<(), Error> {
+        self.insert_with(INSERT, user).await?;
+        Ok(())
+    }
+
+    /// As [`Users::insert`], but false if the address is taken, and the unit of work goes on.
+    pub async fn insert_unless_taken(&mut self, user: &User) -> Result<bool, Error> {
+        self.insert_with(INSERT_UNLESS_TAKEN, user).await
+    }
+
+    async fn insert_with(&mut self, statement: &'static str, user: &User) -> Result<bool, Error> {
         let failed_logins = i32::try_from(user.failed_logins)
             .map_err(|_| Error::internal("users.insert", "failed_logins"))?;
         let (connection, tenant, call) = self.0.call("users.insert")?;
-        let query = sqlx::query(INSERT)
+        let query = sqlx::query(statement)
             .bind(tenant.as_str())
             .bind(user.id.0)
             .bind(user.email.as_str())
@@ -135,8 +155,7 @@ impl Users<'_> {
             .bind(user.sys_admin)
             .bind(user.given_name.as_deref().map(name_key))
             .bind(user.family_name.as_deref().map(name_key));
-        call.run(query.execute(connection)).await?;
-        Ok(())
+        Ok(call.run(query.execute(connection)).await?.rows_affected() == 1)
     }
 
     /// Writes address, names, picture, locale, custom attributes, status and verification of an account that was

@@ -19,6 +19,13 @@ impl Captured {
     pub(super) fn lines(&self) -> Vec<Value> {
         self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
+
+    /// The calls of the database that were begun, in order.
+    pub(super) fn operations(&self) -> Vec<String> {
+        let lines = self.lines();
+        let begun = lines.iter().filter(|line| line["message"] == "new" && line["span"]["name"] == "db");
+        begun.map(|line| text_of(&line["span"], "operation")).collect()
+    }
 }
 
 impl Write for Captured {
@@ -35,6 +42,20 @@ impl Write for Captured {
 /// keeps its answer for all; with a second one it asks the subscribers.
 static SECOND: LazyLock<tracing::Dispatch> =
     LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+
+/// As [`capture`], with the begin of every span.
+pub(super) fn capture_all() -> (Captured, tracing::subscriber::DefaultGuard) {
+    use tracing_subscriber::fmt::format::FmtSpan;
+    LazyLock::force(&SECOND);
+    let captured = Captured::default();
+    let writer = captured.clone();
+    let layer = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_span_events(FmtSpan::NEW)
+        .with_writer(move || writer.clone());
+    (captured, tracing::subscriber::set_default(tracing_subscriber::registry().with(layer)))
+}
 
 /// Lines of this thread from here on; the test must not leave it.
 pub(super) fn capture() -> (Captured, tracing::subscriber::DefaultGuard) {

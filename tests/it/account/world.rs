@@ -21,10 +21,12 @@ use hellojohn::domain::rng::OsRng;
 use hellojohn::http::cookies::CookieRules;
 use hellojohn::http::middleware::cors::OriginList;
 use hellojohn::http::{Edge, EdgeParts, EdgeSettings};
+use hellojohn::mail::{Smtp, Templates};
 use hellojohn::service::account::{AccountParts, AccountService, AccountSettings};
 use hellojohn::service::authenticate::{AdminPolicy, Authenticator};
 use hellojohn::service::control::{ControlService, Defaults, TenantInput};
 use hellojohn::service::limits::Limits;
+use hellojohn::service::mail::{Delivery, DeliveryParts, MailSettings, Mails};
 use hellojohn::service::tokens::{Lifetimes, TokenIssuer};
 use hellojohn::service::user_store::UserStores;
 use hellojohn::service::{LeaderGate, Precondition, Principal, WriteContext};
@@ -78,6 +80,8 @@ pub(super) struct Served {
     pub(super) accounts: AccountService,
     pub(super) stores: UserStores,
     pub(super) cookies: CookieRules,
+    pub(super) mails: Mails,
+    pub(super) delivery: Delivery,
 }
 
 /// A gate that is open: a single node leads.
@@ -149,6 +153,15 @@ impl World {
     pub(super) fn rebuilt(&self, pools: Pools, choice: &Choice) -> Router {
         let Self { clock, plane, sealing, signing, secretbox, hashes, .. } = self;
         Assembly { clock, plane, sealing, signing, secretbox, hashes }.assemble(Arc::new(pools), choice).1
+    }
+
+    /// Another node on the same database, as far as the user plane is concerned.
+    pub(super) fn twin(&self, choice: &Choice) -> (Served, Router) {
+        let pools = Pools::new(PoolSettings::default(), Some(&Dsn::parse(&self.db.dsn()).unwrap()));
+        let Self { clock, plane, sealing, signing, secretbox, hashes, .. } = self;
+        let parts = Assembly { clock, plane, sealing, signing, secretbox, hashes };
+        let (served, router, _) = parts.assemble(Arc::new(pools), choice);
+        (served, router)
     }
 
     async fn furnish(&self) {
@@ -282,12 +295,24 @@ impl Assembly<'_> {
         let limits = Limits::new(&config, self.clock.clone()).unwrap();
         let lifetimes = Lifetimes { access: config.jwt.access_ttl, refresh: config.jwt.refresh_ttl };
         let opener = Arc::new(KeyOpener::new(self.signing.clone()));
+        let mails = Mails::new(MailSettings::new(&config), self.sealing.clone(), Arc::new(OsRng));
+        let ca = config.smtp.ca_file.as_ref().map(|pem| pem.text.expose());
+        let delivery = Delivery::new(DeliveryParts {
+            mails: mails.clone(),
+            plane: self.plane.clone(),
+            stores: stores.clone(),
+            templates: Templates::load(config.email.templates_dir.as_deref()).unwrap(),
+            smtp: Smtp::new(ca).unwrap(),
+            clock: self.clock.clone(),
+            rng: Arc::new(OsRng),
+        });
         let accounts = AccountService::new(AccountParts {
             plane: self.plane.clone(),
             stores: stores.clone(),
             hashes: self.hashes.clone(),
             tokens: TokenIssuer::new(opener, Arc::new(OsRng), lifetimes, admin_tenants.clone()),
             sealer: self.secretbox.clone(),
+            mails: mails.clone(),
             authenticator: authenticator.clone(),
             limits: limits.clone(),
             settings: AccountSettings::new(&config, Blacklist::parse(choice.blacklist.as_bytes()).unwrap()),
@@ -300,6 +325,8 @@ impl Assembly<'_> {
             accounts,
             stores,
             cookies: CookieRules::from_config(&config),
+            mails,
+            delivery,
         };
         let edge = Edge::new(EdgeParts {
             settings: EdgeSettings {
@@ -317,6 +344,7 @@ impl Assembly<'_> {
         let surface = hellojohn::http::auth::surface()
             .merge(hellojohn::http::me::surface())
             .merge(hellojohn::http::mfa::surface())
+            .merge(hellojohn::http::pages::surface())
             .merge(hellojohn::http::admin::surface());
         let router = surface.into_router(&edge, state.clone()).unwrap();
         (state, router, limits)

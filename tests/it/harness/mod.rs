@@ -8,3 +8,4 @@ pub(crate) mod node;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod redis;
+pub(crate) mod smtp;

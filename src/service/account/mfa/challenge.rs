@@ -75,7 +75,7 @@ impl AccountService {
             None => Err(Refusal::new(Code::InvalidMfaToken, "unknown_token")),
             Some(login) => {
                 let (tenant, user) = (token.tenant(), login.user_id);
-                let second = Box::pin(self.second_half(entry, hash, login, challenge));
+                let second = Box::pin(self.second_half(requester, entry, hash, login, challenge));
                 self.limited(Pool::MfaChallenge, requester, (tenant, user), second).await
             }
         };
@@ -91,6 +91,7 @@ impl AccountService {
 
     async fn second_half(
         &self,
+        requester: &Requester,
         entry: &TenantEntry,
         hash: TokenHash,
         login: PendingLogin,
@@ -112,6 +113,7 @@ impl AccountService {
         if !used || !recorded {
             return Err(Refusal::new(Code::InvalidMfaToken, "used_meanwhile"));
         }
+        let noticed = self.notice_device(&mut work, &entry.tenant, &user, requester, now).await?;
         let (_, tokens) = self.start_session(&mut work, &place, &user, amr_of(&challenge.proof), now).await?;
         let device = if challenge.remember_device {
             Some(self.trust_device(&mut work, tenant, user.id).await?)
@@ -119,6 +121,9 @@ impl AccountService {
             None
         };
         work.commit().await.map_err(|error| refused(&error))?;
+        if noticed {
+            self.device_noticed(&entry.tenant);
+        }
         Ok(Passed { tokens, device })
     }
 

@@ -4,6 +4,7 @@ use super::factor::{Proof, tell_of_recovery};
 use super::refusal::{Judged, outcome_of};
 use crate::crypto::secret::SecretString;
 use crate::domain::refresh_token::RevocationReason;
+use crate::domain::user::UserId;
 use crate::service::account::{AccountService, password};
 use crate::service::audit::{self, Action, Event, Requester};
 use crate::service::authenticate::{Person, person_of};
@@ -58,11 +59,20 @@ impl AccountService {
             .revoke_others_of_user(user, person.session, now, RevocationReason::MfaChanged)
             .await;
         ended.map_err(|error| refused(&error))?;
-        work.totp().delete(user).await.map_err(|error| refused(&error))?;
-        work.recovery_codes().delete(user).await.map_err(|error| refused(&error))?;
+        self.remove_factor(&mut work, user).await?;
         self.forget_halves(&mut work, user).await?;
         work.commit().await.map_err(|error| refused(&error))?;
         Ok(())
+    }
+
+    /// Removes the factor and its recovery codes. The account's row must be locked.
+    pub(in crate::service::account) async fn remove_factor(
+        &self,
+        work: &mut UnitOfWork,
+        user: UserId,
+    ) -> Result<()> {
+        work.totp().delete(user).await.map_err(|error| refused(&error))?;
+        work.recovery_codes().delete(user).await.map_err(|error| refused(&error))
     }
 
     /// Begins the work of somebody who has shown both factors just now, whatever their session is worth.
