@@ -17,6 +17,7 @@ pub mod json;
 mod json_objects;
 pub mod me;
 pub mod middleware;
+pub mod openapi;
 pub mod plane;
 pub mod read;
 pub mod request_id;
