@@ -8,4 +8,5 @@ mod gating;
 mod harness;
 mod layers;
 mod monitoring;
+mod openapi;
 mod store;

@@ -81,9 +81,15 @@ impl Document {
         for area in AREAS {
             merge(&mut document, *area)?;
         }
+        let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+        let items = paths.into_iter().flatten().filter_map(|(_, item)| item.as_object_mut());
+        for operation in items.flatten().filter_map(|(_, operation)| operation.as_object_mut()) {
+            tell_codes(operation);
+        }
         let codes: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         let schemas = document.get_mut("components").and_then(|all| all.get_mut("schemas"));
-        let schemas = schemas.and_then(Value::as_object_mut).ok_or_else(|| misplaced("components.schemas"))?;
+        let schemas =
+            schemas.and_then(Value::as_object_mut).ok_or_else(|| misplaced("components.schemas"))?;
         set(schemas, "ProblemCode", "enum", json!(codes))?;
         let unwritable = |error: &dyn std::fmt::Display| Fault::Unwritable(error.to_string());
         let json = serde_json::to_vec(&document).map_err(|error| unwritable(&error))?;
@@ -127,6 +133,20 @@ fn set(document: &mut Map<String, Value>, parent: &str, name: &str, value: Value
     let parent_object = document.get_mut(parent).and_then(Value::as_object_mut);
     parent_object.ok_or_else(|| misplaced(parent))?.insert(name.to_owned(), value);
     Ok(())
+}
+
+/// Says the codes of `x-codes` in the description, too: most readers are shown no extensions.
+fn tell_codes(operation: &mut Map<String, Value>) {
+    let codes = operation.get("x-codes").and_then(Value::as_array);
+    let codes: Vec<_> =
+        codes.into_iter().flatten().filter_map(Value::as_str).map(|c| format!("`{c}`")).collect();
+    if codes.is_empty() {
+        return;
+    }
+    let said =
+        operation.get("description").and_then(Value::as_str).map(|text| format!("{}\n\n", text.trim_end()));
+    let told = format!("{}Codes: {}.", said.unwrap_or_default(), codes.join(", "));
+    operation.insert("description".to_owned(), Value::String(told));
 }
 
 /// Adds an area: `paths.{path}.{method}` and `components.{kind}.{name}`, each of which only one file may have.
@@ -194,6 +214,25 @@ mod tests {
         }
         let told = merged(&["paths: {/a: {}, /a: {}}"]).unwrap_err().to_string();
         assert!(told.starts_with("area.yaml: ") && told.contains("duplicate"), "{told}");
+    }
+
+    #[test]
+    fn codes_are_told_in_the_description() {
+        for (operation, expected) in [
+            (
+                json!({"x-codes": ["email_taken", "user_not_found"]}),
+                json!("Codes: `email_taken`, `user_not_found`."),
+            ),
+            (
+                json!({"x-codes": ["email_taken"], "description": "Once.\n"}),
+                json!("Once.\n\nCodes: `email_taken`."),
+            ),
+            (json!({"description": "Once."}), json!("Once.")),
+        ] {
+            let mut operation = operation.as_object().cloned().unwrap();
+            tell_codes(&mut operation);
+            assert_eq!(operation["description"], expected);
+        }
     }
 
     #[test]
