@@ -4,10 +4,10 @@
 use axum::http::Request;
 use serde_json::{Value, json};
 
-use super::world::{Answer, World};
+use super::world::{Answer, World, text_of};
 use crate::openapi::description::{DESCRIBED, Operation};
-use crate::openapi::instances::{Members, instance, places, with, without};
-use crate::openapi::requests::{TENANT, examples, target};
+use crate::openapi::instances::{Members, Place, instance, places, with, without};
+use crate::openapi::requests::{Parameters, TENANT};
 
 /// What the examples of an operation are refused with, for want of something that no example can bring.
 const REFUSED: [(&str, &str); 9] = [
@@ -65,10 +65,16 @@ impl Client {
         Some(self.world.session("acme", &email).await.access)
     }
 
-    async fn send(&self, operation: &Operation<'_>, members: Members, body: Option<&Value>) -> Answer {
+    async fn send(
+        &self,
+        operation: &Operation<'_>,
+        parameters: impl Into<Parameters>,
+        body: Option<&Value>,
+    ) -> Answer {
+        let parameters = parameters.into();
         let method = operation.method.to_uppercase();
-        let mut request = Request::builder().method(method.as_str()).uri(target(operation, members));
-        for (name, value) in examples(operation, "header", members) {
+        let mut request = Request::builder().method(method.as_str()).uri(parameters.target(operation));
+        for (name, value) in parameters.of(operation, "header") {
             // A key belongs to one request.
             let value = if name == "Idempotency-Key" { format!("{value}-{}", operation.id()) } else { value };
             request = request.header(name, value);
@@ -92,10 +98,38 @@ impl Answer {
         if self.status.is_success() { (self.status.as_u16(), String::new()) } else { self.refusal() }
     }
 
-    /// Whether it is refused for the field or something in it.
-    fn names(&self, field: &str) -> bool {
-        self.status == 400
-            || (self.status == 422 && self.errors().iter().any(|error| error.starts_with(field)))
+    /// Whether an error begins like this: `field: code`.
+    fn names(&self, beginning: &str) -> bool {
+        self.status == 422 && self.errors().iter().any(|error| error.starts_with(beginning))
+    }
+
+    /// Whether an error has one of these codes.
+    fn has(&self, codes: &[&str]) -> bool {
+        self.status == 422 && self.errors().iter().any(|error| codes.iter().any(|code| error.ends_with(code)))
+    }
+}
+
+/// What must become of a request.
+#[derive(Debug)]
+enum Must {
+    /// Refused for the field, with the code.
+    Refuse(String),
+    /// Refused for the value of the field; one that nothing is done with is 400.
+    Bound(String),
+    /// Not refused for its shape; a value that is cleared may be missed.
+    BeRead,
+    /// Not refused for its shape, nor for what it lacks.
+    BeWhole,
+}
+
+impl Must {
+    fn holds(&self, answer: &Answer) -> bool {
+        match self {
+            Self::Refuse(error) => answer.names(error),
+            Self::Bound(field) => answer.status == 400 || answer.names(field),
+            Self::BeRead => !answer.has(&SHAPE),
+            Self::BeWhole => !answer.has(&SHAPE) && !answer.has(&[": required"]),
+        }
     }
 }
 
@@ -140,44 +174,63 @@ async fn bodies_are_taken_and_refused_as_described() {
             let another = with(&full, &place.pointer, place.of_another_type());
             // A name is refused as `invalid` or as `wrong_type`, by where in the document it stands.
             let code = if place.is_choice() { "" } else { "wrong_type" };
-            requests.push((another, Some(format!("{field}: {code}"))));
+            requests.push((another, Must::Refuse(format!("{field}: {code}"))));
             for value in place.out_of_bounds() {
-                requests.push((with(&full, &place.pointer, value), Some(field.clone())));
+                requests.push((with(&full, &place.pointer, value), Must::Bound(field.clone())));
             }
             if place.is_closed() {
                 let mut more = full.clone();
                 let object = more.pointer_mut(&place.pointer).and_then(Value::as_object_mut).unwrap();
                 object.insert("surprise".to_owned(), json!(1));
                 let dot = if field.is_empty() { "" } else { "." };
-                requests.push((more, Some(format!("{field}{dot}surprise: unknown_field"))));
+                requests.push((more, Must::Refuse(format!("{field}{dot}surprise: unknown_field"))));
             }
             if place.is_required && !field.is_empty() {
                 let less = without(&full, &place.pointer);
-                requests.push((less, Some(format!("{field}: required"))));
+                requests.push((less, Must::Refuse(format!("{field}: required"))));
             }
             let null = with(&full, &place.pointer, Value::Null);
-            requests.push((null, (!place.is_nullable()).then(|| field.clone())));
+            let must = if place.is_nullable() { Must::BeRead } else { Must::Refuse(field.clone()) };
+            requests.push((null, must));
         }
-        requests.push((instance(schema, Members::Required), None));
-        requests.push((full, None));
-        for (body, refusal) in requests {
+        requests.push((instance(schema, Members::Required), Must::BeWhole));
+        requests.push((full, Must::BeWhole));
+        for (body, must) in requests {
             sent += 1;
             let answer = client.send(&operation, Members::Required, Some(&body)).await;
-            let holds = match &refusal {
-                Some(refusal) => answer.names(refusal),
-                None => {
-                    answer.status.is_success()
-                        || !answer.errors().iter().any(|error| SHAPE.iter().any(|code| error.ends_with(code)))
-                }
-            };
-            if !holds {
-                let expected = refusal.unwrap_or_else(|| "no fault of its shape".to_owned());
-                faults
-                    .push(format!("{operation} {body}\n    must be: {expected}\n    is: {}", answer.text()));
+            if !must.holds(&answer) {
+                faults.push(format!("{operation} {body}\n    must: {must:?}\n    is: {}", answer.text()));
             }
         }
     }
     assert!(faults.is_empty(), "{} of {sent}\n{}", faults.len(), faults.join("\n"));
     assert!(sent > 300, "only {sent} requests");
+    client.world.end().await;
+}
+
+/// EP180, spec §5: a parameter outside its bounds is 400 before anything is done.
+#[tokio::test]
+async fn parameters_outside_their_bounds_are_refused() {
+    let client = Client::new().await;
+    client.prepare().await;
+    let (mut sent, mut faults) = (0, Vec::new());
+    for operation in served() {
+        for parameter in DESCRIBED.parameters(&operation) {
+            let (name, schema) = (text_of(parameter, "name"), &parameter["schema"]);
+            let place = Place { pointer: name.clone(), field: name.clone(), schema, is_required: false };
+            for value in place.out_of_bounds() {
+                sent += 1;
+                let value = value.as_str().map_or(value.to_string(), str::to_owned);
+                let bent = Some((name.clone(), value.clone()));
+                let parameters = Parameters { members: Members::Required, bent };
+                let (status, code) = client.send(&operation, parameters, None).await.refusal_or_none();
+                if status != 400 || !code.starts_with("invalid_") {
+                    faults.push(format!("{operation}: {name}={value} is {status} {code}"));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} of {sent}\n{}", faults.len(), faults.join("\n"));
+    assert!(sent > 80, "only {sent} requests");
     client.world.end().await;
 }

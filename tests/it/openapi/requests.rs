@@ -1,5 +1,6 @@
 //! Requests made from the examples of the document.
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use super::description::{DESCRIBED, Operation};
@@ -8,41 +9,48 @@ use super::instances::Members;
 /// The tenant that is changed at will; the people that ask have others.
 pub(crate) const TENANT: &str = "spare";
 
-/// What stands in the path for a parameter.
-pub(crate) fn in_path(operation: &Operation<'_>) -> String {
-    DESCRIBED.parameters(operation).iter().filter(|parameter| parameter["in"] == "path").fold(
-        operation.path.to_owned(),
-        |path, parameter| {
-            let name = parameter["name"].as_str().unwrap();
-            let example = parameter["example"].as_str().unwrap_or_else(|| panic!("{name} has no example"));
-            path.replace(&format!("{{{name}}}"), if name == "slug" { TENANT } else { example })
-        },
-    )
+/// Which parameters a request has: those that are required or all that have an example, and one that is not its example.
+#[derive(Debug, Clone)]
+pub(crate) struct Parameters {
+    pub(crate) members: Members,
+    pub(crate) bent: Option<(String, String)>,
 }
 
-/// The parameters outside the path that have examples: those that are required, or all.
-pub(crate) fn examples<'a>(
-    operation: &Operation<'a>,
-    place: &str,
-    members: Members,
-) -> Vec<(&'a str, String)> {
-    let parameters = DESCRIBED.parameters(operation);
-    let wanted = parameters
-        .iter()
-        .filter(|p| p["in"] == *place && (members == Members::All || p["required"] == json!(true)));
-    let told = wanted.filter_map(|parameter| {
-        let example = parameter.get("example")?;
-        Some((
-            parameter["name"].as_str()?,
-            example.as_str().map_or_else(|| example.to_string(), str::to_owned),
-        ))
-    });
-    told.collect()
+impl From<Members> for Parameters {
+    fn from(members: Members) -> Self {
+        Self { members, bent: None }
+    }
 }
 
-/// The path with its query.
-pub(crate) fn target(operation: &Operation<'_>, members: Members) -> String {
-    let query: Vec<String> =
-        examples(operation, "query", members).iter().map(|(name, value)| format!("{name}={value}")).collect();
-    format!("{}?{}", in_path(operation), query.join("&"))
+impl Parameters {
+    /// The parameters of `path`, `query` or `header`, with their values.
+    pub(crate) fn of<'a>(&self, operation: &Operation<'a>, place: &str) -> Vec<(&'a str, String)> {
+        let parameters = DESCRIBED.parameters(operation);
+        let told = parameters.iter().filter(|parameter| parameter["in"] == *place).filter_map(|parameter| {
+            let name = parameter["name"].as_str()?;
+            if let Some((_, value)) = self.bent.as_ref().filter(|(bent, _)| bent == name) {
+                return Some((name, value.clone()));
+            }
+            if self.members == Members::Required && parameter["required"] != json!(true) {
+                return None;
+            }
+            let example =
+                parameter.get("example").map(|value| value.as_str().map_or(value.to_string(), str::to_owned));
+            assert!(example.is_some() || place != "path", "{operation}: {name} has no example");
+            Some((name, if name == "slug" { TENANT.to_owned() } else { example? }))
+        });
+        told.collect()
+    }
+
+    /// The path with its query.
+    pub(crate) fn target(&self, operation: &Operation<'_>) -> String {
+        let encoded = |value: &str| utf8_percent_encode(value, NON_ALPHANUMERIC).to_string();
+        let path =
+            self.of(operation, "path").iter().fold(operation.path.to_owned(), |path, (name, value)| {
+                path.replace(&format!("{{{name}}}"), &encoded(value))
+            });
+        let query = self.of(operation, "query");
+        let query: Vec<_> = query.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        format!("{path}?{}", query.join("&"))
+    }
 }

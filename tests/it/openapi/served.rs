@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::description::DESCRIBED;
 use super::instances::Members;
-use super::requests::target;
+use super::requests::Parameters;
 use crate::harness::node::{Follower, TestNode, send};
 
 /// EP180: public, on any node, kept by its tag; its address is the configured one whatever the request says.
@@ -37,8 +37,8 @@ async fn what_anybody_may_read_answers_as_described() {
     node.call("PUT", "/v1/admin/tenants/acme", json!({})).await;
     let mut seen = 0;
     for operation in DESCRIBED.operations().filter(|operation| !operation.path.starts_with("/v1/")) {
-        let answer =
-            node.call(&operation.method.to_uppercase(), &target(&operation, Members::All), Value::Null).await;
+        let target = Parameters::from(Members::All).target(&operation);
+        let answer = node.call(&operation.method.to_uppercase(), &target, Value::Null).await;
         let expected = if operation.id() == "devShutdown" { 404 } else { 200 };
         assert_eq!(answer.status, expected, "{operation}: {answer:?}");
         seen += 1;
