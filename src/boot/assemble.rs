@@ -29,6 +29,7 @@ use crate::domain::password_policy::{Blacklist, BlacklistError};
 use crate::domain::rng::{OsRng, Rng};
 use crate::http::health::{HealthState, state::HealthParts};
 use crate::http::middleware::cors::OriginList;
+use crate::http::openapi::Document;
 use crate::http::state::{AppState, Parts};
 use crate::http::{Edge, EdgeParts, EdgeSettings};
 use crate::mail::{Smtp, Templates};
@@ -171,7 +172,9 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
         limits: limits.clone(),
         rng: Arc::clone(&rng),
     });
-    let state = AppState::from(Parts { control, accounts, stores, settings: config, health, clock, rng });
+    let openapi = Document::new(config.server.public_url.as_str())?;
+    let state =
+        AppState::from(Parts { control, accounts, stores, settings: config, health, openapi, clock, rng });
     Ok(Assembled {
         state,
         edge,

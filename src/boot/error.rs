@@ -8,6 +8,7 @@ use crate::crypto::hash_pool;
 use crate::crypto::password::ParamsError;
 use crate::crypto::sealed::MasterKeyError;
 use crate::domain::password_policy::BlacklistError;
+use crate::http::openapi::Fault;
 use crate::http::router::RouteError;
 use crate::service::limits::UnusableLimits;
 use crate::store::InvalidDsn;
@@ -73,6 +74,9 @@ pub enum BootError {
     /// A route; a fault of the program.
     #[error("{0}; report this as a fault of the program")]
     Route(#[from] RouteError),
+    /// The description of the routes; a fault of the program.
+    #[error("openapi: {0}; report this as a fault of the program")]
+    OpenApi(#[from] Fault),
     /// The signal handlers.
     #[error("signals cannot be handled: {0}")]
     Signals(std::io::Error),

@@ -1,7 +1,7 @@
 //! Every route of the public listener, in one place, so that tests and OpenAPI can walk them.
 
 use crate::http::state::AppState;
-use crate::http::{Surface, admin, auth, health, me, mfa, pages, well_known};
+use crate::http::{Surface, admin, auth, health, me, mfa, openapi, pages, well_known};
 
 /// All routes.
 pub fn surface() -> Surface<AppState> {
@@ -13,4 +13,5 @@ pub fn surface() -> Surface<AppState> {
         .merge(admin::surface())
         .merge(well_known::surface())
         .merge(health::surface())
+        .merge(openapi::surface())
 }

@@ -53,6 +53,7 @@ pub(super) fn failed(error: &BootError) -> Failure {
         | BootError::Raft(_)
         | BootError::RaftTask(_)
         | BootError::Route(_)
+        | BootError::OpenApi(_)
         | BootError::Signals(_)
         | BootError::Failed(_)
         | BootError::Forced(_) => Exit::Failed,

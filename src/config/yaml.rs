@@ -29,6 +29,15 @@ pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, NotYaml> {
     serde_yaml::from_str(text).map_err(|error| NotYaml(error.to_string()))
 }
 
+/// Reads one YAML document into JSON. A key that is repeated is refused, at every depth.
+///
+/// # Errors
+/// [`NotYaml`], also for what JSON has no form for.
+pub fn to_json(text: &str) -> Result<serde_json::Value, NotYaml> {
+    let value = from_str::<Value>(text)?;
+    serde_json::to_value(value).map_err(|error| NotYaml(error.to_string()))
+}
+
 /// The values of a YAML file by setting, and everything that is wrong with the file's shape.
 pub(super) fn read(path: &Path, text: &str) -> (BTreeMap<&'static str, Raw>, Vec<Error>) {
     let mut reader = Reader { path, values: BTreeMap::new(), errors: Vec::new() };

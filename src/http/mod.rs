@@ -19,6 +19,7 @@ mod json_objects;
 pub mod me;
 pub mod mfa;
 pub mod middleware;
+pub mod openapi;
 pub mod pages;
 pub mod plane;
 pub mod read;

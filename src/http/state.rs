@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::domain::clock::Clock;
 use crate::domain::rng::Rng;
 use crate::http::health::HealthState;
+use crate::http::openapi::Document;
 use crate::service::account::AccountService;
 use crate::service::control::ControlService;
 use crate::service::user_store::UserStores;
@@ -31,6 +32,8 @@ pub struct Parts {
     pub settings: Arc<Config>,
     /// How this node is doing.
     pub health: HealthState,
+    /// What the routes take and answer.
+    pub openapi: Document,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -61,4 +64,10 @@ macro_rules! part {
     )+};
 }
 
-part!(control: ControlService, accounts: AccountService, stores: UserStores, health: HealthState);
+part!(
+    control: ControlService,
+    accounts: AccountService,
+    stores: UserStores,
+    health: HealthState,
+    openapi: Document
+);

@@ -9,4 +9,5 @@ mod harness;
 mod layers;
 mod limits;
 mod monitoring;
+mod openapi;
 mod store;

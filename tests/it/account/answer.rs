@@ -8,6 +8,8 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
+use crate::openapi::checked::Exchange;
+
 /// An answer, read.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
@@ -89,9 +91,23 @@ pub(super) fn call(method: &str, path: &str, bearer: Option<&str>, body: &str) -
     request.body(Body::from(body.to_owned())).unwrap()
 }
 
+/// Sends a request; the answer is checked against the description of the API.
 pub(super) async fn send(router: &Router, request: Request<Body>) -> Answer {
+    let (asked, sent) = request.into_parts();
+    let sent = sent.collect().await.unwrap().to_bytes();
+    let request = Request::from_parts(asked.clone(), Body::from(sent.clone()));
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
+    Exchange {
+        method: &asked.method,
+        uri: &asked.uri,
+        sent_headers: &asked.headers,
+        sent: &sent,
+        status: parts.status.as_u16(),
+        headers: &parts.headers,
+        body: &body,
+    }
+    .check();
     Answer { status: parts.status, headers: parts.headers, body }
 }

@@ -7,6 +7,7 @@ mod answer;
 mod audit;
 mod bearer;
 mod consents;
+mod generated;
 mod import;
 mod import_cli;
 mod limits;

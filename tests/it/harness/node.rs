@@ -26,6 +26,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::openapi::checked::Exchange;
+
 pub(crate) const SIGNING_KEY: &str = "0123456789abcdef0123456789abcdef";
 const SECRETBOX_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
@@ -208,7 +210,7 @@ fn router(assembled: &Assembled, gate: Arc<dyn LeaderGate>) -> Router {
     surface().into_router(&edge, assembled.state.clone()).unwrap()
 }
 
-/// Sends a request to a router.
+/// Sends a request to a router; the answer is checked against the description of the API.
 pub(crate) async fn send(
     router: &Router,
     method: &str,
@@ -224,9 +226,23 @@ pub(crate) async fn send(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+    let sent = Bytes::from(body);
+    let request = request.body(Body::from(sent.clone())).unwrap();
+    let (method, uri, sent_headers) =
+        (request.method().clone(), request.uri().clone(), request.headers().clone());
+    let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
+    Exchange {
+        method: &method,
+        uri: &uri,
+        sent_headers: &sent_headers,
+        sent: &sent,
+        status: parts.status.as_u16(),
+        headers: &parts.headers,
+        body: &body,
+    }
+    .check();
     Answer { status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
