@@ -9,6 +9,7 @@ mod enrol;
 mod limits;
 mod own;
 mod parallel;
+mod reset;
 mod secrets;
 
 use std::time::Duration;
