@@ -17,6 +17,7 @@ mod leadership;
 mod linearizable;
 mod members;
 mod old_disks;
+mod people;
 mod postgres_crash;
 mod quorum_loss;
 mod recovery;
