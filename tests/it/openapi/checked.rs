@@ -40,7 +40,8 @@ impl Exchange<'_> {
         }
         let operation = match DESCRIBED.find(self.method.as_str(), self.uri.path()) {
             Found::Operation(operation) => operation,
-            Found::NoPath if self.status == 404 => return Vec::new(),
+            // Who asks too often is not told what there is.
+            Found::NoPath if [404, 429].contains(&self.status) => return Vec::new(),
             Found::NoMethod if self.status == 405 => return Vec::new(),
             Found::NoPath => return vec!["no path is described that this is one of".to_owned()],
             Found::NoMethod => return vec!["the method is not described".to_owned()],
