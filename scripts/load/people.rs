@@ -168,7 +168,10 @@ impl Client {
 
     async fn work(mut self) -> Seen {
         let mut seen = Seen::default();
-        let mut due = Instant::now();
+        // Not all in one moment: each has its own place within the interval.
+        let places = u32::try_from(self.people.clients.max(1)).unwrap_or(u32::MAX);
+        let place = u32::try_from(self.number).unwrap_or_default();
+        let mut due = Instant::now() + self.interval.unwrap_or_default() * place / places;
         let mut step = 0;
         loop {
             let mut started = Instant::now();

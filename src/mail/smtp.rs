@@ -12,6 +12,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 
 use super::message::Message;
 use crate::crypto::secret::SecretString;
+use crate::crypto::token_hash::Kind;
 use crate::domain::sender::Sender;
 
 /// How long a connection may take.
@@ -160,8 +161,23 @@ fn told(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    let words: Vec<&str> = words.map(|word| if word.contains('@') { "(address)" } else { word }).collect();
+    let words: Vec<&str> = words
+        .map(|word| {
+            if word.contains('@') {
+                "(address)"
+            } else if is_link(word) {
+                "(link)"
+            } else {
+                word
+            }
+        })
+        .collect();
     words.join(" ").chars().take(MAX_TOLD).collect()
+}
+
+/// A filter may quote what it did not like, and a link's token is a secret (S111).
+fn is_link(word: &str) -> bool {
+    word.contains("://") || word.contains("token=") || word.contains(Kind::Mail.prefix())
 }
 
 #[cfg(test)]

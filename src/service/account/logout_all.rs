@@ -19,11 +19,12 @@ impl AccountService {
         let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
         let now = self.0.clock.now();
         let mut work = self.0.stores.begin(&entry.tenant).await?;
+        // The account first: whatever is being begun with it is over by then, or sees what is ended here.
+        work.users().find_for_update(person.user).await.map_err(|error| refused(&error))?;
         let ended =
             work.refresh_tokens().revoke_all_of_user(person.user, now, RevocationReason::LogoutAll).await;
         ended.map_err(|error| refused(&error))?;
-        work.mfa_tokens().delete_of_user(person.user).await.map_err(|error| refused(&error))?;
-        work.trusted_devices().delete_of_user(person.user).await.map_err(|error| refused(&error))?;
+        self.forget_halves(&mut work, person.user).await?;
         let denied = work.denied_jtis().insert(&person.token_id, person.expires_at).await;
         denied.map_err(|error| refused(&error))?;
         work.commit().await.map_err(|error| refused(&error))?;

@@ -125,8 +125,8 @@ impl AccountService {
         hash: &PasswordHash,
     ) -> Result<Option<LoggedIn>> {
         let mut work = self.0.stores.begin(&presented.entry.tenant).await?;
-        let before = work.users().find_for_update(user).await.map_err(|error| refused(&error))?;
-        let before = before.ok_or(Code::InvalidMailToken)?;
+        let account = work.users().find_for_update(user).await.map_err(|error| refused(&error))?;
+        account.ok_or(Code::InvalidMailToken)?;
         let now = self.0.clock.now();
         let reset =
             work.mail_tokens().reset(&presented.hash, hash, now).await.map_err(|error| refused(&error))?;
@@ -136,8 +136,9 @@ impl AccountService {
         let ended = work.refresh_tokens().revoke_all_of_user(user, now, reason).await;
         ended.map_err(|error| refused(&error))?;
         self.forget_halves(&mut work, user).await?;
-        if !before.email_verified {
-            // Nobody had shown that the address was theirs: a second factor is of whoever made the account (S75).
+        let foreign = work.totp().is_of_nobody_known(user).await.map_err(|error| refused(&error))?;
+        if foreign {
+            // Enrolled before anybody had shown that the address is theirs: it is of whoever made the account (S75).
             self.remove_factor(&mut work, user).await?;
         }
         let Some(place) = place else {

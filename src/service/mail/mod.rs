@@ -91,7 +91,11 @@ impl<'a> Recipient<'a> {
     /// The account, or nobody at the address that was asked for.
     pub fn of(user: Option<&'a User>, asked: &'a Email) -> Self {
         match user {
-            Some(user) => Self { user: user.id, email: &user.email, name: user.given_name.as_deref() },
+            // Whoever has not shown that the address is theirs does not write to its owner through us.
+            Some(user) => {
+                let name = user.given_name.as_deref().filter(|_| user.email_verified);
+                Self { user: user.id, email: &user.email, name }
+            }
             None => Self { user: UserId(Uuid::nil()), email: asked, name: None },
         }
     }
@@ -110,6 +114,14 @@ impl fmt::Debug for Link<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("kind", &self.kind).finish_non_exhaustive()
     }
+}
+
+/// Most characters of a user agent in a mail.
+const MAX_USER_AGENT: usize = 80;
+
+/// Enough of a user agent to know one's browser by, and nothing to click on: whoever logs in chooses it.
+fn shortened(user_agent: &str) -> String {
+    user_agent.replace("://", " ").chars().take(MAX_USER_AGENT).collect()
 }
 
 /// A login, as the notice of a new device tells of it.
@@ -163,7 +175,7 @@ impl Mails {
         &self,
         tenant: &Tenant,
         kind: MailKind,
-        to: &Recipient<'_>,
+        to: &Recipient<'a>,
         client_id: Option<&'a ClientId>,
         now: Timestamp,
     ) -> Result<Link<'a>> {
@@ -188,7 +200,16 @@ impl Mails {
         let not_since = Timestamp::from_millis(
             now.millis().saturating_sub(i64::try_from(COOL_DOWN.as_millis()).unwrap_or(i64::MAX)),
         );
-        let token = NewToken { user: to.user, purpose, hash, client_id, expires_at, not_since, mail };
+        let token = NewToken {
+            user: to.user,
+            email: to.email,
+            purpose,
+            hash,
+            client_id,
+            expires_at,
+            not_since,
+            mail,
+        };
         Ok(Link { token, text, kind })
     }
 
@@ -205,7 +226,7 @@ impl Mails {
         let letter = Letter {
             at: Some(login.at.to_string()),
             ip: Some(login.ip.to_string()),
-            user_agent: Some(Line::new(login.user_agent.unwrap_or("unknown")).to_string()),
+            user_agent: Some(Line::new(&shortened(login.user_agent.unwrap_or("unknown"))).to_string()),
             ..Letter::to(to.email, to.name)
         };
         self.mail(tenant, MailKind::NewDevice, &letter, login.at.plus(NOTICE_LIFE))

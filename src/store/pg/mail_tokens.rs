@@ -35,6 +35,8 @@ pub struct NewMail {
 pub struct NewToken<'a> {
     /// Whose.
     pub user: UserId,
+    /// The address that the mail goes to; nothing happens if it is not the account's any more.
+    pub email: &'a Email,
     /// What for.
     pub purpose: TokenPurpose,
     /// SHA-256 of its text.
@@ -60,11 +62,11 @@ pub struct ResetToken {
     pub client_id: Option<ClientId>,
 }
 
-// One statement for whoever has an account and for whoever has none: then no row is found, and nothing happens (S60). A
+// The account is locked first, as everywhere, and looked at again after a wait. One statement for whoever has an account and for whoever has none: then no row is found, and nothing happens (S60). A
 // waiting mail with an older token goes, for its link works no more.
 const ISSUE: &str = "WITH account AS ( \
-        SELECT id, email_key FROM users WHERE tenant = $1 AND id = $2 AND status = 'active' \
-            AND NOT (email_verified AND $3 = 'verify')), \
+        SELECT id, email_key FROM users WHERE tenant = $1 AND id = $2 AND email_key = $13 AND status = 'active' \
+            AND NOT (email_verified AND $3 = 'verify') FOR KEY SHARE), \
     token AS ( \
         INSERT INTO mail_tokens AS t \
             (tenant, user_id, purpose, token_hash, email_key, client_id, created_at, expires_at) \
@@ -100,13 +102,17 @@ const FIND_RESET: &str = "SELECT u.id, u.email, t.client_id FROM mail_tokens t \
     WHERE t.tenant = $1 AND t.token_hash = $2 AND t.purpose = 'reset' AND t.expires_at > $3 \
         AND u.email_key = t.email_key AND u.status = 'active'";
 
-// Whoever reads the mail owns the address, so it is verified; a hold after failed logins ends (S61, S75).
+// Whoever reads the mail owns the address, so it is verified; a hold after failed logins ends, unless it protects a second
+// factor from being guessed (S61, S75).
 const RESET: &str = "WITH used AS ( \
         DELETE FROM mail_tokens WHERE tenant = $1 AND token_hash = $2 AND purpose = 'reset' AND expires_at > $3 \
         RETURNING user_id, email_key) \
-    UPDATE users u SET password_hash = $4, email_verified = true, failed_logins = 0, locked_until = NULL, \
+    UPDATE users u SET password_hash = $4, email_verified = true, \
+        failed_logins = CASE WHEN f.user_id IS NULL THEN 0 ELSE u.failed_logins END, \
+        locked_until = CASE WHEN f.user_id IS NULL THEN NULL ELSE u.locked_until END, \
         updated_at = GREATEST($3, u.updated_at + interval '1 millisecond') \
-    FROM used WHERE u.tenant = $1 AND u.id = used.user_id AND u.email_key = used.email_key \
+    FROM used LEFT JOIN totp_factors f ON f.tenant = $1 AND f.user_id = used.user_id AND f.address_verified \
+    WHERE u.tenant = $1 AND u.id = used.user_id AND u.email_key = used.email_key \
         AND u.status = 'active' \
     RETURNING u.id";
 
@@ -138,7 +144,8 @@ impl MailTokens<'_> {
             .bind(mail.map(|mail| mail.id))
             .bind(mail.map(|mail| mail.kind.as_str()))
             .bind(mail.map(|mail| mail.sealed.as_str()))
-            .bind(mail.map(|mail| to_db(mail.expires_at)));
+            .bind(mail.map(|mail| to_db(mail.expires_at)))
+            .bind(token.email.key());
         call.run(query.fetch_one(connection)).await
     }
 

@@ -23,15 +23,20 @@ const FIND: &str = "SELECT id, secret, last_step, created_at, \
     (SELECT count(*) FROM recovery_codes r WHERE r.tenant = $1 AND r.user_id = $2) AS recovery_codes \
     FROM totp_factors WHERE tenant = $1 AND user_id = $2";
 
-const ACTIVATE: &str = "INSERT INTO totp_factors (tenant, user_id, id, secret, last_step, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, user_id) DO UPDATE \
-    SET id = $3, secret = $4, last_step = $5, created_at = $6";
+// A factor that replaces one is as trustworthy as that one: whoever enrolled it has shown it.
+const ACTIVATE: &str = "INSERT INTO totp_factors AS f (tenant, user_id, id, secret, last_step, created_at, address_verified) \
+    SELECT $1, $2, $3, $4, $5, $6, email_verified FROM users WHERE tenant = $1 AND id = $2 \
+    ON CONFLICT (tenant, user_id) DO UPDATE SET id = $3, secret = $4, last_step = $5, created_at = $6, \
+        address_verified = f.address_verified";
 
 // The condition is the replay memory: of all that accept a step, at whatever node, one changes the row.
 const USE_STEP: &str = "UPDATE totp_factors SET last_step = $4 \
     WHERE tenant = $1 AND user_id = $2 AND id = $3 AND last_step < $4";
 
 const DELETE: &str = "DELETE FROM totp_factors WHERE tenant = $1 AND user_id = $2";
+
+const OF_NOBODY_KNOWN: &str =
+    "SELECT EXISTS (SELECT 1 FROM totp_factors WHERE tenant = $1 AND user_id = $2 AND NOT address_verified)";
 
 const ENROL: &str = "INSERT INTO totp_enrolments (tenant, user_id, id, secret, replaces, expires_at) \
     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, user_id) DO UPDATE \
@@ -104,6 +109,13 @@ impl Totp<'_> {
         let (connection, tenant, call) = self.0.call("totp.use_step")?;
         let query = sqlx::query(USE_STEP).bind(tenant.as_str()).bind(user.0).bind(id.0).bind(step);
         Ok(call.run(query.execute(connection)).await?.rows_affected() == 1)
+    }
+
+    /// Whether the active secret was enrolled before anybody had shown that the account's address is theirs.
+    pub async fn is_of_nobody_known(&mut self, user: UserId) -> Result<bool, Error> {
+        let (connection, tenant, call) = self.0.call("totp.is_of_nobody_known")?;
+        call.run(sqlx::query_scalar(OF_NOBODY_KNOWN).bind(tenant.as_str()).bind(user.0).fetch_one(connection))
+            .await
     }
 
     /// Removes the active secret.

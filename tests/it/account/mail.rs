@@ -209,7 +209,15 @@ async fn nothing_from_outside_becomes_a_header_or_html() {
         body["given_name"] = json!("Ann <b>Lee</b> Bcc: victim@example.com");
         assert_eq!(mailing.world.post("/v1/auth/register", &body).await.status, 201);
     }
-    let mail = mailing.delivered(1).await.remove(0);
+    let first = mailing.delivered(1).await.remove(0);
+    assert!(
+        !first.data.contains("Lee"),
+        "whoever has not shown that the address is theirs writes nothing: {}",
+        first.data
+    );
+    mailing.world.sql("UPDATE users SET email_verified = true").await;
+    mailing.forgot("ann@example.com").await;
+    let mail = mailing.delivered(2).await.remove(1);
     assert_eq!(
         mail.header_names(),
         ["Message-ID", "Date", "From", "To", "Subject", "Auto-Submitted", "MIME-Version", "Content-Type"]

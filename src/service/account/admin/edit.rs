@@ -84,6 +84,10 @@ impl AccountService {
         let fields = Fields { email, email_verified: patch.email_verified, profile, custom: patch.custom };
         let (mut work, user) = self.change(&entry.tenant, id, |user| fields.apply(user)).await?;
         let user = user.ok_or(Code::UserNotFound)?;
+        if hash.is_some() || user.email.key() != present.email.key() {
+            // Links that were mailed are for another password or another address.
+            work.mail_tokens().drop_all_of_user(id).await.map_err(|error| refused(&error))?;
+        }
         let Some(hash) = hash else {
             work.commit().await.map_err(|error| refused(&error))?;
             return Ok(user);

@@ -28,6 +28,7 @@ impl AccountService {
         let from = [UserStatus::Active, UserStatus::Locked];
         let switched = work.users().set_status(id, &from, UserStatus::Disabled, now).await;
         switched.map_err(|error| refused(&error))?;
+        work.mail_tokens().drop_all_of_user(id).await.map_err(|error| refused(&error))?;
         let reason = RevocationReason::UserDisabled;
         let ended = work.refresh_tokens().revoke_all_of_user(id, now, reason).await;
         ended.map_err(|error| refused(&error))?;

@@ -36,7 +36,8 @@ impl AccountService {
         proof: Option<&Proof>,
     ) -> Result<Assurance> {
         let family = work.refresh_tokens().find_family(session).await.map_err(|error| refused(&error))?;
-        let family = family.ok_or(Code::InvalidToken)?;
+        // Asked again: it may have been ended while passwords were compared.
+        let family = family.filter(|family| family.live_at(self.0.clock.now())).ok_or(Code::InvalidToken)?;
         let factor = work.totp().find(user).await.map_err(|error| refused(&error))?;
         let Some(factor) = factor.filter(|_| !family.amr.iter().any(|amr| amr == AMR_MFA)) else {
             return Ok(Assurance::Enough { amr: family.amr, proven: false });

@@ -138,7 +138,8 @@ impl AccountService {
     /// A token alone, which may be stolen or of a device that somebody left, adds no factor.
     async fn logged_in_recently(&self, work: &mut UnitOfWork, person: &Person) -> Judged<()> {
         let family = work.refresh_tokens().find_family(person.session).await;
-        let family = family.map_err(|error| refused(&error))?.ok_or(Code::InvalidToken)?;
+        let family = family.map_err(|error| refused(&error))?;
+        let family = family.filter(|family| family.live_at(self.0.clock.now())).ok_or(Code::InvalidToken)?;
         if self.0.clock.now().since(family.auth_time) <= RECENT_LOGIN {
             Ok(())
         } else {

@@ -50,6 +50,8 @@ impl AccountService {
         let found = work.users().find_for_update(user).await.map_err(|error| refused(&error))?;
         found.ok_or(Code::InvalidToken)?;
         let now = self.0.clock.now();
+        let family = work.refresh_tokens().find_family(session).await.map_err(|error| refused(&error))?;
+        family.filter(|family| family.live_at(now)).ok_or(Code::InvalidToken)?;
         let enrolment = work.totp().find_enrolment(user, now).await.map_err(|error| refused(&error))?;
         let enrolment = enrolment.ok_or(Code::MfaEnrolmentNotFound)?;
         let active = work.totp().find(user).await.map_err(|error| refused(&error))?;

@@ -1,23 +1,47 @@
 //! A mailed link is one factor, and no way around the other (S71, S75).
 
-use serde_json::json;
+use std::time::Duration;
 
-use super::{Holder, mfa_token, refused};
+use serde_json::{Value, json};
+
+use super::{Holder, list, mfa_token, refused};
 use crate::account::mail::Mailing;
-use crate::account::world::{PASSWORD, Tokens};
+use crate::account::world::{PASSWORD, Tokens, text_of};
 
 const NEW: &str = "another horse, battery";
 
-/// Somebody with a second factor, and the token of a reset that was asked for.
-async fn forgotten(address_is_verified: bool) -> (Mailing, Holder, String) {
+/// Somebody who has enrolled a second factor, with or without having shown before that the address is theirs.
+async fn enrolled(address_is_verified: bool) -> (Mailing, Holder) {
     let mailing = Mailing::with(&[("AUTH_RESET_AUTO_LOGIN", "1")]).await;
-    let holder = mailing.world.holder("acme", "ann@example.com").await;
+    let world = &mailing.world;
+    let tokens = world.session("acme", "ann@example.com").await;
     if address_is_verified {
-        mailing.world.sql("UPDATE users SET email_verified = true").await;
+        world.sql("UPDATE users SET email_verified = true").await;
     }
-    mailing.forgot("ann@example.com").await;
-    let mails = mailing.delivered(2).await;
-    let token = mails.iter().find(|mail| mail.data.contains("/reset?")).unwrap().token();
+    let secret = text_of(&world.enroll(&tokens.access, &json!({})).await.json(), "secret_base32");
+    let answer = world.verify(&tokens.access, &world.code(&secret)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let recovery = list(&answer.json()["recovery_codes"]);
+    (mailing, Holder { tenant: "acme", email: "ann@example.com", tokens, secret, recovery })
+}
+
+/// The token of a reset that is asked for by this address.
+async fn reset_link(mailing: &Mailing, email: &str) -> String {
+    mailing.world.clock.advance(Duration::from_secs(61));
+    mailing.forgot(email).await;
+    let count = mailing.sink.mails().len();
+    mailing
+        .tending("the mail to arrive", async || {
+            mailing.sink.mails().iter().skip(count).any(|m| m.data.contains("/reset?"))
+        })
+        .await;
+    mailing.settled().await;
+    mailing.sink.mails().iter().rfind(|mail| mail.data.contains("/reset?")).unwrap().token()
+}
+
+async fn forgotten(address_is_verified: bool) -> (Mailing, Holder, String) {
+    let (mailing, holder) = enrolled(address_is_verified).await;
+    let token = reset_link(&mailing, "ann@example.com").await;
     (mailing, holder, token)
 }
 
@@ -64,5 +88,69 @@ async fn a_wrong_code_at_a_change_of_the_password_kills_no_link() {
     let answer = world.with_token("/v1/me/password", &holder.tokens.access, &change).await;
     assert_eq!(answer.refusal(), refused("invalid_mfa_code"));
     mfa_token(&mailing.reset(&token, NEW).await);
+    mailing.end().await;
+}
+
+/// S71: the factor stays when an administrator gives the account another address, whose owner then resets the password.
+#[tokio::test]
+async fn another_address_does_not_cost_the_second_factor() {
+    let (mailing, holder) = enrolled(true).await;
+    let world = &mailing.world;
+    let admin = world.admin().await;
+    let path = format!("/v1/admin/users/{}?tenant_id=acme", holder.tokens.claims().sub);
+    let moved = world.ask("PATCH", &path, &admin, json!({"email": "other@example.com"})).await;
+    assert_eq!(moved.json()["user"]["email_verified"], false, "{}", moved.text());
+    let token = reset_link(&mailing, "other@example.com").await;
+    let half = mfa_token(&mailing.reset(&token, NEW).await);
+    Tokens::of(&world.second(&half, &world.next_code(&holder.secret)).await);
+    mailing.end().await;
+}
+
+/// S34, S71: what an administrator does to an account makes the links worthless that were mailed before.
+#[tokio::test]
+async fn mailed_links_do_not_survive_an_administrators_change() {
+    let (mailing, holder) = enrolled(true).await;
+    let world = &mailing.world;
+    let admin = world.admin().await;
+    let path = |verb: &str| format!("/v1/admin/users/{}{verb}?tenant_id=acme", holder.tokens.claims().sub);
+    let dead = (400, "invalid_mail_token".to_owned());
+    let changes: [&[(&str, &str, Value)]; 3] = [
+        &[("PATCH", "", json!({"password": "a password of support"}))],
+        &[("POST", "/disable", json!({})), ("POST", "/enable", json!({}))],
+        &[
+            ("PATCH", "", json!({"email": "other@example.com"})),
+            ("PATCH", "", json!({"email": "ann@example.com"})),
+        ],
+    ];
+    for steps in changes {
+        let token = reset_link(&mailing, "ann@example.com").await;
+        for (method, verb, body) in steps {
+            let answer = world.ask(method, &path(verb), &admin, body.clone()).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+        assert_eq!(mailing.reset(&token, NEW).await.refusal(), dead, "{steps:?}");
+    }
+    mailing.end().await;
+}
+
+/// S61: a reset does not give guesses at the second factor back, and the hold ends by itself as ever.
+#[tokio::test]
+async fn a_reset_does_not_end_the_hold_that_protects_the_second_factor() {
+    let (mailing, holder, token) = forgotten(true).await;
+    let world = &mailing.world;
+    let wrong = world.wrong_code(&holder.secret);
+    for _ in 0..2 {
+        let half = world.half(&holder).await;
+        for _ in 0..5 {
+            assert_eq!(world.second(&half, &wrong).await.refusal(), refused("invalid_mfa_code"));
+        }
+    }
+    let held = world.try_login("acme", "ann@example.com", PASSWORD).await;
+    assert_eq!(held.refusal(), (403, "account_locked".to_owned()));
+    mailing.reset(&token, NEW).await;
+    let held = world.try_login("acme", "ann@example.com", NEW).await;
+    assert_eq!(held.refusal(), (403, "account_locked".to_owned()));
+    world.clock.advance(Duration::from_secs(15 * 60));
+    mfa_token(&world.try_login("acme", "ann@example.com", NEW).await);
     mailing.end().await;
 }
