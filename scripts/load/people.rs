@@ -34,6 +34,9 @@ pub(crate) struct People {
     /// Seconds to measure, after one second of warming up.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// After a refusal that says when to try again, wait until then.
+    #[arg(long)]
+    patient: bool,
     /// Requests per second of all clients together; as many as they can without it.
     #[arg(long)]
     rate: Option<u32>,
@@ -137,6 +140,9 @@ pub(crate) async fn run(people: People) -> Result<(), String> {
         }
     }
     all.latencies.sort_unstable();
+    if all.latencies.is_empty() {
+        return Err(format!("nobody was served: {:?}", all.statuses));
+    }
     let served = u32::try_from(all.latencies.len()).unwrap_or(u32::MAX);
     let line = json!({
         "scenario": format!("{:?}", people.scenario),
@@ -192,27 +198,33 @@ impl Client {
             step += 1;
             let answer = self.step(step).await;
             let done = Instant::now();
-            let counts = started >= self.begin && done < self.end;
-            let (status, patient) = match &answer {
-                Some((status, body, patient)) => {
+            // Whatever was asked within the time counts, also if the answer took until after it: else the longest waits are missing.
+            let counts = started >= self.begin;
+            let (status, retry_after) = match &answer {
+                Some((status, body, retry_after)) => {
                     self.keep(body);
-                    (status.as_u16(), *patient)
+                    (status.as_u16(), *retry_after)
                 }
-                None => (0, true),
+                None => (0, None),
             };
             if counts {
                 *seen.statuses.entry(status).or_default() += 1;
-                if status == 503 && !patient {
+                if status == 503 && retry_after.is_none() {
                     seen.silent_refusals += 1;
                 }
                 if (200..300).contains(&status) {
                     seen.latencies.push(done - started);
                 }
             }
+            if self.people.patient
+                && let Some(pause) = retry_after
+            {
+                tokio::time::sleep(pause).await;
+            }
         }
     }
 
-    async fn step(&mut self, step: u64) -> Option<(StatusCode, Value, bool)> {
+    async fn step(&mut self, step: u64) -> Option<Answer> {
         let users = self.people.users.max(1);
         let somebody = (self.number * 131 + step).wrapping_mul(STRIDE) % users;
         let tenant = &self.people.tenant;
@@ -249,7 +261,7 @@ impl Client {
         self.cursor = text("next_cursor").unwrap_or_default();
     }
 
-    async fn log_in(&self, user: u64) -> Option<(StatusCode, Value, bool)> {
+    async fn log_in(&self, user: u64) -> Option<Answer> {
         let body = json!({
             "tenant_id": self.people.tenant,
             "client_id": "web",
@@ -259,23 +271,27 @@ impl Client {
         self.post("/v1/auth/login", &body).await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Option<(StatusCode, Value, bool)> {
+    async fn post(&self, path: &str, body: &Value) -> Option<Answer> {
         read(self.http.post(format!("{}{path}", self.url)).body(body.to_string())).await
     }
 
-    async fn get(&self, path: &str, bearer: &str) -> Option<(StatusCode, Value, bool)> {
+    async fn get(&self, path: &str, bearer: &str) -> Option<Answer> {
         read(self.http.get(format!("{}{path}", self.url)).bearer_auth(bearer)).await
     }
 
-    async fn admin_get(&self, path: &str) -> Option<(StatusCode, Value, bool)> {
+    async fn admin_get(&self, path: &str) -> Option<Answer> {
         self.get(path, self.admin.as_deref().unwrap_or_default()).await
     }
 }
 
-/// The status, the body, and whether a refusal said when to try again. Nothing without an answer.
-async fn read(request: reqwest::RequestBuilder) -> Option<(StatusCode, Value, bool)> {
+/// The status, the body, and after how long a refusal says to try again.
+type Answer = (StatusCode, Value, Option<Duration>);
+
+/// Nothing without an answer.
+async fn read(request: reqwest::RequestBuilder) -> Option<Answer> {
     let response = request.send().await.ok()?;
-    let (status, patient) = (response.status(), response.headers().contains_key("retry-after"));
+    let (status, retry_after) = (response.status(), response.headers().get("retry-after").cloned());
+    let seconds = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
     let body = response.json().await.unwrap_or_default();
-    Some((status, body, patient))
+    Some((status, body, seconds.map(Duration::from_secs)))
 }

@@ -136,8 +136,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn submit(&self, job: Job) -> Result<(), PoolError> {
-        let mut state = self.state();
+    fn check_room(&self, state: &mut State) -> Result<(), PoolError> {
         if state.closing {
             return Err(PoolError::ShuttingDown);
         }
@@ -147,9 +146,12 @@ impl Shared {
         if state.queue.len() >= room {
             state.queue.retain(|job| !job.is_abandoned());
         }
-        if state.queue.len() >= room {
-            return Err(PoolError::Busy);
-        }
+        if state.queue.len() >= room { Err(PoolError::Busy) } else { Ok(()) }
+    }
+
+    fn submit(&self, job: Job) -> Result<(), PoolError> {
+        let mut state = self.state();
+        self.check_room(&mut state)?;
         state.queue.push_back(job);
         state.publish();
         drop(state);
@@ -260,6 +262,12 @@ impl HashPool {
     /// Compares `password` with a stored hash. `None` (no such user) costs the same work and says no (S60).
     pub async fn verify(&self, password: Password, phc: Option<String>) -> Result<Verified, PoolError> {
         self.ask(|reply| Job::Verify { password, phc, reply }).await
+    }
+
+    /// Whether a job would be taken now. Ask before other work is done for somebody who would only be refused: under a flood
+    /// that work would cost the threads here their processors.
+    pub fn check_room(&self) -> Result<(), PoolError> {
+        self.shared.check_room(&mut self.shared.state())
     }
 
     async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, PoolError> {

@@ -98,9 +98,11 @@ async fn one_more_than_the_queue_holds_is_busy_and_there_is_room_again_afterward
     let waiting = spawn_hash(&pool, (1, 1)).await;
     assert_eq!(pool.hash(password("x")).await.unwrap_err(), PoolError::Busy);
     assert_eq!(pool.verify(password("x"), None).await.unwrap_err(), PoolError::Busy);
+    assert_eq!(pool.check_room(), Err(PoolError::Busy));
     gate.set(GateState::Open);
     running.await.unwrap().unwrap();
     waiting.await.unwrap().unwrap();
+    assert_eq!(pool.check_room(), Ok(()));
     pool.hash(password("x")).await.unwrap();
 }
 

@@ -9,7 +9,7 @@ use super::comparison::standing;
 use super::mfa::{Judged, MfaRequired, Proof, amr_of, outcome_of};
 use super::place::Place;
 use super::session::password_alone;
-use super::{AccountService, password};
+use super::{AccountService, password, unhashed};
 use crate::crypto::password::{Password, Verified};
 use crate::crypto::secret::SecretString;
 use crate::domain::email::Email;
@@ -131,6 +131,7 @@ impl AccountService {
 
     /// Finds the account and compares the password. No connection is held while the hash is computed.
     async fn compare(&self, place: &Place, email: Option<&Email>, typed: Password) -> Result<Compared> {
+        self.0.hashes.check_room().map_err(|error| unhashed(&error))?;
         let mut work = self.0.stores.begin(&place.entry.tenant).await?;
         let user = match email {
             Some(email) => work.users().find_by_email(email).await.map_err(|error| refused(&error))?,
