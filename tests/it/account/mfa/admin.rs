@@ -92,7 +92,10 @@ async fn a_second_factor_is_removed_from_the_command_line() {
     let id = ann.tokens.claims().sub;
     let command = format!("hellojohn users reset-mfa {id} --tenant acme");
     let done = ran_with(&url, directory.path(), &command, &env).await;
-    assert_eq!((done.code, done.out, done.err), (0, format!("removed the second factor of {id}\n"), String::new()));
+    assert_eq!(
+        (done.code, done.out, done.err),
+        (0, format!("removed the second factor of {id}\n"), String::new())
+    );
     let told = ran_with(&url, directory.path(), &format!("{command} --output json"), &env).await;
     assert_eq!(told.json(), json!({"user_id": id, "mfa": "removed"}));
     world.login("acme", "ann@example.com").await;
