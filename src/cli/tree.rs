@@ -83,7 +83,7 @@ pub enum Command {
     /// Administer tenants, clients and scopes
     #[command(subcommand)]
     Admin(Admin),
-    /// Import people
+    /// Import people, and help those who lost their second factor
     #[command(subcommand)]
     Users(Users),
     Whoami(Whoami),

@@ -44,7 +44,7 @@ pub enum Pool {
     Login,
     /// New accounts; the limits of `Login`, counted apart.
     Register,
-    /// Mails that reset a password.
+    /// Mails that reset a password, and those of a registration that only a mail tells the outcome of.
     Forgot,
     /// Mails that verify an address.
     Verify,

@@ -104,8 +104,8 @@ impl AccountService {
     ) -> Judged<(TokenSet, bool)> {
         let mut work = self.0.stores.begin(&place.entry.tenant).await?;
         let mut user = self.lock(&mut work, verified).await?;
-        let (amr, proven) = match self.assure(&mut work, person.session, user.id, proof).await? {
-            Assurance::Enough { amr, proven } => (amr, proven),
+        let (amr, auth_time, proven) = match self.assure(&mut work, person.session, user.id, proof).await? {
+            Assurance::Enough { amr, auth_time, proven } => (amr, auth_time, proven),
             Assurance::Missing => return Err(Code::MfaRequired.into()),
             Assurance::Wrong(why) => return Err(self.count_wrong(work, user.id, why).await),
         };
@@ -125,7 +125,7 @@ impl AccountService {
         let ended = work.refresh_tokens().revoke_all_of_user(user.id, now, reason).await;
         ended.map_err(|error| refused(&error))?;
         self.forget_halves(&mut work, user.id).await?;
-        let (_, tokens) = self.start_session(&mut work, place, &user, amr, now).await?;
+        let (_, tokens) = self.start_session_since(&mut work, place, &user, amr, auth_time, now).await?;
         work.commit().await.map_err(|error| refused(&error))?;
         Ok((tokens, proven))
     }

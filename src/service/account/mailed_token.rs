@@ -44,6 +44,11 @@ impl AccountService {
     /// Marks the address as verified. The same token again is as good until it expires, so that whoever opens a link twice, or
     /// after a program that looked at it, is not told of a fault (S74).
     ///
+    /// Nothing else changes. Whoever reads the mail is nearly always the one who registered, and logging them out or taking their
+    /// password would only teach people not to follow links. An owner who confirms an account that a stranger made has the
+    /// reset: it ends what the stranger has, a second factor included that was enrolled before this, because that goes on being
+    /// known as one of nobody known (`totp_factors.address_verified`, S75).
+    ///
     /// # Errors
     /// `invalid_mail_token`, `tenant_suspended`, `too_many_requests`, `storage_unavailable`.
     pub async fn verify_email(&self, requester: &Requester, token: &SecretString) -> Result<()> {

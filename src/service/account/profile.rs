@@ -71,7 +71,11 @@ impl AccountService {
         let person = person_of(principal)?;
         let view = self.0.plane.view();
         let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
-        let (work, user) = self.change(&entry.tenant, person.user, |user| patch.apply(user)).await?;
+        let apply = |user: &mut User| {
+            patch.apply(user);
+            Ok(())
+        };
+        let (work, user) = self.change(&entry.tenant, person.user, apply).await?;
         let user = user.ok_or(Code::InvalidToken)?;
         work.commit().await.map_err(|error| refused(&error))?;
         let event = Event {
@@ -86,22 +90,23 @@ impl AccountService {
         Ok(user)
     }
 
-    /// Reads the account, changes it and writes it, anew when somebody else has changed it meanwhile. `None` without such an
-    /// account. Nothing is kept unless the unit of work is committed.
+    /// Reads the account, changes it and writes it, anew when somebody else has changed it meanwhile. What may not be written
+    /// is for `apply` to refuse, which sees the account as it is. `None` without such an account. Nothing is kept unless the
+    /// unit of work is committed.
     ///
     /// # Errors
-    /// `busy` when it keeps being changed; `email_taken`; `storage_unavailable`.
+    /// Those of `apply`; `busy` when it keeps being changed; `email_taken`; `storage_unavailable`.
     pub(super) async fn change(
         &self,
         tenant: &Tenant,
         id: UserId,
-        apply: impl Fn(&mut User),
+        apply: impl Fn(&mut User) -> Result<()>,
     ) -> Result<(UnitOfWork, Option<User>)> {
         for _ in 0..ATTEMPTS {
             let mut work = self.0.stores.begin(tenant).await?;
             let found = work.users().find_by_id(id).await.map_err(|error| refused(&error))?;
             let Some(mut user) = found else { return Ok((work, None)) };
-            apply(&mut user);
+            apply(&mut user)?;
             match work.users().update(&user, self.0.clock.now()).await {
                 Ok(updated_at) => user.updated_at = updated_at,
                 Err(store::Error::Conflict(_)) => continue,

@@ -11,7 +11,7 @@ use crate::domain::mail::MailKind;
 use crate::domain::rng;
 use crate::domain::user::{PasswordHash, User, UserId};
 use crate::service::audit::{self, Action, Event, Outcome, Requester};
-use crate::service::limits::Pool;
+use crate::service::limits::{Account, Pool};
 use crate::service::mail::Recipient;
 use crate::service::tokens::TokenSet;
 use crate::service::user_store::refused;
@@ -81,6 +81,12 @@ impl AccountService {
 
         // Each costs a hash and tells whether an address is taken.
         self.0.limits.spend(Pool::Register, requester.ip, None).await?;
+        if self.0.settings.enumeration_safe {
+            // Each sends a mail to whoever owns the address, of the kind that `forgot` sends where there is an account. Counted for
+            // the address that was named, before anybody is looked for, so that the answer tells nothing (S60).
+            let account = Account::Email(&input.tenant, &email);
+            self.0.limits.spend(Pool::Forgot, requester.ip, Some(account)).await?;
+        }
         let hash = self.0.hashes.hash(password).await.map_err(|error| unhashed(&error))?;
         let now = self.0.clock.now();
         let id = UserId(rng::uuid(self.0.rng.as_ref()));

@@ -29,7 +29,7 @@ pub(super) fn may_refresh(client: &Client) -> bool {
 }
 
 impl AccountService {
-    /// Starts a session of `user`, who was authenticated as `amr` says, with all that the client may have. Nothing is kept
+    /// Starts a session of `user`, who was authenticated just now as `amr` says, with all that the client may have. Nothing is kept
     /// unless `work` is committed.
     ///
     /// Whether the account has a second factor is asked by `enter`, through which every way in goes: whoever calls this
@@ -42,6 +42,19 @@ impl AccountService {
         amr: Vec<String>,
         now: Timestamp,
     ) -> Result<(FamilyId, TokenSet)> {
+        self.start_session_since(work, place, user, amr, now, now).await
+    }
+
+    /// As [`Self::start_session`], for a person who was authenticated as `amr` says at `auth_time`, some time ago perhaps.
+    pub(super) async fn start_session_since(
+        &self,
+        work: &mut UnitOfWork,
+        place: &Place,
+        user: &User,
+        amr: Vec<String>,
+        auth_time: Timestamp,
+        now: Timestamp,
+    ) -> Result<(FamilyId, TokenSet)> {
         let Place { view, entry, client } = place;
         let life = self.0.tokens.lifetimes().refresh_of(entry, client);
         let family = TokenFamily {
@@ -51,7 +64,7 @@ impl AccountService {
             client_uuid: client.id,
             client_id: client.client_id.clone(),
             amr,
-            auth_time: now,
+            auth_time,
             created_at: now,
             expires_at: now.plus(life),
             revoked: None,

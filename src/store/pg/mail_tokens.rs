@@ -149,8 +149,8 @@ impl MailTokens<'_> {
         call.run(query.fetch_one(connection)).await
     }
 
-    /// Lets a mail without a link wait in the outbox.
-    pub async fn queue_notice(&mut self, user: UserId, mail: &NewMail, now: Timestamp) -> Result<(), Error> {
+    /// Lets a mail without a link wait in the outbox. It may go at `due`, and its age is counted from there.
+    pub async fn queue_notice(&mut self, user: UserId, mail: &NewMail, due: Timestamp) -> Result<(), Error> {
         let (connection, tenant, call) = self.0.call("mail_tokens.queue_notice")?;
         let query = sqlx::query(QUEUE_NOTICE)
             .bind(tenant.as_str())
@@ -158,7 +158,7 @@ impl MailTokens<'_> {
             .bind(user.0)
             .bind(mail.kind.as_str())
             .bind(mail.sealed.as_str())
-            .bind(to_db(now))
+            .bind(to_db(due))
             .bind(to_db(mail.expires_at));
         call.run(query.execute(connection)).await?;
         Ok(())

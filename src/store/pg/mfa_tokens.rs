@@ -16,8 +16,16 @@ use crate::store::ports::UnitOfWork;
 #[derive(Debug)]
 pub struct MfaTokens<'a>(pub(in crate::store) &'a mut UnitOfWork);
 
-const INSERT: &str = "INSERT INTO mfa_tokens (tenant, token_hash, user_id, client_uuid, client_id, password, \
-    expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+// All live equally long, so the order of their ends is that of their beginnings.
+const INSERT: &str = "WITH over AS ( \
+        DELETE FROM mfa_tokens WHERE tenant = $1 AND token_hash IN ( \
+            SELECT token_hash FROM mfa_tokens WHERE tenant = $1 AND user_id = $3 \
+            ORDER BY expires_at DESC, token_hash OFFSET $8)) \
+    INSERT INTO mfa_tokens (tenant, token_hash, user_id, client_uuid, client_id, password, expires_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+/// Half logins of an account that can be finished.
+const MAX_HALVES: i64 = 10;
 
 const FIND: &str = "SELECT user_id, client_uuid, client_id, password, expires_at FROM mfa_tokens \
     WHERE tenant = $1 AND token_hash = $2 AND expires_at > $3 AND wrong_codes < $4";
@@ -40,7 +48,7 @@ struct Row {
 }
 
 impl MfaTokens<'_> {
-    /// Keeps the first half of a login.
+    /// Keeps the first half of a login, and of the account's others the nine newest. The account's row must be locked.
     pub async fn insert(&mut self, hash: &TokenHash, login: &PendingLogin) -> Result<(), Error> {
         let (connection, tenant, call) = self.0.call("mfa_tokens.insert")?;
         let query = sqlx::query(INSERT)
@@ -50,7 +58,8 @@ impl MfaTokens<'_> {
             .bind(login.client_uuid)
             .bind(login.client_id.as_str())
             .bind(login.password.as_slice())
-            .bind(to_db(login.expires_at));
+            .bind(to_db(login.expires_at))
+            .bind(MAX_HALVES - 1);
         call.run(query.execute(connection)).await?;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Refresh tokens and their families in PostgreSQL (spec §13.11; S32-S35).
 //!
-//! Order of locks: family, then token. A revocation touches the family alone; a rotation holds family and token
+//! Order of locks: family, then token; of several families, by id. A revocation touches the family alone; a rotation holds family and token
 //! from the look-up to the commit. So one of two rotations of a token waits for the other and sees its outcome,
 //! and a revocation reaches a successor that is just being made.
 
@@ -76,24 +76,31 @@ const MARK_USED: &str = "WITH over AS (SELECT tenant, id FROM refresh_tokens \
 const REVOKE_FAMILY: &str = "UPDATE token_families SET revoked_at = $3, revoke_reason = $4 \
     WHERE tenant = $1 AND id = $2 AND revoked_at IS NULL";
 
-const REVOKE_ALL_OF_USER: &str = "UPDATE token_families SET revoked_at = $3, revoke_reason = $4 \
-    WHERE tenant = $1 AND user_id = $2 AND revoked_at IS NULL";
+// Whoever ends several sessions locks them by id and then writes, whatever it finds them by, so that two of them cannot lock
+// each other out. Those of a client or a tenant go in portions, each well within the statement time-out.
+macro_rules! revoke_several {
+    ($now:literal, $reason:literal, $condition:literal) => {
+        concat!(
+            "WITH locked AS (SELECT id FROM token_families WHERE tenant = $1 AND revoked_at IS NULL",
+            $condition,
+            " FOR UPDATE) UPDATE token_families f SET revoked_at = ",
+            $now,
+            ", revoke_reason = ",
+            $reason,
+            " FROM locked WHERE f.tenant = $1 AND f.id = locked.id"
+        )
+    };
+}
 
-const REVOKE_OTHERS_OF_USER: &str = "UPDATE token_families SET revoked_at = $3, revoke_reason = $4 \
-    WHERE tenant = $1 AND user_id = $2 AND id <> $5 AND revoked_at IS NULL";
+const REVOKE_ALL_OF_USER: &str = revoke_several!("$3", "$4", " AND user_id = $2 ORDER BY id");
 
-const REVOKE_OF_PAIR: &str = "UPDATE token_families SET revoked_at = $4, revoke_reason = $5 \
-    WHERE tenant = $1 AND user_id = $2 AND client_id = $3 AND revoked_at IS NULL";
+const REVOKE_OTHERS_OF_USER: &str = revoke_several!("$3", "$4", " AND user_id = $2 AND id <> $5 ORDER BY id");
 
-// In portions, each well within the statement time-out, and always in the same order, so that two of them
-// cannot lock each other out.
-const REVOKE_BY_CLIENT: &str = "UPDATE token_families SET revoked_at = $3, revoke_reason = $4 \
-    WHERE tenant = $1 AND id IN (SELECT id FROM token_families \
-        WHERE tenant = $1 AND client_uuid = $2 AND revoked_at IS NULL ORDER BY id LIMIT 5000 FOR UPDATE)";
+const REVOKE_OF_PAIR: &str = revoke_several!("$4", "$5", " AND user_id = $2 AND client_id = $3 ORDER BY id");
 
-const REVOKE_BY_TENANT: &str = "UPDATE token_families SET revoked_at = $2, revoke_reason = $3 \
-    WHERE tenant = $1 AND id IN (SELECT id FROM token_families \
-        WHERE tenant = $1 AND revoked_at IS NULL ORDER BY id LIMIT 5000 FOR UPDATE)";
+const REVOKE_BY_CLIENT: &str = revoke_several!("$3", "$4", " AND client_uuid = $2 ORDER BY id LIMIT 5000");
+
+const REVOKE_BY_TENANT: &str = revoke_several!("$2", "$3", " ORDER BY id LIMIT 5000");
 
 impl RefreshTokens<'_> {
     /// Starts a family. It must belong to the unit of work's tenant and not be revoked.

@@ -12,8 +12,15 @@ use crate::store::ports::UnitOfWork;
 #[derive(Debug)]
 pub struct TrustedDevices<'a>(pub(in crate::store) &'a mut UnitOfWork);
 
-const INSERT: &str = "INSERT INTO trusted_devices (tenant, token_hash, user_id, created_at, expires_at) \
+const INSERT: &str = "WITH over AS ( \
+        DELETE FROM trusted_devices WHERE tenant = $1 AND token_hash IN ( \
+            SELECT token_hash FROM trusted_devices WHERE tenant = $1 AND user_id = $3 \
+            ORDER BY created_at DESC, token_hash OFFSET $6)) \
+    INSERT INTO trusted_devices (tenant, token_hash, user_id, created_at, expires_at) \
     VALUES ($1, $2, $3, $4, $5)";
+
+/// Devices that an account trusts.
+const MAX_DEVICES: i64 = 20;
 
 const TRUSTS: &str = "SELECT EXISTS (SELECT 1 FROM trusted_devices \
     WHERE tenant = $1 AND token_hash = $2 AND user_id = $3 AND expires_at > $4)";
@@ -24,7 +31,7 @@ const COUNT: &str =
 const DELETE: &str = "DELETE FROM trusted_devices WHERE tenant = $1 AND user_id = $2";
 
 impl TrustedDevices<'_> {
-    /// Trusts a device until `expires_at`.
+    /// Trusts a device until `expires_at`, and of the account's others the 19 newest. The account's row must be locked.
     pub async fn insert(
         &mut self,
         hash: &TokenHash,
@@ -38,7 +45,8 @@ impl TrustedDevices<'_> {
             .bind(hash.0.as_slice())
             .bind(user.0)
             .bind(to_db(now))
-            .bind(to_db(expires_at));
+            .bind(to_db(expires_at))
+            .bind(MAX_DEVICES - 1);
         call.run(query.execute(connection)).await?;
         Ok(())
     }

@@ -181,6 +181,38 @@ async fn registrations_are_limited_by_address() {
     world.end().await;
 }
 
+/// S60: a registration whose outcome only a mail tells counts like a forgotten password, for the address that it names, whether that
+/// has an account or not. Over the limit nobody is told more.
+#[tokio::test]
+async fn registrations_that_mail_count_with_forgotten_passwords() {
+    let settings = [("RATE_FORGOT_LIMIT", "2"), ("REGISTER_ENUMERATION_SAFE", "1")];
+    let world = World::with(limited(&settings)).await;
+    let asked = |email: &str| json!({"tenant_id": "acme", "client_id": "web", "email": email});
+    let register = async |peer: &str, email: &str| {
+        let mut body = asked(email);
+        body["password"] = json!(PASSWORD);
+        world.send(from(peer, call("POST", "/v1/auth/register", None, &body.to_string()))).await
+    };
+    let forgot = async |peer: &str, email: &str| {
+        world.send(from(peer, call("POST", "/v1/auth/forgot", None, &asked(email).to_string()))).await
+    };
+    assert_eq!(register("192.0.2.1", "ann@example.com").await.status, 202, "makes the account");
+    assert_eq!(register("192.0.2.2", "ann@example.com").await.status, 202, "is told of to its owner");
+    let hashed = world.hashes.begun();
+    let taken = register("192.0.2.3", "ANN@example.com").await;
+    assert!(is(&taken, REFUSED), "{}", taken.text());
+    assert!(is(&forgot("192.0.2.4", "ann@example.com").await, REFUSED), "one count");
+    for peer in ["192.0.2.1", "192.0.2.2"] {
+        assert_eq!(forgot(peer, "bob@example.com").await.status, 202);
+    }
+    let free = register("192.0.2.3", "bob@example.com").await;
+    assert_eq!((free.status, free.json()["detail"].clone()), (taken.status, taken.json()["detail"].clone()));
+    assert_eq!(world.hashes.begun(), hashed, "nothing is hashed");
+    assert_eq!(world.count("SELECT count(*) FROM users").await, 1);
+    assert_eq!(register("192.0.2.3", "cleo@example.com").await.status, 202, "nobody else is held up");
+    world.end().await;
+}
+
 /// S62: nobody chooses the address that is counted.
 #[tokio::test]
 async fn forged_forwarding_headers_evade_no_limit() {

@@ -17,6 +17,7 @@ mod mail;
 mod mail_links;
 mod mail_outbox;
 mod mfa;
+mod notices;
 mod own;
 mod path_mode;
 mod rbac;

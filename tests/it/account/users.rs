@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::world::{Answer, PASSWORD, Tokens, World, text_of};
+use crate::harness::node::until;
 
 const USERS: &str = "/v1/admin/users";
 
@@ -134,6 +135,34 @@ async fn unknown_fields_and_values_out_of_bounds_are_refused_by_name() {
     let kept = user(&world.get(&of(&id, ""), &admin).await);
     assert_eq!((&kept["given_name"], &kept["email"]), (&json!(null), &json!("ann@example.com")));
     assert_eq!(world.count("SELECT count(*) FROM users WHERE tenant = 'acme'").await, 2);
+    world.end().await;
+}
+
+/// The bound on custom attributes holds for what is there when they are merged: of two edits at once that exceed it together the
+/// later one is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parallel_edits_do_not_exceed_the_bound_of_custom_attributes() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let id = world.made(&admin, json!({"tenant_id": "acme", "email": "ann@example.com"})).await;
+    let edit = async |name: &str| {
+        let patch = json!({"custom": {name: "x".repeat(9 * 1024)}});
+        world.ask("PATCH", &of(&id, ""), &admin, patch).await
+    };
+    // Both have read the account when either writes it.
+    let mut holding = world.db.connection().await;
+    sqlx::raw_sql("BEGIN; SELECT id FROM users FOR UPDATE").execute(&mut holding).await.unwrap();
+    let release = async {
+        const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+            AND datname = current_database()";
+        until("both to write", || async { world.count(WAITING).await == 2 }).await;
+        sqlx::raw_sql("COMMIT").execute(&mut holding).await.unwrap();
+    };
+    let (one, two, ()) = tokio::join!(edit("one"), edit("two"), release);
+    let (kept, refused) = if one.status == 200 { (one, two) } else { (two, one) };
+    assert_eq!(refused.errors(), ["custom: too_long"]);
+    let shown = user(&world.get(&of(&id, ""), &admin).await);
+    assert_eq!(shown["custom"], user(&kept)["custom"]);
     world.end().await;
 }
 

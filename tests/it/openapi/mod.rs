@@ -10,9 +10,14 @@ pub(crate) mod requests;
 mod served;
 mod structure;
 
-/// Whether people are shown a page there: the document is for programs.
+/// Pages for people, at the top and, the same ones, below a tenant.
+const PAGES: [&str; 2] = ["verify-email", "reset"];
+
+/// Whether people are shown a page there, as at `/reset` or `/t/{slug}/reset`: the document is for programs.
 fn is_page(path: &str) -> bool {
-    ["/verify-email", "/reset"].contains(
-        &path.strip_prefix("/t/").map_or(path, |below| below.find('/').map_or("", |at| &below[at..])),
-    )
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    match segments.as_slice() {
+        [page] | ["t", _, page] => PAGES.contains(page),
+        _ => false,
+    }
 }

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use hellojohn::domain::refresh_token::{Overlap, RevocationReason, TokenHash};
-use hellojohn::store::Error;
+use hellojohn::domain::refresh_token::{FamilyId, Overlap, RevocationReason, TokenFamily, TokenHash};
+use hellojohn::domain::user::UserId;
+use hellojohn::store::{Database, Error};
+use hellojohn_control::ClientId;
 use sqlx::Connection as _;
+use uuid::Uuid;
 
 use super::{after, logged_in, now, registered, tenant, token};
 use crate::harness::postgres::TestDb;
@@ -105,6 +108,78 @@ async fn a_revocation_reaches_a_successor_that_is_just_being_made() {
     let found = work.refresh_tokens().find_by_hash_for_update(&successor.token_hash).await.unwrap().unwrap();
     assert!(!found.family.live_at(now()));
     assert_eq!(found.family.revoked.unwrap().reason, RevocationReason::Logout);
+}
+
+/// How somebody ends several sessions in one statement.
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    All,
+    Others,
+    Pair,
+    Client(Uuid),
+    Tenant,
+}
+
+async fn end(database: Database, user: UserId, how: Ending) -> u64 {
+    let mut work = database.begin(&tenant("acme")).await.unwrap();
+    let mut tokens = work.refresh_tokens();
+    let reason = RevocationReason::LogoutAll;
+    let ended = match how {
+        Ending::All => tokens.revoke_all_of_user(user, now(), reason).await,
+        Ending::Others => {
+            tokens.revoke_others_of_user(user, FamilyId(Uuid::from_u128(9)), now(), reason).await
+        }
+        Ending::Pair => {
+            let client = ClientId::parse("local-web").unwrap();
+            tokens.revoke_of_pair(user, &client, now(), reason).await
+        }
+        Ending::Client(uuid) => tokens.revoke_by_client(uuid, now(), reason).await,
+        Ending::Tenant => tokens.revoke_by_tenant(now(), reason).await,
+    };
+    let ended = ended.unwrap_or_else(|error| panic!("{how:?}: {error}"));
+    work.commit().await.unwrap();
+    ended
+}
+
+/// Two who end the same sessions take them in the same order, whatever they find them by. The rows lie in the order 3, 2, 1; while
+/// somebody holds the second, whoever goes by the table has the third and wants the first, whoever goes by id the other way round.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_end_many_sessions_do_not_lock_each_other_out() {
+    let db = TestDb::new().await;
+    let database = db.database();
+    let client = Uuid::new_v4();
+    let mut cases = 0;
+    for first in [Ending::Client(client), Ending::Tenant] {
+        for second in [Ending::All, Ending::Others, Ending::Pair] {
+            cases += 1;
+            let ann = registered(&database, "acme", &format!("ann{cases}@example.com")).await;
+            let mut work = database.begin(&tenant("acme")).await.unwrap();
+            for number in [3, 2, 1] {
+                let id = FamilyId(Uuid::from_u128(cases * 16 + number));
+                let family = TokenFamily { id, client_uuid: client, ..super::family("acme", &ann) };
+                work.refresh_tokens().insert_family(&family).await.unwrap();
+            }
+            work.commit().await.unwrap();
+            let mut holding = db.connection().await;
+            sqlx::raw_sql("BEGIN").execute(&mut holding).await.unwrap();
+            sqlx::query("SELECT id FROM token_families WHERE id = $1 FOR UPDATE")
+                .bind(Uuid::from_u128(cases * 16 + 2))
+                .execute(&mut holding)
+                .await
+                .unwrap();
+            let mut look = db.connection().await;
+            let first = tokio::spawn(end(database.clone(), ann.id, first));
+            let waiting = "SELECT count(*) = 1 FROM pg_stat_activity \
+                WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            super::eventually_sql(&mut look, waiting).await;
+            let second = tokio::spawn(end(database.clone(), ann.id, second));
+            let waiting = "SELECT count(*) = 2 FROM pg_stat_activity \
+                WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            super::eventually_sql(&mut look, waiting).await;
+            sqlx::raw_sql("COMMIT").execute(&mut holding).await.unwrap();
+            assert_eq!((first.await.unwrap(), second.await.unwrap()), (3, 0));
+        }
+    }
 }
 
 #[tokio::test]

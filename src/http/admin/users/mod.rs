@@ -3,6 +3,7 @@
 mod create;
 mod edit;
 mod list;
+mod mfa;
 mod sessions;
 mod status;
 
@@ -41,6 +42,7 @@ where
         .route(Post, "/v1/admin/users/{user_id}/disable", User, Admin, status::disable)
         .route(Post, "/v1/admin/users/{user_id}/enable", User, Admin, status::enable)
         .route(Post, "/v1/admin/users/{user_id}/unlock", User, Admin, status::unlock)
+        .route(Delete, "/v1/admin/users/{user_id}/mfa", User, Admin, mfa::reset)
         .route(Get, SESSIONS, User, Admin, sessions::list)
         .route(Delete, SESSIONS, User, Admin, sessions::end_all)
 }

@@ -58,7 +58,8 @@ impl AccountService {
 
     async fn edited(&self, tenant: &Slug, id: UserId, patch: UserPatch) -> Result<User> {
         let entry = self.entry(tenant)?;
-        // The rules of a password look at the address, and the custom attributes at what is there.
+        // The rules of a password look at the address, and the custom attributes at what is there: by what is read here one answer
+        // names all that is wrong. Attributes that somebody else adds meanwhile count when they are merged.
         let present = self.user(tenant, id).await?;
         let mut findings = Findings::default();
         let profile = patch.profile.checked(&mut findings);
@@ -105,7 +106,9 @@ impl AccountService {
 }
 
 impl Fields {
-    fn apply(&self, user: &mut User) {
+    /// # Errors
+    /// `validation_failed` when there are too many custom attributes together with those that are there.
+    fn apply(&self, user: &mut User) -> Result<()> {
         if let Some(email) = &self.email {
             if email.key() != user.email.key() {
                 user.email_verified = false;
@@ -119,6 +122,11 @@ impl Fields {
             Patch::Clear => user.custom.clear(),
             Patch::Set(patch) => merge(&mut user.custom, patch),
         }
+        let mut findings = Findings::default();
+        if matches!(self.custom, Patch::Set(_)) {
+            findings.custom(&user.custom);
+        }
+        findings.into_result()
     }
 }
 

@@ -6,6 +6,7 @@
 mod consents;
 mod create;
 mod edit;
+mod mfa;
 mod roles;
 mod search;
 mod sessions;

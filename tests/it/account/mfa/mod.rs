@@ -3,12 +3,14 @@
 mod admin;
 mod audit;
 mod bodies;
+mod caps;
 mod challenge;
 mod devices;
 mod enrol;
 mod limits;
 mod own;
 mod parallel;
+mod races;
 mod reset;
 mod secrets;
 

@@ -1,5 +1,8 @@
 //! Password change and deletion of an account with a second factor (EP010; S34, S68, S69).
 
+use std::time::Duration;
+
+use hellojohn::domain::clock::Clock as _;
 use serde_json::{Value, json};
 
 use super::{Answer, Holder, PASSWORD, Tokens, World, call, refused};
@@ -103,5 +106,51 @@ async fn a_deleted_account_leaves_no_factor() {
     let bea: Holder = world.holder("acme", "bea@example.com").await;
     let proven = json!({"recoveryCode": bea.recovery[0]});
     assert_eq!(world.delete_own(&bea.tokens.access, proven).await.status, 204);
+    world.end().await;
+}
+
+/// OpenID Connect Core §2: `auth_time` is when what `amr` names was shown. A password that is typed again makes no second factor of an
+/// hour ago a fresh one; a proof that is shown with it does, and so does the password where it is all there is.
+#[tokio::test]
+async fn a_changed_password_tells_the_time_of_what_was_shown() {
+    const AUTH_TIME: &str = "SELECT extract(epoch FROM auth_time)::bigint FROM token_families \
+        WHERE revoked_at IS NULL AND tenant = 'acme'";
+    let world = World::new().await;
+    let later = Duration::from_secs(10 * 60);
+    let change = |current: &str, new: &str| json!({"current_password": current, "new_password": new});
+
+    // The password alone, of an account that has nothing else.
+    let tokens = world.session("acme", "bob@example.com").await;
+    world.clock.advance(later);
+    let answer = world.with_token("/v1/me/password", &tokens.access, &change(PASSWORD, NEW)).await;
+    assert_eq!(Tokens::of(&answer).claims().amr, ["pwd"]);
+    assert_eq!(world.count(AUTH_TIME).await, world.clock.now().secs());
+    world.sql("DELETE FROM users WHERE tenant = 'acme'").await;
+
+    let ann = world.holder("acme", "ann@example.com").await;
+    let tokens = world.full_login(&ann).await;
+    let login = world.clock.now().secs();
+    world.clock.advance(later);
+    let answer = world.with_token("/v1/me/password", &tokens.access, &change(PASSWORD, NEW)).await;
+    assert_eq!(Tokens::of(&answer).claims().amr, ["pwd", "otp", "mfa"]);
+    assert_eq!(world.count(AUTH_TIME).await, login, "both were shown at the login");
+
+    let back = change(NEW, PASSWORD);
+    let answer = world.with_token("/v1/me/password", &Tokens::of(&answer).access, &back).await;
+    assert_eq!(world.count(AUTH_TIME).await, login, "however often");
+    Tokens::of(&answer);
+
+    // A session of one factor, and the other one now.
+    let (_, device) = world.remembered(&ann).await;
+    let body = json!({"tenant_id": "acme", "client_id": "web", "email": ann.email, "password": PASSWORD});
+    let mut request = call("POST", "/v1/auth/login", None, &body.to_string());
+    request.headers_mut().insert("cookie", format!("hj_device={device}").parse().unwrap());
+    let tokens = Tokens::of(&world.send(request).await);
+    world.clock.advance(later);
+    let mut both = change(PASSWORD, NEW);
+    both["mfa_code"] = json!(world.next_code(&ann.secret));
+    let answer = world.with_token("/v1/me/password", &tokens.access, &both).await;
+    assert_eq!(Tokens::of(&answer).claims().amr, ["pwd", "otp", "mfa"]);
+    assert_eq!(world.count(AUTH_TIME).await, world.clock.now().secs());
     world.end().await;
 }

@@ -8,7 +8,7 @@ use super::{Answer, Holder, PASSWORD, World, call};
 use crate::account::world::{Choice, send};
 
 const CHALLENGE: &str = "/v1/mfa/totp/challenge";
-const MANY: usize = 12;
+const MANY: usize = 10;
 
 /// Two nodes: two sets of services with pools of their own. They share the clock and the catalogue, as nodes do.
 fn nodes(world: &World) -> [Router; 2] {

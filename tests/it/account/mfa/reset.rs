@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Holder, list, mfa_token, refused};
-use crate::account::mail::Mailing;
-use crate::account::world::{PASSWORD, Tokens, text_of};
+use crate::account::mail::{Mailing, accepting};
+use crate::account::world::{PASSWORD, Tokens, call, text_of};
 
 const NEW: &str = "another horse, battery";
 
@@ -76,6 +76,58 @@ async fn the_factor_of_an_account_whose_address_was_never_verified_goes_with_the
     assert_eq!((&status["totp_enabled"], &status["recovery_codes_left"]), (&json!(false), &json!(0)));
     Tokens::of(&world.try_login("acme", "ann@example.com", NEW).await);
     mailing.end().await;
+}
+
+/// S75: somebody registers with a stranger's address and enrols a factor; the owner, who thinks that it is theirs, follows the mailed
+/// link, and only later finds that they cannot get in. The link takes nothing from whoever has the password, for that is nearly always
+/// the one who reads the mail. But it makes nothing the owner's that was there before: their reset takes it all, a factor too that
+/// came in the place of the first.
+#[tokio::test]
+async fn following_a_verify_link_does_not_make_the_factor_of_a_stranger_ones_own() {
+    for replaced in [false, true] {
+        let (mailing, mut stranger) = enrolled(false).await;
+        let world = &mailing.world;
+        let link = mailing.delivered(1).await.remove(0).token();
+        let path = format!("/v1/auth/verify-email?token={link}");
+        let answer = world.send(accepting(&path, "application/json")).await;
+        assert_eq!(answer.json(), json!({"email_verified": true}), "{}", answer.text());
+        // Confirmed: nobody is logged out, and the factor is asked for as ever.
+        assert_eq!(world.get("/v1/me", &stranger.tokens.access).await.status, 200);
+        if replaced {
+            let both = json!({"password": PASSWORD, "code": world.next_code(&stranger.secret)});
+            let answer = world.enroll(&stranger.tokens.access, &both).await;
+            stranger.secret = text_of(&answer.json(), "secret_base32");
+            let answer = world.verify(&stranger.tokens.access, &world.code(&stranger.secret)).await;
+            stranger.recovery = list(&answer.json()["recovery_codes"]);
+        }
+        let (tokens, device) = world.remembered(&stranger).await;
+        let half = world.half(&stranger).await;
+
+        let token = reset_link(&mailing, "ann@example.com").await;
+        let owner = Tokens::of(&mailing.reset(&token, NEW).await);
+        for old in [&stranger.tokens, &tokens] {
+            assert_eq!(world.get("/v1/me", &old.access).await.status, 401);
+            assert_eq!(world.refresh(&old.refresh).await.status, 401);
+        }
+        let code = world.next_code(&stranger.secret);
+        assert_eq!(world.second(&half, &code).await.refusal(), refused("invalid_mfa_token"));
+        assert_eq!(world.try_login("acme", "ann@example.com", PASSWORD).await.status, 401);
+        let status = world.status(&owner.access).await;
+        let left =
+            ["totp_enabled", "recovery_codes_left", "trusted_devices"].map(|name| status[name].clone());
+        assert_eq!(left, [json!(false), json!(0), json!(0)], "{status}");
+        // With a factor of the owner's own, which stays from now on, the stranger's device is nobody's.
+        let secret = text_of(&world.enroll(&owner.access, &json!({})).await.json(), "secret_base32");
+        assert_eq!(world.verify(&owner.access, &world.code(&secret)).await.status, 200);
+        let body =
+            json!({"tenant_id": "acme", "client_id": "web", "email": "ann@example.com", "password": NEW});
+        let mut request = call("POST", "/v1/auth/login", None, &body.to_string());
+        request.headers_mut().insert("cookie", format!("hj_device={device}").parse().unwrap());
+        mfa_token(&world.send(request).await);
+        let token = reset_link(&mailing, "ann@example.com").await;
+        mfa_token(&mailing.reset(&token, PASSWORD).await);
+        mailing.end().await;
+    }
 }
 
 /// A change of the password that fails for its second factor leaves mailed links as they are.
