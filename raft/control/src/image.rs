@@ -110,7 +110,8 @@ impl Image {
 
     /// The state, with what readers get rendered for that issuer.
     pub(crate) fn into_state(self, issuer: &Issuer) -> Result<State, ImageError> {
-        let Image { v, formation, global_keys, tenants, tombstones, revision_floor, idempotency, audit } = self;
+        let Image { v, formation, global_keys, tenants, tombstones, revision_floor, idempotency, audit } =
+            self;
         let found = formation.as_deref().map_or(v, |formation| formation.format.max(v));
         if !(is_known(v) && is_known(found)) {
             return Err(ImageError::UnknownVersion { found });

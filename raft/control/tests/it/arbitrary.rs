@@ -6,8 +6,8 @@ use hellojohn_control::documents::{
     Alg, ClientPatch, KeySet, NewClientSecret, NewKey, PublicJwk, Scope, SecretHash, TenantPatch,
 };
 use hellojohn_control::{
-    ClientId, Command, Envelope, FORMAT, Idempotency, KeyRef, Kid, Precondition, ScopeName, ScopesMode, Sealed, Slug,
-    Timestamp,
+    ClientId, Command, Envelope, FORMAT, Idempotency, KeyRef, Kid, Precondition, ScopeName, ScopesMode,
+    Sealed, Slug, Timestamp,
 };
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;

@@ -19,7 +19,8 @@ fn copy(machine: &Machine, copied: &mut BTreeMap<u64, Record>) {
 fn is_told(item: &Envelope, result: &Result<Outcome, Reject>) -> bool {
     !matches!(
         (&item.command, result),
-        (_, Ok(Outcome::Replayed { .. }) | Err(Reject::KeyNeeded { .. })) | (Command::TrimAudit { .. }, Ok(_))
+        (_, Ok(Outcome::Replayed { .. }) | Err(Reject::KeyNeeded { .. }))
+            | (Command::TrimAudit { .. }, Ok(_))
     )
 }
 
