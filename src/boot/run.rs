@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::http::forward::Inbound;
 use crate::http::health::metrics_surface;
 use crate::jobs::{self, Timer};
+use crate::service::control::AuditCopy;
 
 /// Threads of the control plane. Log, snapshots and files have threads of their own to block, so one is enough,
 /// and its tasks need not wake each other across processors.
@@ -201,6 +202,11 @@ fn start_jobs(process: &Process, life: &Lifecycle, assembled: &Assembled) {
     let job =
         jobs::keys::run(on_view(timer("keys", jobs::keys::EVERY, jobs::keys::LIMIT)), state.control.clone());
     spawn(life, "job keys", job);
+    if state.stores.pools().global().is_some() {
+        let audit = on_view(timer("audit", jobs::audit::EVERY, jobs::audit::LIMIT));
+        let copy = AuditCopy::new(assembled.plane.clone(), state.stores.clone());
+        spawn(life, "job audit", jobs::audit::run(audit, copy));
+    }
     let cleanup = timer("cleanup", jobs::cleanup::EVERY, jobs::cleanup::LIMIT);
     spawn(life, "job cleanup", jobs::cleanup::run(cleanup, state.control.clone(), state.stores.clone()));
     let sweep = timer("sweep", jobs::sweep::GLOBAL_EVERY, jobs::sweep::GLOBAL_LIMIT);

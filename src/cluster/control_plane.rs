@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hellojohn_control::audit::SYSTEM;
 use hellojohn_control::{
     Command, Envelope, Idempotency, Outcome, Precondition, Sealed, Slug, Timestamp, View,
 };
@@ -37,7 +38,7 @@ impl Origin {
     /// A job of hellojohn's own.
     pub fn system(request_id: impl Into<String>) -> Self {
         Self {
-            actor: "system".to_owned(),
+            actor: SYSTEM.to_owned(),
             request_id: request_id.into(),
             ip: None,
             precondition: None,
@@ -145,6 +146,25 @@ impl ControlPlane {
         );
         let written = result?;
         Ok(Written::new(written.index, written.outcome))
+    }
+
+    /// Lets the records of writes up to number `through` go, which were copied. No write of anybody, so it has no line and no
+    /// record.
+    ///
+    /// # Errors
+    /// See [`ProposeError`].
+    pub async fn trim_audit(&self, through: u64) -> Result<(), ProposeError> {
+        let envelope = Envelope {
+            at: self.clock.now(),
+            actor: SYSTEM.to_owned(),
+            request_id: format!("trim-audit-{through}"),
+            ip: None,
+            precondition: None,
+            idempotency: None,
+            command: Command::TrimAudit { through },
+        };
+        self.node.propose(envelope).await?;
+        Ok(())
     }
 
     /// Whether this node knows at least what its disk knew to be committed when it started.

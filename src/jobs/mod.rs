@@ -4,6 +4,7 @@
 //! by the next one. May import `service` and below. Must never serve a request, and must never log the same
 //! trouble at every run.
 
+pub mod audit;
 pub mod cleanup;
 pub mod keys;
 pub mod limits;

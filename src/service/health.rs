@@ -147,6 +147,13 @@ impl HealthService {
         self.0.plane.view().formation().map(|formation| formation.format)
     }
 
+    /// How many records of control-plane writes wait to be copied, and how many went before they were.
+    pub fn audit_outbox(&self) -> (u64, u64) {
+        let view = self.0.plane.view();
+        let outbox = view.audit();
+        (u64::try_from(outbox.len()).unwrap_or(u64::MAX), outbox.dropped())
+    }
+
     /// Shown only: without Redis this node goes on serving people, and all nodes lose it at the same time.
     fn cache(&self) -> Check {
         match self.0.limits.redis_is_up() {

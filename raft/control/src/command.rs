@@ -54,7 +54,12 @@ pub enum Command {
         /// Raft ids of those who were seen to know it: all members.
         seen: BTreeSet<u64>,
     },
-    /// What releases with format 1 do not know.
+    /// Lets records of writes go that were copied; not itself recorded.
+    TrimAudit {
+        /// Number of the last record that was.
+        through: u64,
+    },
+    /// What releases with format 2 do not know.
     #[cfg(feature = "next-format")]
     RenameTenant {
         /// Which tenant.
@@ -180,6 +185,7 @@ impl Command {
             Command::PromoteMember { .. } => "cluster.member.promote",
             Command::RemoveMember { .. } => "cluster.member.remove",
             Command::RaiseFormat { .. } => "cluster.format.raise",
+            Command::TrimAudit { .. } => "audit.trim",
             #[cfg(feature = "next-format")]
             Command::RenameTenant { .. } => "tenant.rename",
             Command::PutTenant { .. } => "tenant.put",
@@ -216,6 +222,7 @@ impl Command {
             | Command::PromoteMember { .. }
             | Command::RemoveMember { .. }
             | Command::RaiseFormat { .. }
+            | Command::TrimAudit { .. }
             | Command::EnsureGlobalKeys { .. }
             | Command::RetireKeys { .. } => None,
         }
@@ -237,6 +244,7 @@ impl Command {
             Command::RenameTenant { .. } => None,
             Command::FormCluster { .. }
             | Command::RaiseFormat { .. }
+            | Command::TrimAudit { .. }
             | Command::PutTenant { .. }
             | Command::DeleteTenant { .. }
             | Command::PutScopes { .. }

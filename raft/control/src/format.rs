@@ -5,6 +5,7 @@
 //! once every member was seen to run a release that knows it. So a release may bring commands and documents that the
 //! one before cannot read, and both work in one cluster until the last node is upgraded.
 
+use crate::audit::AUDIT_FORMAT;
 use crate::command::Command;
 use crate::outcome::Reject;
 use crate::state::{Formation, State};
@@ -14,11 +15,11 @@ pub const FIRST_FORMAT: u16 = 1;
 
 /// The newest format that this release knows.
 #[cfg(not(feature = "next-format"))]
-pub const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 2;
 /// The newest format that this release knows: one more than is released, so that a test has a newer build to put beside
 /// the current one.
 #[cfg(feature = "next-format")]
-pub const FORMAT: u16 = 2;
+pub const FORMAT: u16 = 3;
 
 /// What a member says about an entry that only a newer release understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +46,8 @@ impl Command {
     pub fn format(&self) -> u16 {
         match self {
             #[cfg(feature = "next-format")]
-            Command::RenameTenant { .. } => 2,
+            Command::RenameTenant { .. } => 3,
+            Command::TrimAudit { .. } => AUDIT_FORMAT,
             // Every release knows it: one that is refused must harm nobody. One that is done stops a machine that does
             // not know the format, see `Machine::apply`.
             Command::RaiseFormat { .. }

@@ -7,6 +7,7 @@ use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::audit::{AuditImage, Broken, Outbox};
 use crate::documents::{Client, ScopeCatalogue, SigningKey, Tenant};
 use crate::format::{FORMAT, is_known};
 use crate::graveyard::Graveyard;
@@ -34,6 +35,9 @@ pub struct Image {
     /// What requests with an idempotency key did, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub idempotency: Vec<Arc<ledger::Entry>>,
+    /// The account of what was written.
+    #[serde(default, skip_serializing_if = "AuditImage::is_empty")]
+    pub audit: AuditImage,
 }
 
 /// A tenant with all that belongs to it.
@@ -67,6 +71,9 @@ pub enum ImageError {
     /// The same document stands in it twice.
     #[error("snapshot image holds {0} twice")]
     Duplicate(String),
+    /// The records of writes in it are not what was written.
+    #[error("snapshot image has a broken chain of audit records: {0}")]
+    Audit(#[from] Broken),
 }
 
 impl Image {
@@ -76,7 +83,7 @@ impl Image {
     }
 
     pub(crate) fn of(state: &State) -> Self {
-        let State { formation, global, tenants, graveyard, ledger } = state;
+        let State { formation, global, tenants, graveyard, ledger, audit } = state;
         Self {
             v: state.format(),
             formation: formation.clone(),
@@ -97,12 +104,14 @@ impl Image {
             tombstones: graveyard.tombstones().iter().map(|(name, last)| (name.clone(), *last)).collect(),
             revision_floor: graveyard.floor(),
             idempotency: ledger.entries().cloned().collect(),
+            audit: audit.image(),
         }
     }
 
     /// The state, with what readers get rendered for that issuer.
     pub(crate) fn into_state(self, issuer: &Issuer) -> Result<State, ImageError> {
-        let Image { v, formation, global_keys, tenants, tombstones, revision_floor, idempotency } = self;
+        let Image { v, formation, global_keys, tenants, tombstones, revision_floor, idempotency, audit } =
+            self;
         let found = formation.as_deref().map_or(v, |formation| formation.format.max(v));
         if !(is_known(v) && is_known(found)) {
             return Err(ImageError::UnknownVersion { found });
@@ -114,6 +123,7 @@ impl Image {
             graveyard: Graveyard::new(tombstones.into_iter().collect(), revision_floor),
             ledger: Ledger::new(idempotency)
                 .ok_or_else(|| ImageError::Duplicate("an idempotency key".to_owned()))?,
+            audit: Outbox::new(audit)?,
         };
         for TenantImage { tenant, clients, scopes, keys } in tenants {
             let slug = tenant.slug.clone();

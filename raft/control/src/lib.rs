@@ -5,6 +5,7 @@
 //! file: everything that could differ between two nodes is decided by the leader and carried in the
 //! command, so that applying the same log gives the same state everywhere.
 
+pub mod audit;
 pub mod command;
 mod differences;
 mod discovery;

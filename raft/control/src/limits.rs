@@ -34,5 +34,7 @@ pub const MEMBERS: usize = 16;
 pub const IDEMPOTENCY_KEYS: usize = 10_000;
 /// Bytes of what they did, as a snapshot holds it.
 pub const IDEMPOTENCY_BYTES: usize = 32 * 1024 * 1024;
+/// Records of writes that wait to be copied.
+pub const AUDIT_RECORDS: usize = 4_096;
 /// Commands in one log entry.
 pub const BATCH: usize = 256;

@@ -34,6 +34,11 @@ pub enum Outcome {
         /// See [`crate::format`].
         format: u16,
     },
+    /// Records that were copied are gone.
+    AuditTrimmed {
+        /// How many wait still.
+        waiting: u64,
+    },
     /// The tenant is as asked.
     Tenant {
         /// Whether it is new.
@@ -182,4 +187,32 @@ pub enum Reject {
     /// The cluster was formed already.
     #[error("the cluster was formed already")]
     AlreadyFormed,
+}
+
+impl Reject {
+    /// The stable name of the refusal, as audit records and the log tell it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Reject::TenantNotFound => "tenant_not_found",
+            Reject::ClientNotFound => "client_not_found",
+            Reject::KeyNotFound => "key_not_found",
+            Reject::PreconditionFailed { .. } => "precondition_failed",
+            Reject::Invalid { .. } => "invalid",
+            Reject::ScopeInUse { .. } => "scope_in_use",
+            Reject::LimitReached { .. } => "limit_reached",
+            Reject::RotationPending { .. } => "rotation_pending",
+            Reject::IssuerModeGlobal => "issuer_mode_global",
+            Reject::KeyNeeded { .. } => "key_needed",
+            Reject::PublicClient => "public_client",
+            Reject::NotDue { .. } => "not_due",
+            Reject::NodeNotFound => "node_not_found",
+            Reject::LastVoter => "last_voter",
+            Reject::NotJoined => "not_joined",
+            Reject::UpgradePending { .. } => "upgrade_pending",
+            Reject::ReleaseTooOld { .. } => "release_too_old",
+            Reject::MembersChanged => "members_changed",
+            Reject::IdempotencyKeyReused => "idempotency_key_reused",
+            Reject::AlreadyFormed => "already_formed",
+        }
+    }
 }

@@ -8,6 +8,7 @@ use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::audit::Outbox;
 use crate::documents::{Client, ScopeCatalogue, Tenant};
 use crate::graveyard::Graveyard;
 use crate::keyring::KeyRing;
@@ -159,6 +160,8 @@ pub struct State {
     pub(crate) graveyard: Graveyard,
     /// What requests with an idempotency key did.
     pub(crate) ledger: Ledger,
+    /// The account of what was written.
+    pub(crate) audit: Outbox,
 }
 
 impl State {
@@ -170,7 +173,21 @@ impl State {
             tenants: OrdMap::new(),
             graveyard: Graveyard::default(),
             ledger: Ledger::default(),
+            audit: Outbox::default(),
         }
+    }
+
+    /// Whether the cluster, the global keys and the tenants are those of `before`. One that was written anew with the same
+    /// content may count as another.
+    pub(crate) fn is_still(&self, before: &State) -> bool {
+        let same_cluster = match (&self.formation, &before.formation) {
+            (Some(now), Some(then)) => Arc::ptr_eq(now, then),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        same_cluster
+            && self.tenants.ptr_eq(&before.tenants)
+            && self.global.keys().keys().ptr_eq(before.global.keys().keys())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use imbl::OrdMap;
 
+use crate::audit::Outbox;
 use crate::command::{Command, KeyRef};
 use crate::discovery;
 use crate::documents::{Activation, Client, IssuerMode, KeySet, KeyState};
@@ -76,6 +77,11 @@ impl View {
     /// Whether the request was done before, as far as this view goes: then it changes nothing, whatever else holds now.
     pub fn was_done(&self, actor: &str, asked: &Idempotency, at: Timestamp) -> bool {
         matches!(self.state.ledger.find(actor, asked, at), Ok(Some(_)))
+    }
+
+    /// The account of what was written (S113).
+    pub fn audit(&self) -> &Outbox {
+        &self.state.audit
     }
 
     /// The tenant of that slug with all that belongs to it.

@@ -15,6 +15,9 @@ pub async fn publish(health: &HealthService) {
         metrics::gauge!("hellojohn_raft_format").set(f64::from(written));
     }
     metrics::gauge!("hellojohn_raft_format_known").set(f64::from(FORMAT));
+    let (waiting, dropped) = health.audit_outbox();
+    set("hellojohn_audit_outbox_records", waiting);
+    set("hellojohn_audit_outbox_dropped", dropped);
     let raft = &status.raft;
     for role in [Role::Leader, Role::Follower, Role::Learner, Role::Single] {
         metrics::gauge!("hellojohn_raft_role", "role" => name(role)).set(flag(status.role == role));

@@ -4,6 +4,7 @@
 //! and the words in which a refusal is told. The replicated machine has the last word on every document.
 
 mod archive;
+mod audit_copy;
 mod cleanup;
 mod clients;
 mod errors;
@@ -17,6 +18,7 @@ mod tenant_rules;
 mod tenants;
 
 pub use archive::Saved;
+pub use audit_copy::AuditCopy;
 pub use cleanup::{Cleanup, Deleted, TokenRevoker};
 pub use clients::PutClient;
 pub use keys::{Activate, Rotated, Rotation};

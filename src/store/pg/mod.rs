@@ -1,6 +1,7 @@
 //! The repositories: statements on the tables of the user database, and rows made into domain types.
 
 pub mod consents;
+pub mod control_audit;
 pub mod denied_jtis;
 pub mod import;
 pub mod known_devices;

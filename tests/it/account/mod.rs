@@ -7,6 +7,7 @@ mod answer;
 mod audit;
 mod bearer;
 mod consents;
+mod control_audit;
 mod generated;
 mod import;
 mod import_cli;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
+mod audit;
 mod availability;
 mod certificates;
 mod crash_points;

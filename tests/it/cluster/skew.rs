@@ -10,6 +10,8 @@ use crate::harness::process::BINARY;
 
 /// Path of the newer build, which scripts/test makes.
 const NEWER: &str = "HELLOJOHN_NEXT_BUILD";
+/// The newest format that the current build knows.
+const CURRENT: u64 = 2;
 
 async fn hand_over(cluster: &Cluster, token: &str, to: &str) {
     let leader = cluster.leader().await;
@@ -30,11 +32,22 @@ async fn formats(api: &Api) -> (u64, u64) {
     (cluster["format"].as_u64().unwrap(), cluster["format_known"].as_u64().unwrap())
 }
 
+/// Waits until every node says that the cluster writes the first of these formats, and that it knows the second.
+async fn raised(cluster: &Cluster, token: &str, wanted: (u64, u64)) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    for name in NAMES {
+        while formats(&cluster.api(name).bearer(token)).await != wanted {
+            assert!(std::time::Instant::now() < deadline, "{name}: the format is not raised");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+}
+
 /// While some node runs the current build and `newer` the newer one: either can lead, and nothing new is written.
 async fn mixed(cluster: &Cluster, token: &str, newer: &'static str, round: &str) {
     let api = cluster.api(newer).bearer(token);
     hand_over(cluster, token, newer).await;
-    assert_eq!(formats(&api).await, (1, 2));
+    assert_eq!(formats(&api).await, (CURRENT, CURRENT + 1));
     let refused = rename(&api, round).await.expect(409);
     assert_eq!(refused.code(), "upgrade_pending");
     assert!(refused.json()["detail"].as_str().unwrap().contains("every node is upgraded"), "{refused:?}");
@@ -67,6 +80,7 @@ async fn f21_a_newer_release_comes_node_by_node_and_nothing_unknown_reaches_an_o
     cluster.start_all().await;
     let token = cluster.mint_token();
     cluster.put_tenant(&token, "acme").await;
+    raised(&cluster, &token, (CURRENT, CURRENT)).await;
 
     cluster.restart_with("node1", &newer).await;
     mixed(&cluster, &token, "node1", "one").await;
@@ -83,13 +97,7 @@ async fn f21_a_newer_release_comes_node_by_node_and_nothing_unknown_reaches_an_o
     cluster.ready("node1").await;
     cluster.restart_with("node3", &newer).await;
 
-    let deadline = std::time::Instant::now() + PATIENCE;
-    for name in NAMES {
-        while formats(&cluster.api(name).bearer(&token)).await != (2, 2) {
-            assert!(std::time::Instant::now() < deadline, "{name}: the format is not raised");
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    }
+    raised(&cluster, &token, (CURRENT + 1, CURRENT + 1)).await;
     hand_over(&cluster, &token, "node3").await;
     rename(&cluster.api("node3").bearer(&token), "renamed").await.expect(204);
     let index = cluster.put_tenant(&token, "after").await;
@@ -101,20 +109,21 @@ async fn f21_a_newer_release_comes_node_by_node_and_nothing_unknown_reaches_an_o
 
     // Its log has what the current build does not know.
     cluster.stop("node1");
-    refuses(&mut cluster, "node1", "format version 2");
+    refuses(&mut cluster, "node1", &format!("format version {}", CURRENT + 1));
     // It was away while the new things were written; whoever leads has not seen it.
     hand_over(&cluster, &token, "node2").await;
     let disk = cluster.root("node1");
     std::fs::remove_dir_all(&disk).unwrap();
     std::fs::rename(&before, &disk).unwrap();
-    refuses(&mut cluster, "node1", "format version 2");
+    refuses(&mut cluster, "node1", &format!("format version {}", CURRENT + 1));
     // Its disk is lost.
     std::fs::remove_dir_all(&disk).unwrap();
     cluster.start_node("node1");
     cluster
         .until("node1", "turned down for its release", |answer| {
             let waiting = answer.json()["cluster"]["waiting"].to_string();
-            waiting.contains("its release knows formats up to 1") && waiting.contains("upgrade the node")
+            waiting.contains(&format!("its release knows formats up to {CURRENT}"))
+                && waiting.contains("upgrade the node")
         })
         .await;
     cluster.restart_with("node1", &newer).await;

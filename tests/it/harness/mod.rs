@@ -1,6 +1,7 @@
 //! What the scenarios share.
 
 pub(crate) mod api;
+pub(crate) mod audit_rows;
 pub(crate) mod cluster;
 pub(crate) mod link;
 pub(crate) mod logs;

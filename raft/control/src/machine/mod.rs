@@ -8,6 +8,7 @@ mod tenants;
 use std::sync::Arc;
 
 use crate::Slug;
+use crate::audit::{self, AUDIT_FORMAT};
 use crate::command::Command;
 use crate::documents::KeySet;
 use crate::envelope::{Batch, Envelope, Precondition};
@@ -55,15 +56,15 @@ impl Machine {
         View::new(self.state.clone(), applied_index, Arc::clone(&self.issuer))
     }
 
-    /// Applies the commands of one entry in order. A rejected command changes nothing and does not hinder
-    /// the others.
+    /// Applies the commands of one entry in order. A rejected command changes no document and does not hinder
+    /// the others; that an administrator was refused is recorded.
     ///
     /// # Errors
     /// [`Fatal`] if this release cannot understand the entry; nothing has changed then.
     pub fn apply(&mut self, batch: &Batch) -> Result<Vec<Result<Outcome, Reject>>, Fatal> {
         check_version(batch.version())?;
         let before = self.state.clone();
-        let results = batch.items().iter().map(|envelope| self.apply_whole(envelope)).collect();
+        let results = batch.items().iter().map(|envelope| self.apply_recorded(envelope)).collect();
         // What comes from here on is of a format that this release may not know.
         let format = self.state.format();
         if format > before.format()
@@ -73,6 +74,18 @@ impl Machine {
             return Err(unknown.into());
         }
         Ok(results)
+    }
+
+    /// Runs a command and keeps account of it, once every member does (S113).
+    fn apply_recorded(&mut self, envelope: &Envelope) -> Result<Outcome, Reject> {
+        let before = self.state.clone();
+        let result = self.apply_whole(envelope);
+        if self.state.format() >= AUDIT_FORMAT
+            && let Some(written) = audit::written(envelope, &result, !self.state.is_still(&before))
+        {
+            self.state.audit.append(written);
+        }
+        result
     }
 
     /// Runs a command entirely or not at all. The state is persistent, so keeping the old one costs nothing.
@@ -108,6 +121,11 @@ impl Machine {
             Command::PromoteMember { name } => self.promote_member(name),
             Command::RemoveMember { name } => self.remove_member(name),
             Command::RaiseFormat { to, seen } => self.raise_format(*to, seen),
+            Command::TrimAudit { through } => {
+                self.state.audit.trim(*through);
+                let waiting = u64::try_from(self.state.audit.len()).unwrap_or(u64::MAX);
+                Ok(Outcome::AuditTrimmed { waiting })
+            }
             #[cfg(feature = "next-format")]
             Command::RenameTenant { slug, name } => {
                 let patch = crate::documents::TenantPatch {

@@ -1,11 +1,13 @@
 //! Random commands over few names, so that they meet: tenants come and go, keys are in all states.
 
+use std::collections::BTreeMap;
+
 use hellojohn_control::documents::{
     Alg, ClientPatch, KeySet, NewClientSecret, NewKey, PublicJwk, Scope, SecretHash, TenantPatch,
 };
 use hellojohn_control::{
-    ClientId, Command, Envelope, Idempotency, KeyRef, Kid, Precondition, ScopeName, ScopesMode, Sealed, Slug,
-    Timestamp,
+    ClientId, Command, Envelope, FORMAT, Idempotency, KeyRef, Kid, Precondition, ScopeName, ScopesMode,
+    Sealed, Slug, Timestamp,
 };
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -161,9 +163,10 @@ fn command() -> impl Strategy<Value = Command> {
             cluster_id: Uuid::from_u128(id), members,
         }),
         1 => ("[a-c]", option::of(0..3_u128)).prop_map(|(name, drawn)| Command::AdmitNode {
-            name, admission: drawn.map(Uuid::from_u128), format: 1,
+            name, admission: drawn.map(Uuid::from_u128), format: FORMAT,
         }),
         1 => btree_set(0..4_u64, 0..3).prop_map(|seen| Command::RaiseFormat { to: 1, seen }),
+        1 => (0..40_u64).prop_map(|through| Command::TrimAudit { through }),
         1 => "[a-e]".prop_map(|name| Command::AddMember { name }),
         1 => "[a-e]".prop_map(|name| Command::PromoteMember { name }),
         1 => "[a-e]".prop_map(|name| Command::RemoveMember { name }),
@@ -193,6 +196,13 @@ fn beginning() -> Vec<Command> {
     ]
 }
 
+/// What half of the histories begin with: a cluster that writes the newest format, and so keeps records.
+fn newest_format() -> [Command; 2] {
+    let members = BTreeMap::from([("a".to_owned(), 1)]);
+    let form = Command::FormCluster { cluster_id: Uuid::from_u128(9), members };
+    [form, Command::RaiseFormat { to: FORMAT, seen: [1].into() }]
+}
+
 /// Few keys and bodies, so that some come again.
 fn idempotency() -> impl Strategy<Value = Option<Idempotency>> {
     let asked = ("[ab]", "[xy]").prop_map(|(key, body_hash)| Idempotency {
@@ -208,15 +218,18 @@ fn idempotency() -> impl Strategy<Value = Option<Idempotency>> {
 /// A history: commands whose clock mostly advances and sometimes, after a change of leader, steps back.
 pub(crate) fn history() -> impl Strategy<Value = Vec<Envelope>> {
     let steps = vec((command(), precondition(), idempotency(), -3..20_i64), 1..60);
-    (prop::bool::weighted(0.8), steps).prop_map(|(begun, steps)| {
-        let beginning = if begun { beginning() } else { Vec::new() };
+    (prop::bool::weighted(0.8), any::<bool>(), steps).prop_map(|(begun, raised, steps)| {
+        let mut beginning = if begun { beginning() } else { Vec::new() };
+        if raised {
+            beginning.splice(0..0, newest_format());
+        }
         let steps = beginning.into_iter().map(|command| (command, None, None, 0)).chain(steps);
         let mut now = 1_800_000_000;
         let stamp = |(command, precondition, idempotency, passed): (_, _, _, i64)| {
             now += passed;
             Envelope {
                 at: Timestamp::from_secs(now),
-                actor: "tester".to_owned(),
+                actor: if now % 4 == 0 { "system" } else { "tester" }.to_owned(),
                 request_id: "r".to_owned(),
                 ip: None,
                 precondition,

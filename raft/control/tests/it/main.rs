@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test that calls them")]
 
 mod arbitrary;
+mod audit;
 mod golden;
 mod identifiers;
 mod properties;

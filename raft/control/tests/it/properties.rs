@@ -21,6 +21,11 @@ fn hash(machine: &Machine) -> String {
     machine.image().hash().unwrap()
 }
 
+/// Of everything but the records, which tell of refusals too.
+fn documents_hash(machine: &Machine) -> String {
+    Image { audit: Default::default(), ..machine.image() }.hash().unwrap()
+}
+
 /// All rings of a view by set.
 fn rings(view: &View) -> Vec<(KeySet, &KeyRing)> {
     let tenants = view.tenants().iter().map(|(slug, entry)| (KeySet::Tenant(slug.clone()), &entry.keys));
@@ -109,9 +114,9 @@ proptest! {
     fn a_rejected_command_changes_nothing(history in history()) {
         let mut machine = machine();
         for item in history {
-            let before = hash(&machine);
+            let before = documents_hash(&machine);
             if let [Err(reject)] = &apply(&mut machine, &[item])[..] {
-                prop_assert_eq!(hash(&machine), before, "{:?}", reject);
+                prop_assert_eq!(documents_hash(&machine), before, "{:?}", reject);
             }
         }
     }

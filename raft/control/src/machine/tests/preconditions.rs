@@ -109,6 +109,7 @@ fn commands_on_client() -> impl Iterator<Item = Command> {
         | Command::PromoteMember { .. }
         | Command::RemoveMember { .. }
         | Command::RaiseFormat { .. }
+        | Command::TrimAudit { .. }
         | Command::EnsureGlobalKeys { .. }
         | Command::RotateKeys { .. }
         | Command::ActivateKey { .. }
