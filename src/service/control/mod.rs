@@ -6,6 +6,7 @@
 mod archive;
 mod cleanup;
 mod clients;
+mod each_database;
 mod errors;
 mod gate;
 mod keys;

@@ -3,6 +3,7 @@
 pub mod consents;
 pub mod denied_jtis;
 pub mod import;
+pub mod jobs;
 pub mod known_devices;
 pub mod mail_tokens;
 pub mod maintenance;
