@@ -5,6 +5,7 @@ pub mod denied_jtis;
 pub mod import;
 pub mod jobs;
 pub mod known_devices;
+pub mod lives;
 pub mod mail_tokens;
 pub mod maintenance;
 pub mod mfa_tokens;

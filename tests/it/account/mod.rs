@@ -11,6 +11,7 @@ mod generated;
 mod import;
 mod import_cli;
 mod limits;
+mod lives;
 mod login;
 mod logout;
 mod mail;
