@@ -1,5 +1,5 @@
-//! Removes what is over from the user databases: sealed successors, denied tokens, old families. Where the node
-//! leads, so that one node does it; two at once would do no harm.
+//! Removes what is over from the user databases: sealed successors, denied tokens, old families. Every node looks whether it
+//! is its turn; the database lets one at a time have one, whether anybody leads or not.
 
 use std::time::Duration;
 
@@ -7,10 +7,11 @@ use super::Timer;
 use crate::service::control::ControlService;
 use crate::service::user_store::UserStores;
 
-/// How often the global database is swept: a sealed successor must not stay long after its overlap.
+/// How often the global database is looked at: a sealed successor must not stay long after its overlap. What is due seldom is
+/// found to be due by one of these looks.
 pub const GLOBAL_EVERY: Duration = Duration::from_secs(5);
-/// How often the databases of tenants are swept. Seldom, because each sweep opens a pool that would otherwise
-/// be let go; a rotation clears overlaps by itself.
+/// How often the databases of tenants are looked at. Seldom, because where this node leads it opens a pool that would
+/// otherwise be let go; a rotation clears overlaps by itself.
 pub const TENANTS_EVERY: Duration = Duration::from_secs(5 * 60);
 /// Longest run over the global database.
 pub const GLOBAL_LIMIT: Duration = Duration::from_secs(60);

@@ -12,7 +12,7 @@ use super::audit::{Administrator, record_admin};
 use super::{Code, Error, Result};
 use crate::cluster::{ControlPlane, Sealing};
 use crate::store::migrate::{self, MigrationError, TestedConnection};
-use crate::store::{self, Database, Dsn, Pools, UnitOfWork};
+use crate::store::{self, Database, Dsn, Life, Pools, UnitOfWork};
 
 /// The user databases of all tenants. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -52,9 +52,26 @@ impl UserStores {
     /// Begins the one transaction of a request on the tenant's people.
     ///
     /// # Errors
-    /// As [`Self::database`], and `storage_unavailable` when the database does not answer.
+    /// As [`Self::database`], and `storage_unavailable` when the database does not answer, or has people of another life of
+    /// the tenant.
     pub async fn begin(&self, tenant: &Tenant) -> Result<UnitOfWork> {
-        self.database(tenant)?.begin(&tenant.slug).await.map_err(|error| refused(&error))
+        let begun = self.database(tenant)?.begin_in(&tenant.slug, &self.life(tenant)).await;
+        begun.map_err(|error| refused(&error))
+    }
+
+    /// Sees to it that `database`, where the tenant's people are, has nobody of a deleted tenant of that name.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub async fn admit(&self, database: &Database, tenant: &Tenant) -> Result<()> {
+        database.admit(&tenant.slug, &self.life(tenant)).await.map_err(|error| refused(&error))
+    }
+
+    /// Which life of its slug the tenant is.
+    pub fn life(&self, tenant: &Tenant) -> Life {
+        let view = self.plane.view();
+        let cluster = view.formation().map(|formation| formation.cluster_id).unwrap_or_default();
+        Life { created_at: tenant.created_at, revision: tenant.revision, cluster }
     }
 
     /// Connects to the tenant's own database and looks at its version and schema (EP107).

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use super::breaker::{Admission, Breaker};
 use super::dsn::Dsn;
 use super::error::{Error, Reason};
+use super::lives::KnownLives;
 use super::ports::UnitOfWork;
 
 /// What every connection is told first, so that nothing the server does for us lasts for ever.
@@ -50,6 +51,7 @@ struct Inner {
     options: PgConnectOptions,
     limits: Limits,
     breaker: Breaker,
+    lives: KnownLives,
     in_use: AtomicU32,
     /// When the pool was made, and how many milliseconds later a connection came back last whose work was done.
     made: Instant,
@@ -85,6 +87,7 @@ impl Database {
             options,
             limits,
             breaker: Breaker::default(),
+            lives: KnownLives::default(),
             in_use: AtomicU32::new(0),
             made: Instant::now(),
             worked: AtomicU64::new(0),
@@ -92,13 +95,13 @@ impl Database {
         }))
     }
 
-    /// Begins the one transaction of a request on the data of `tenant`.
+    /// Begins a transaction on the data of `tenant`, of whichever of its lives ([`Database::begin_in`] is for requests).
     ///
     /// Takes at most the acquire time-out and one statement's time-out; about a second long after a failure it
     /// is refused at once.
     pub async fn begin(&self, tenant: &Slug) -> Result<UnitOfWork, Error> {
         let lease = self.lease("begin").await?;
-        UnitOfWork::begin(lease, tenant.clone()).await
+        UnitOfWork::begin(lease, tenant.clone(), None).await
     }
 
     /// Asks the database for an answer, within `deadline`.
@@ -112,6 +115,11 @@ impl Database {
         timeout(deadline, ask)
             .await
             .unwrap_or_else(|_| Err(Error::unavailable(Reason::TimedOut, "ping", "the deadline has passed")))
+    }
+
+    /// What is known of the lives of its tenants.
+    pub(super) fn lives(&self) -> &KnownLives {
+        &self.0.lives
     }
 
     /// Whether two handles are on the same pool.
@@ -221,6 +229,11 @@ async fn set_up(connection: &mut PgConnection) -> sqlx::Result<()> {
 }
 
 impl Lease {
+    /// Where the connection is from.
+    pub(super) fn database(&self) -> &Database {
+        &self.in_use.0
+    }
+
     pub(super) fn connection(&mut self, operation: &'static str) -> Result<&mut PgConnection, Error> {
         match &mut self.connection {
             Some(connection) => Ok(connection),

@@ -66,6 +66,12 @@ pub enum Reason {
     /// Its schema is not the one of this version.
     #[error("its schema is not up to date; run the migration")]
     NotMigrated,
+    /// It still has rows of a deleted tenant of the same slug; they are being removed.
+    #[error("the people of a deleted tenant of this name are being removed")]
+    OldLife,
+    /// Its rows are of another tenant of the same slug than this node knows.
+    #[error("it holds the people of another tenant of this name")]
+    OtherLife,
 }
 
 /// What an operator needs to find the cause. Has no SQL and no bound values; may name tables and constraints.

@@ -130,6 +130,13 @@ impl Pools {
         drop(entries);
     }
 
+    /// The databases of tenants to which there are connections now. Looking at them is no use of theirs: it keeps no pool.
+    pub fn connected_tenants(&self) -> Vec<Database> {
+        let tenants = self.lock();
+        let connected = tenants.values().filter(|entry| entry.database.open() > 0);
+        connected.map(|entry| entry.database.clone()).collect()
+    }
+
     /// How many tenants have a pool now.
     pub fn tenant_count(&self) -> usize {
         self.lock().len()

@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 
 use super::database::{Lease, OPERATION};
 use super::error::{Error, Reason};
+use super::lives::Life;
 use super::pg::consents::Consents;
 use super::pg::denied_jtis::DeniedJtis;
 use super::pg::import::Imports;
@@ -38,6 +39,8 @@ pub struct UnitOfWork(Option<Session>);
 pub(super) struct Session {
     lease: Lease,
     tenant: Slug,
+    /// Of which the rows must be; unknown where nothing is made that could be of another one.
+    life: Option<Life>,
     /// A statement is under way, or was abandoned half-way: the connection is of no more use.
     busy: bool,
     /// A statement was refused: PostgreSQL ignores the rest and answers COMMIT with a silent rollback.
@@ -53,8 +56,8 @@ pub(super) struct Call<'a> {
 }
 
 impl UnitOfWork {
-    pub(super) async fn begin(lease: Lease, tenant: Slug) -> Result<Self, Error> {
-        let mut work = Self(Some(Session { lease, tenant, busy: false, failed: false }));
+    pub(super) async fn begin(lease: Lease, tenant: Slug, life: Option<Life>) -> Result<Self, Error> {
+        let mut work = Self(Some(Session { lease, tenant, life, busy: false, failed: false }));
         let (connection, _, call) = work.session("begin")?.call("begin")?;
         call.run(connection.execute("BEGIN")).await?;
         Ok(work)
@@ -165,6 +168,18 @@ impl UnitOfWork {
 
     pub(super) fn session(&mut self, operation: &'static str) -> Result<&mut Session, Error> {
         self.0.as_mut().ok_or_else(|| Error::internal(operation, "the unit of work is over"))
+    }
+
+    /// The life that it was begun in.
+    pub(super) fn life(&mut self, operation: &'static str) -> Result<Option<Life>, Error> {
+        Ok(self.session(operation)?.life)
+    }
+
+    /// Has the database look again at which life of the tenant it is.
+    pub(super) fn forget_life(&mut self, operation: &'static str) -> Result<(), Error> {
+        let session = self.session(operation)?;
+        session.lease.database().lives().forget(&session.tenant);
+        Ok(())
     }
 
     /// The connection and the tenant for one statement, and the call to run it in.

@@ -14,11 +14,13 @@ use hellojohn_control::{Slug, Timestamp, View};
 use uuid::Uuid;
 
 use super::ControlService;
+use super::each_database::on_each;
+use super::sweep::own_databases;
 use crate::domain::refresh_token::RevocationReason;
 use crate::service::user_store::{UserStores, refused};
 use crate::service::{Error, Result};
-use crate::store::Database;
 use crate::store::pg::orphans::LiveClient;
+use crate::store::{Database, Life};
 
 /// Whether what a deletion leaves behind in the user database is gone already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +106,7 @@ impl TokenRevoker for UserStores {
             let database = self.database(tenant)?;
             // The pool of a tenant that is gone is let go; this handle keeps it for the last statement.
             self.pools().forget(&tenant.slug);
-            revoke_tenant(&database, &tenant.slug, now).await
+            revoke_tenant(&database, &tenant.slug, &self.life(tenant), now).await
         })
     }
 }
@@ -122,8 +124,10 @@ async fn revoke_client(database: &Database, slug: &Slug, client: Uuid, now: Time
     Ok(())
 }
 
-async fn revoke_tenant(database: &Database, slug: &Slug, now: Timestamp) -> Result<()> {
+async fn revoke_tenant(database: &Database, slug: &Slug, life: &Life, now: Timestamp) -> Result<()> {
     let mut work = database.begin(slug).await.map_err(|error| refused(&error))?;
+    // Should nobody have used the tenant since lives are noted, a later one must know all the same whose rows these are.
+    work.lives().note(life).await.map_err(|error| refused(&error))?;
     let revoked = work.refresh_tokens().revoke_by_tenant(now, RevocationReason::TenantRevoked).await;
     let families = revoked.map_err(|error| refused(&error))?;
     work.commit().await.map_err(|error| refused(&error))?;
@@ -136,24 +140,22 @@ impl ControlService {
     /// tenants. The leader's duty; does nothing elsewhere. Idempotent.
     ///
     /// # Errors
-    /// The first refusal, after every database was tried; the next run goes on.
+    /// A refusal, after every database was tried; the next run goes on.
     pub async fn revoke_orphans(&self, stores: &UserStores) -> Result<()> {
         if self.plane.may_write().is_err() {
             return Ok(());
         }
-        let mut first = Ok(());
-        if let Some(global) = stores.pools().global() {
-            first = first.and(self.revoke_orphans_in(global, None).await);
-        }
-        let view = self.plane.view();
-        for entry in view.tenants().values().filter(|entry| entry.tenant.settings.user_store.is_some()) {
-            let result = match stores.database(&entry.tenant) {
-                Ok(database) => self.revoke_orphans_in(&database, Some(&entry.tenant.slug)).await,
-                Err(error) => Err(error),
-            };
-            first = first.and(result);
-        }
-        first
+        let global = async {
+            match stores.pools().global() {
+                Some(global) => self.revoke_orphans_in(global, None).await,
+                None => Ok(()),
+            }
+        };
+        let own = on_each(own_databases(self), |entry| async move {
+            self.revoke_orphans_in(&stores.database(&entry.tenant)?, Some(&entry.tenant.slug)).await
+        });
+        let (global, own) = futures::join!(global, own);
+        global.and(own)
     }
 
     /// `only`: the tenant whose own database it is; rows of others there are none of its business.

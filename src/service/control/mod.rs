@@ -7,6 +7,7 @@ mod archive;
 mod audit_copy;
 mod cleanup;
 mod clients;
+mod each_database;
 mod errors;
 mod gate;
 mod keys;

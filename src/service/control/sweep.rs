@@ -1,52 +1,84 @@
-//! Removal of what is over from the user databases, on the node that leads.
+//! Removal of what is over from the user databases. Any node does it, and one at a time: the database says whose turn it is
+//! (`store::pg::jobs`), so that it goes on without a leader, and where a node dies in the middle of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hellojohn_control::TenantEntry;
 
 use super::ControlService;
+use super::each_database::on_each;
 use crate::service::Result;
 use crate::service::user_store::{UserStores, refused};
 use crate::store::Database;
+use crate::store::pg::jobs::Turn;
+use crate::store::pg::maintenance::Sweep;
 
-/// Portions of one run; what is left waits for the next.
+/// Portions of one kind in one run; what is left waits for the next.
 const PORTIONS: usize = 50;
+/// Pause between two portions, so that a large sweep leaves room for what people wait for.
+const PAUSE: Duration = Duration::from_millis(20);
 
 impl ControlService {
-    /// Sweeps the global database. Does nothing on a node that does not lead.
+    /// Sweeps the global database, as far as it is this node's turn. Does nothing where none is configured.
     ///
     /// # Errors
-    /// `storage_unavailable`.
+    /// The first refusal, after every kind was tried.
     pub async fn sweep_global(&self, stores: &UserStores) -> Result<()> {
-        match stores.pools().global() {
-            Some(global) if self.plane.may_write().is_ok() => self.sweep(global).await,
-            Some(_) | None => Ok(()),
-        }
+        let Some(global) = stores.pools().global() else { return Ok(()) };
+        self.sweep(global, |sweep| {
+            let now = u32::try_from(self.plane.now().secs()).unwrap_or(u32::MAX);
+            metrics::gauge!("hellojohn_sweep_last_run_timestamp_seconds", "kind" => sweep.kind).set(now);
+        })
+        .await
     }
 
-    /// Sweeps the databases of tenants that have one of their own. Does nothing on a node that does not lead.
+    /// Sweeps databases of tenants that have one of their own, several at once. Who opens pools for it is the node that
+    /// leads; any other one sweeps what it is connected to anyway, and goes on with that when nobody leads.
     ///
     /// # Errors
-    /// The first refusal, after every database was tried.
+    /// A refusal, after every database was tried.
     pub async fn sweep_tenants(&self, stores: &UserStores) -> Result<()> {
-        if self.plane.may_write().is_err() {
-            return Ok(());
+        if self.plane.may_write().is_ok() {
+            return on_each(own_databases(self), |entry| async move {
+                self.sweep(&stores.database(&entry.tenant)?, |_| {}).await
+            })
+            .await;
         }
+        let connected = stores.pools().connected_tenants();
+        on_each(connected, |database| async move { self.sweep(&database, |_| {}).await }).await
+    }
+
+    async fn sweep(&self, database: &Database, ran: impl Fn(&Sweep)) -> Result<()> {
         let mut first = Ok(());
-        let view = self.plane.view();
-        for entry in view.tenants().values().filter(|entry| entry.tenant.settings.user_store.is_some()) {
-            let result = match stores.database(&entry.tenant) {
-                Ok(database) => self.sweep(&database).await,
-                Err(error) => Err(error),
-            };
-            first = first.and(result);
+        for sweep in database.due_sweeps().await.map_err(|error| refused(&error))? {
+            match self.sweep_kind(database, &sweep).await {
+                Ok(true) => ran(&sweep),
+                Ok(false) => {}
+                Err(error) => first = first.and(Err(error.context(sweep.kind))),
+            }
         }
         first
     }
 
-    async fn sweep(&self, database: &Database) -> Result<()> {
-        for _ in 0..PORTIONS {
-            let swept = database.sweep(self.plane.now()).await.map_err(|error| refused(&error))?;
-            if !swept.more {
+    /// Whether this node had a turn.
+    async fn sweep_kind(&self, database: &Database, sweep: &Sweep) -> Result<bool> {
+        for portion in 0..PORTIONS {
+            let turn = database.sweep(sweep, self.plane.now()).await.map_err(|error| refused(&error))?;
+            let Turn::Done { rows, more } = turn else { return Ok(portion > 0) };
+            metrics::counter!("hellojohn_sweep_rows_total", "kind" => sweep.kind).increment(rows);
+            if !more {
                 break;
             }
+            tokio::time::sleep(PAUSE).await;
         }
-        Ok(())
+        Ok(true)
     }
+}
+
+/// The tenants that have a database of their own.
+pub(super) fn own_databases(control: &ControlService) -> Vec<Arc<TenantEntry>> {
+    let view = control.plane.view();
+    let own = view.tenants().values().filter(|entry| entry.tenant.settings.user_store.is_some());
+    own.cloned().collect()
 }

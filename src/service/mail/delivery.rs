@@ -156,7 +156,18 @@ impl Delivery {
         let parts = &self.0.parts;
         let now = parts.clock.now();
         self.take_figures(owner, database, now).await?;
-        let due = database.tenants_with_due_mails(now).await.map_err(|error| refused(&error))?;
+        let mut due = database.tenants_with_due_mails(now).await.map_err(|error| refused(&error))?;
+        let mut strangers = HashSet::new();
+        for slug in &due {
+            // What a deleted tenant of that name has left is not mailed in the name of another one.
+            if let Some(entry) = Slug::parse(slug).ok().and_then(|slug| view.tenant(&slug))
+                && let Err(error) = parts.stores.admit(database, &entry.tenant).await
+            {
+                tracing::debug!(?error, tenant = slug, "its mails wait");
+                strangers.insert(slug.clone());
+            }
+        }
+        due.retain(|slug| !strangers.contains(slug));
         // Those that mail through a server of their own, and those that mail through ours.
         let own_server = |slug: &str| {
             let tenant = &view.tenant(&Slug::parse(slug).ok()?)?.tenant;

@@ -72,6 +72,7 @@ impl Imports<'_> {
         if arrivals.is_empty() {
             return Ok(HashSet::new());
         }
+        self.0.hold_life().await?;
         let users = || arrivals.iter().map(|arrival| &arrival.user);
         let texts = |text: fn(&User) -> &str| users().map(text).collect::<Vec<_>>();
         let options = |text: fn(&User) -> Option<&str>| users().map(text).collect::<Vec<_>>();

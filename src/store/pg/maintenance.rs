@@ -1,19 +1,22 @@
-//! Removal of rows that are over, for all tenants of a database at once: the one place whose statements name no
-//! tenant. They look at nothing but the age of a row, and can be repeated and interrupted at will.
+//! Removal of rows that are over, for all tenants of a database at once: a place whose statements name no tenant. They look at
+//! nothing but the age of a row, and can be repeated and interrupted at will. Each is a job of its own (`jobs`), so that one
+//! that fails keeps none of the others from running.
 
 use std::time::Duration;
 
 use hellojohn_control::Timestamp;
 use sqlx::Executor as _;
-use time::OffsetDateTime;
-use tokio::time::timeout;
 
+use super::jobs::{Job, Turn};
 use super::rows::to_db;
-use crate::store::database::{Database, OPERATION};
-use crate::store::error::{Error, Reason};
+use crate::store::database::Database;
+use crate::store::error::Error;
 
 /// Rows touched by one statement at most; a full portion means that there may be more.
-const PORTION: i64 = 1000;
+const PORTION: u16 = 1000;
+
+/// As [`PORTION`], for families: each takes all its tokens along, some hundred where an application is used all day.
+const FAMILIES: u16 = 200;
 
 /// How long a family is kept after its end, so that the use of an old token is still known for what it is.
 const KEEP_FAMILIES: Duration = Duration::from_secs(24 * 60 * 60);
@@ -21,26 +24,69 @@ const KEEP_FAMILIES: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a mail that was given up can be seen.
 const KEEP_DEAD_MAILS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// What one sweep removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Swept {
-    /// Sealed successors whose overlap was over (spec §13.11).
-    pub overlaps: u64,
-    /// Denials of access tokens that have ended.
-    pub denials: u64,
-    /// Families that ended a day ago or longer, with their tokens.
-    pub families: u64,
-    /// First halves of logins that were never finished, secrets that never had a code, devices that are trusted no more.
-    pub second_factors: u64,
-    /// Tokens of mailed links that have expired.
-    pub mail_tokens: u64,
-    /// Mails that were given up, or have expired unsent, a week ago or longer.
-    pub mails: u64,
-    /// Devices that were not used for long.
-    pub devices: u64,
-    /// Whether another sweep would find more.
-    pub more: bool,
+/// A sealed successor must not stay long after its overlap, also where nobody rotates.
+const OFTEN: Duration = Duration::from_secs(5);
+
+/// Of no use to anybody, and in nobody's way.
+const NOW_AND_THEN: Duration = Duration::from_secs(60);
+
+/// One kind of rows that end.
+#[derive(Debug, Clone, Copy)]
+pub struct Sweep {
+    /// What is removed, as in metrics: `overlaps`, `families`.
+    pub kind: &'static str,
+    job: Job,
+    statement: &'static str,
+    /// How long a row is kept when it is over.
+    keep: Duration,
 }
+
+impl Sweep {
+    const fn new(
+        job: &'static str,
+        kind: &'static str,
+        statement: &'static str,
+        keep: Duration,
+        every: Duration,
+        portion: u16,
+    ) -> Self {
+        Self { kind, job: Job { name: job, every, portion: portion as u64 }, statement, keep }
+    }
+}
+
+/// Everything that ends by itself.
+pub const SWEEPS: [Sweep; 9] = [
+    // Sealed successors whose overlap was over (spec §13.11).
+    Sweep::new("sweep.overlaps", "overlaps", CLEAR_OVERLAPS, Duration::ZERO, OFTEN, PORTION),
+    // Denials of access tokens that have ended.
+    Sweep::new("sweep.denials", "denials", DELETE_DENIALS, Duration::ZERO, NOW_AND_THEN, PORTION),
+    // Families that ended a day ago or longer, with their tokens.
+    Sweep::new("sweep.families", "families", DELETE_FAMILIES, KEEP_FAMILIES, NOW_AND_THEN, FAMILIES),
+    // First halves of logins that were never finished, secrets that never had a code, devices that are trusted no more.
+    Sweep::new("sweep.mfa_tokens", "mfa_tokens", DELETE_MFA_TOKENS, Duration::ZERO, NOW_AND_THEN, PORTION),
+    Sweep::new("sweep.enrolments", "enrolments", DELETE_ENROLMENTS, Duration::ZERO, NOW_AND_THEN, PORTION),
+    Sweep::new(
+        "sweep.trusted_devices",
+        "trusted_devices",
+        DELETE_TRUSTED_DEVICES,
+        Duration::ZERO,
+        NOW_AND_THEN,
+        PORTION,
+    ),
+    // Tokens of mailed links that have expired.
+    Sweep::new("sweep.mail_tokens", "mail_tokens", DELETE_MAIL_TOKENS, Duration::ZERO, NOW_AND_THEN, PORTION),
+    // Mails that were given up, or have expired unsent, a week ago or longer.
+    Sweep::new("sweep.mails", "mails", DELETE_DEAD_MAILS, KEEP_DEAD_MAILS, NOW_AND_THEN, PORTION),
+    // Devices that were not used for long.
+    Sweep::new(
+        "sweep.known_devices",
+        "known_devices",
+        DELETE_KNOWN_DEVICES,
+        Duration::ZERO,
+        NOW_AND_THEN,
+        PORTION,
+    ),
+];
 
 const CLEAR_OVERLAPS: &str = "UPDATE refresh_tokens SET successor_sealed = NULL, overlap_until = NULL \
     WHERE (tenant, id) IN (SELECT tenant, id FROM refresh_tokens WHERE overlap_until <= $1 \
@@ -70,44 +116,28 @@ const DELETE_KNOWN_DEVICES: &str = "DELETE FROM known_devices WHERE (tenant, use
     FROM known_devices WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
 impl Database {
-    /// Removes a portion of what is over at `now`. Meant for a job that runs every few seconds, so that a sealed
-    /// successor does not stay long after its overlap even where nobody rotates.
-    pub async fn sweep(&self, now: Timestamp) -> Result<Swept, Error> {
-        let before = |age: Duration| {
-            let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-            to_db(Timestamp::from_millis(now.millis().saturating_sub(millis)))
-        };
-        let overlaps = self.remove("sweep.overlaps", CLEAR_OVERLAPS, to_db(now)).await?;
-        let denials = self.remove("sweep.denials", DELETE_DENIALS, to_db(now)).await?;
-        let families = self.remove("sweep.families", DELETE_FAMILIES, before(KEEP_FAMILIES)).await?;
-        let tokens = self.remove("sweep.mfa_tokens", DELETE_MFA_TOKENS, to_db(now)).await?;
-        let enrolments = self.remove("sweep.enrolments", DELETE_ENROLMENTS, to_db(now)).await?;
-        let trusted = self.remove("sweep.trusted_devices", DELETE_TRUSTED_DEVICES, to_db(now)).await?;
-        let mail_tokens = self.remove("sweep.mail_tokens", DELETE_MAIL_TOKENS, to_db(now)).await?;
-        let mails = self.remove("sweep.mails", DELETE_DEAD_MAILS, before(KEEP_DEAD_MAILS)).await?;
-        let devices = self.remove("sweep.known_devices", DELETE_KNOWN_DEVICES, to_db(now)).await?;
-        let all = [overlaps, denials, families, tokens, enrolments, trusted, mail_tokens, mails, devices];
-        let more = all.iter().any(|some| *some >= PORTION.unsigned_abs());
-        let second_factors = tokens + enrolments + trusted;
-        Ok(Swept { overlaps, denials, families, second_factors, mail_tokens, mails, devices, more })
+    /// Those of [`SWEEPS`] whose turn has come, on whatever node. One cheap statement where there is none.
+    ///
+    /// # Errors
+    /// `Unavailable`, also for a database that lacks the migration.
+    pub async fn due_sweeps(&self) -> Result<Vec<Sweep>, Error> {
+        let due = self.due_jobs(&SWEEPS.map(|sweep| sweep.job.name)).await?;
+        Ok(SWEEPS.into_iter().filter(|sweep| due.iter().any(|name| name == sweep.job.name)).collect())
     }
 
-    async fn remove(
-        &self,
-        operation: &'static str,
-        statement: &'static str,
-        before: OffsetDateTime,
-    ) -> Result<u64, Error> {
-        let mut lease = self.lease(operation).await?;
-        let query = sqlx::query(statement).bind(before).bind(PORTION);
-        let run = lease.connection(operation)?.execute(query);
-        match timeout(OPERATION, run).await {
-            Ok(Ok(done)) => {
-                lease.give_back();
-                Ok(done.rows_affected())
-            }
-            Ok(Err(error)) => Err(Error::from_sqlx(operation, &error)),
-            Err(_) => Err(Error::unavailable(Reason::TimedOut, operation, "no answer within the limit")),
-        }
+    /// Removes a portion of what is over at `now`, if it is due and no other node is at it. Rows that somebody holds locked
+    /// are left for the next time.
+    ///
+    /// # Errors
+    /// What the database refuses. Nothing was removed then, and the sweep stays due.
+    pub async fn sweep(&self, sweep: &Sweep, now: Timestamp) -> Result<Turn, Error> {
+        let keep = i64::try_from(sweep.keep.as_millis()).unwrap_or(i64::MAX);
+        let before = to_db(Timestamp::from_millis(now.millis().saturating_sub(keep)));
+        let limit = i64::try_from(sweep.job.portion).unwrap_or(i64::MAX);
+        self.in_turn(sweep.job, async |connection| {
+            let query = sqlx::query(sweep.statement).bind(before).bind(limit);
+            Ok(connection.execute(query).await?.rows_affected())
+        })
+        .await
     }
 }

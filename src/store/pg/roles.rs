@@ -107,6 +107,8 @@ impl Roles<'_> {
         remove: &[Permission],
         now: Timestamp,
     ) -> Result<Vec<Permission>, Error> {
+        // What a role may do hangs on no account.
+        self.0.hold_life().await?;
         let (connection, tenant, call) = self.0.call("roles.lock_role")?;
         let query = sqlx::query(LOCK_ROLE).bind(tenant.as_str()).bind(role.as_str());
         call.run(query.execute(connection)).await?;

@@ -133,6 +133,7 @@ impl Users<'_> {
     async fn insert_with(&mut self, statement: &'static str, user: &User) -> Result<bool, Error> {
         let failed_logins = i32::try_from(user.failed_logins)
             .map_err(|_| Error::internal("users.insert", "failed_logins"))?;
+        self.0.hold_life().await?;
         let (connection, tenant, call) = self.0.call("users.insert")?;
         let query = sqlx::query(statement)
             .bind(tenant.as_str())

@@ -264,6 +264,12 @@ impl World {
         sqlx::query_scalar(statement).fetch_one(&mut connection).await.unwrap()
     }
 
+    /// Stops the control plane: nobody leads any more.
+    pub(super) async fn lose_the_leader(&self) {
+        self.node.shutdown().await;
+        assert!(self.plane.may_write().is_err());
+    }
+
     pub(super) async fn end(self) {
         self.node.shutdown().await;
         self.state.stores.pools().close(Duration::from_secs(5)).await;

@@ -10,3 +10,4 @@ pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod redis;
 pub(crate) mod smtp;
+pub(crate) mod sweeps;
