@@ -38,6 +38,8 @@ pub struct Swept {
     pub mails: u64,
     /// Devices that were not used for long.
     pub devices: u64,
+    /// Browser sessions that have ended by themselves.
+    pub browsers: u64,
     /// Whether another sweep would find more.
     pub more: bool,
 }
@@ -69,6 +71,9 @@ const DELETE_DEAD_MAILS: &str = "DELETE FROM mail_outbox WHERE (tenant, id) IN (
 const DELETE_KNOWN_DEVICES: &str = "DELETE FROM known_devices WHERE (tenant, user_id, device) IN (SELECT tenant, user_id, device \
     FROM known_devices WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
+const DELETE_BROWSER_SESSIONS: &str = "DELETE FROM browser_sessions WHERE (tenant, id) IN (SELECT tenant, id \
+    FROM browser_sessions WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
 impl Database {
     /// Removes a portion of what is over at `now`. Meant for a job that runs every few seconds, so that a sealed
     /// successor does not stay long after its overlap even where nobody rotates.
@@ -86,10 +91,12 @@ impl Database {
         let mail_tokens = self.remove("sweep.mail_tokens", DELETE_MAIL_TOKENS, to_db(now)).await?;
         let mails = self.remove("sweep.mails", DELETE_DEAD_MAILS, before(KEEP_DEAD_MAILS)).await?;
         let devices = self.remove("sweep.known_devices", DELETE_KNOWN_DEVICES, to_db(now)).await?;
-        let all = [overlaps, denials, families, tokens, enrolments, trusted, mail_tokens, mails, devices];
+        let browsers = self.remove("sweep.browser_sessions", DELETE_BROWSER_SESSIONS, to_db(now)).await?;
+        let all =
+            [overlaps, denials, families, tokens, enrolments, trusted, mail_tokens, mails, devices, browsers];
         let more = all.iter().any(|some| *some >= PORTION.unsigned_abs());
         let second_factors = tokens + enrolments + trusted;
-        Ok(Swept { overlaps, denials, families, second_factors, mail_tokens, mails, devices, more })
+        Ok(Swept { overlaps, denials, families, second_factors, mail_tokens, mails, devices, browsers, more })
     }
 
     async fn remove(
