@@ -23,6 +23,7 @@ mod rbac;
 mod refresh;
 mod register;
 mod seed;
+mod session;
 mod user_store;
 mod users;
 mod world;

@@ -3,6 +3,7 @@
 mod admin;
 mod audit;
 mod bodies;
+mod browser;
 mod challenge;
 mod devices;
 mod enrol;
