@@ -408,6 +408,7 @@ async fn what_ends_the_sessions_of_an_account_ends_its_browsers() {
     world.register("acme", "eve@example.com").await;
     let eve = world.browser("acme", "eve@example.com").await;
     let (twin, _) = world.twin(&Choice::default());
+    // The last one ends those of everybody.
     for what in [
         "logout-all",
         "password",
@@ -417,8 +418,8 @@ async fn what_ends_the_sessions_of_an_account_ends_its_browsers() {
         "patch",
         "delete",
         "remove",
-        "client",
         "consent",
+        "client",
     ] {
         let email = format!("{what}@example.com");
         let ann = world.session("acme", &email).await;
