@@ -27,6 +27,7 @@ use crate::crypto::signer::KeyOpener;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::password_policy::{Blacklist, BlacklistError};
 use crate::domain::rng::{OsRng, Rng};
+use crate::http::cookies::CookieRules;
 use crate::http::health::{HealthState, state::HealthParts};
 use crate::http::middleware::cors::OriginList;
 use crate::http::openapi::Document;
@@ -161,7 +162,7 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
         dev_shutdown: config.flags.allow_dev_shutdown.then(|| process.stop.clone()),
     });
     let allowed = config.server.cors_allowed_origins.iter().cloned().collect();
-    let origins = Arc::new(Origins::new(OriginList { allowed, ui: None }));
+    let origins = Arc::new(Origins::new(OriginList { allowed, ui: config.server.ui_public_origin.clone() }));
     let edge = Edge::new(EdgeParts {
         settings: EdgeSettings::from_config(&config),
         gate: Arc::new(control.clone()),
@@ -173,8 +174,18 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
         rng: Arc::clone(&rng),
     });
     let openapi = Document::new(config.server.public_url.as_str())?;
-    let state =
-        AppState::from(Parts { control, accounts, stores, settings: config, health, openapi, clock, rng });
+    let cookies = CookieRules::from_config(&config);
+    let state = AppState::from(Parts {
+        control,
+        accounts,
+        stores,
+        settings: config,
+        cookies,
+        health,
+        openapi,
+        clock,
+        rng,
+    });
     Ok(Assembled {
         state,
         edge,

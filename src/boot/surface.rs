@@ -1,12 +1,13 @@
 //! Every route of the public listener, in one place, so that tests and OpenAPI can walk them.
 
 use crate::http::state::AppState;
-use crate::http::{Surface, admin, auth, health, me, mfa, openapi, pages, well_known};
+use crate::http::{Surface, admin, auth, health, me, mfa, openapi, pages, session, well_known};
 
 /// All routes.
 pub fn surface() -> Surface<AppState> {
     Surface::new()
         .merge(auth::surface())
+        .merge(session::surface())
         .merge(me::surface())
         .merge(mfa::surface())
         .merge(pages::surface())

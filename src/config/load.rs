@@ -224,8 +224,8 @@ fn read(intake: &mut Intake<'_>) -> Option<Config> {
     if let Some(admin) = &admin {
         admin.validate(embedded, intake);
     }
-    if let Some(auth) = &auth {
-        auth.validate(intake);
+    if let Some((auth, server)) = auth.as_ref().zip(server.as_ref()) {
+        auth.validate(&server.public_url, intake);
     }
     if let Some((register, smtp)) = register.as_ref().zip(smtp.as_ref()) {
         register.validate(smtp.host.is_some(), intake);

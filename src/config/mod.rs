@@ -44,11 +44,11 @@ mod resolve;
 mod suggest;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use admin::Admin;
 pub use argon2::Argon2;
-pub use auth::Auth;
+pub use auth::{Auth, SameSite};
 pub use cache::{Cache, CacheKind};
 pub use cluster::Cluster;
 pub use control_plane::ControlPlane;

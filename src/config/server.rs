@@ -26,6 +26,10 @@ section! {
         /// Origins that browsers may call the API from: scheme, host and port, no path, no wildcard.
         cors_allowed_origins: Vec<String> = Literal(""), env ["SERVER_CORS_ALLOWED_ORIGINS"], Public,
             url::origins;
+        /// Origin of pages of the operator's own that log people in with a cookie: scheme, host and port. Browsers may call
+        /// the API from it with cookies.
+        ui_public_origin: Option<String> = Unset("only the pages of this server"), env ["UI_PUBLIC_ORIGIN"], Public,
+            url::origin;
         /// Networks of the proxies whose X-Forwarded-For is believed. From everybody else it is ignored.
         trusted_proxies: Vec<Network> = Literal(""), env ["TRUSTED_PROXIES"], Public, net::networks;
     }

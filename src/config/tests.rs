@@ -147,7 +147,7 @@ fn unknown_yaml_keys_are_refused_with_a_suggestion() {
     assert_eq!(
         refusal(&with_yaml(text)),
         "config.yaml: server.adress: is not a setting; the keys of server are: addr, public_url, tls_cert_file, \
-         tls_key_file, cors_allowed_origins, trusted_proxies\n\
+         tls_key_file, cors_allowed_origins, ui_public_origin, trusted_proxies\n\
          config.yaml: server.adr: is not a setting; did you mean server.addr?\n\
          config.yaml: ldap: is not a setting; the sections are: server, jwt, keys, storage, control_plane, cluster, admin, register, auth, \
          email, smtp, password, argon2, cache, rate, http, observability, flags\n\
@@ -255,7 +255,7 @@ fn bad_flags_are_refused_and_secrets_on_the_command_line_are_told() {
     assert_eq!(
         refusal(&unknown),
         "flag: server.port: is not a setting; the keys of server are: addr, public_url, \
-         tls_cert_file, tls_key_file, cors_allowed_origins, trusted_proxies\n"
+         tls_cert_file, tls_key_file, cors_allowed_origins, ui_public_origin, trusted_proxies\n"
     );
     let secret = Inputs { flags: flags(&[&format!("storage.dsn={DSN}")]), ..inputs(&[]) };
     assert!(load(&secret).unwrap().warnings.iter().any(|warning| warning.text.contains("process list")));
@@ -428,4 +428,61 @@ fn links_are_never_logged_under_an_https_issuer() {
     assert!(local.config.email.debug_links && told(&local));
     let real = loaded(&[("EMAIL_DEBUG_LINKS", "1"), ("JWT_ISSUER", "https://id.example.com")]);
     assert!(!real.config.email.debug_links && told(&real));
+}
+
+/// Spec §13.8: the name follows from the address; `UI_PUBLIC_ORIGIN` is an origin.
+#[test]
+fn the_cookie_of_sessions_follows_the_public_url() {
+    let named = |more: &[(&str, &str)]| {
+        let auth = loaded(more).config.auth;
+        (auth.session_cookie_name, auth.session_secure)
+    };
+    let https = ("SERVER_PUBLIC_URL", "https://id.example.com");
+    assert_eq!(named(&[]), ("hj_session".to_owned(), false));
+    assert_eq!(named(&[https]), ("__Host-hj_session".to_owned(), true));
+    assert_eq!(named(&[https, ("AUTH_SESSION_DOMAIN", "example.com")]), ("hj_session".to_owned(), true));
+    assert_eq!(named(&[https, ("AUTH_SESSION_SECURE", "0")]), ("hj_session".to_owned(), false));
+    assert_eq!(named(&[https, ("AUTH_SESSION_COOKIE_NAME", "sid")]), ("sid".to_owned(), true));
+    let config = loaded(&[("UI_PUBLIC_ORIGIN", "https://ui.example.com")]).config;
+    assert_eq!(config.server.ui_public_origin.as_deref(), Some("https://ui.example.com"));
+    let auth = loaded(&[]).config.auth;
+    assert_eq!((auth.session_samesite, auth.session_ttl), (SameSite::Lax, Duration::from_secs(12 * 3600)));
+}
+
+/// Spec §13.8: what a browser would not take is refused at the start.
+#[test]
+fn cookies_that_no_browser_takes_are_refused() {
+    let https = ("SERVER_PUBLIC_URL", "https://id.example.com");
+    for (env, told) in [
+        (vec![("AUTH_SESSION_COOKIE_NAME", "a b")], "\"a b\" is not the name of a cookie"),
+        (vec![("AUTH_SESSION_COOKIE_NAME", "a=b;c")], "is not the name of a cookie"),
+        (vec![("AUTH_SESSION_COOKIE_NAME", "hj_device")], "is the cookie of trusted devices"),
+        (
+            vec![("AUTH_SESSION_COOKIE_NAME", "__Host-a")],
+            "browsers take a cookie of this name over https only",
+        ),
+        (
+            vec![("AUTH_SESSION_COOKIE_NAME", "__secure-a")],
+            "browsers take a cookie of this name over https only",
+        ),
+        (
+            vec![https, ("AUTH_SESSION_COOKIE_NAME", "__Host-a"), ("AUTH_SESSION_DOMAIN", "example.com")],
+            "from one host only, and a domain is set",
+        ),
+        (vec![https, ("AUTH_SESSION_DOMAIN", "other.com")], "for a domain that the host is not in"),
+        (vec![https, ("AUTH_SESSION_DOMAIN", "ample.com")], "for a domain that the host is not in"),
+        (vec![https, ("AUTH_SESSION_DOMAIN", "com")], "\"com\" is not a domain for cookies"),
+        (vec![https, ("AUTH_SESSION_DOMAIN", "10.0.0.1")], "is not a domain for cookies"),
+        (vec![("AUTH_SESSION_SAMESITE", "none")], "browsers take SameSite=None over https only"),
+        (vec![("AUTH_SESSION_SAMESITE", "some")], "\"some\" is not a SameSite policy"),
+        (
+            vec![("SERVER_PUBLIC_URL", "http://id.example.com"), ("AUTH_SESSION_SECURE", "1")],
+            "the cookie is for https only, and the public URL is http",
+        ),
+        (vec![("AUTH_SESSION_TTL", "1m")], "auth.session_ttl (AUTH_SESSION_TTL)"),
+        (vec![("UI_PUBLIC_ORIGIN", "https://ui.example.com/app")], "is not an origin"),
+    ] {
+        let refusal = refusal(&inputs(&env));
+        assert!(refusal.contains(told), "{told}: {refusal}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Opaque tokens (refresh tokens, the halves of logins, trusted devices, mailed links): made, parsed, hashed for storage.
+//! Opaque tokens (refresh tokens, the halves of logins, trusted devices, mailed links, browser sessions): made, parsed, hashed for storage.
 //!
 //! A token has 256 random bits, so a plain SHA-256 is a safe form to store: nobody can search for its
 //! preimage, and a look-up by hash needs no comparison of secrets. In front of the random part stands the
@@ -27,6 +27,8 @@ pub enum Kind {
     Device,
     /// Stands in a mailed link (S70-S75).
     Mail,
+    /// Is the cookie of a browser session (S77).
+    Browser,
 }
 
 impl Kind {
@@ -37,6 +39,7 @@ impl Kind {
             Self::Mfa => "hjm_",
             Self::Device => "hjd_",
             Self::Mail => "hjl_",
+            Self::Browser => "hjs_",
         }
     }
 }
@@ -148,10 +151,10 @@ pub(super) mod tests {
         assert!(!one.matches(&two.hash()));
     }
 
-    /// S68, S73: the half of a login is no refresh token, a device is neither, and a mailed link none of them.
+    /// S68, S73: the half of a login is no refresh token, a device is neither, a mailed link and a browser session none of them.
     #[test]
     fn a_token_of_one_kind_is_none_of_another() {
-        let kinds = [Kind::Refresh, Kind::Mfa, Kind::Device, Kind::Mail];
+        let kinds = [Kind::Refresh, Kind::Mfa, Kind::Device, Kind::Mail, Kind::Browser];
         for made in kinds {
             let token = OpaqueToken::generate_of(made, &OsRng, &Slug::parse("acme").unwrap());
             assert!(token.expose().len() <= MAX_LEN && token.expose().starts_with(made.prefix()));

@@ -7,10 +7,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use hellojohn_control::{ClientId, Timestamp};
+use hellojohn_control::Timestamp;
 use serde::{Deserialize, Deserializer, de};
 use uuid::Uuid;
 
+use super::browser_session::ClientRef;
+use super::return_to::ReturnTo;
 use super::user::UserId;
 
 /// A one-time password in `amr` (RFC 8176 §2).
@@ -95,14 +97,36 @@ pub struct Enrolment {
 pub struct PendingLogin {
     /// Whose.
     pub user_id: UserId,
-    /// The client *document* that it goes through.
-    pub client_uuid: Uuid,
-    /// The client's name in the tenant.
-    pub client_id: ClientId,
+    /// What the second half leads to; nothing in that half can change it.
+    pub goal: PendingGoal,
     /// Fingerprint of the password's hash that was verified: another password makes it worthless (S68).
     pub password: [u8; 32],
     /// Until when it can be finished.
     pub expires_at: Timestamp,
+}
+
+/// What a login is for whose first half is kept (S68).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PendingGoal {
+    /// Tokens for a client.
+    Tokens(ClientRef),
+    /// The session of a browser, and no tokens.
+    Browser {
+        /// The client that it goes through, if it goes through one.
+        client: Option<ClientRef>,
+        /// Where its owner wants to go then.
+        return_to: Option<ReturnTo>,
+    },
+}
+
+impl PendingGoal {
+    /// The client that the login goes through.
+    pub fn client(&self) -> Option<&ClientRef> {
+        match self {
+            Self::Tokens(client) => Some(client),
+            Self::Browser { client, .. } => client.as_ref(),
+        }
+    }
 }
 
 /// Six digits as somebody typed them.

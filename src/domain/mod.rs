@@ -1,5 +1,6 @@
 //! L0: plain types and rules. Knows no I/O.
 
+pub mod browser_session;
 pub mod clock;
 pub mod consent;
 pub mod email;
@@ -8,6 +9,7 @@ pub mod mail;
 pub mod mfa;
 pub mod password_policy;
 pub mod refresh_token;
+pub mod return_to;
 pub mod rng;
 pub mod role;
 pub mod sender;

@@ -149,18 +149,39 @@ impl TokenFamily {
     }
 }
 
-/// A family that is live, as its owner sees it.
+/// What a live session gives whoever has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionKind {
+    /// Tokens for a client: a family of refresh tokens.
+    Tokens,
+    /// A browser that is known by its cookie.
+    Browser,
+}
+
+impl SessionKind {
+    /// The name in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens",
+            Self::Browser => "browser",
+        }
+    }
+}
+
+/// A session that is live, as its owner sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// The family.
+    /// The family, or the browser session.
     pub id: FamilyId,
-    /// The client that it was started through.
-    pub client_id: ClientId,
+    /// What it is.
+    pub kind: SessionKind,
+    /// The client that it was started through; a browser session may go without.
+    pub client_id: Option<ClientId>,
     /// How its owner was authenticated (RFC 8176).
     pub amr: Vec<String>,
     /// When the login was.
     pub created_at: Timestamp,
-    /// When tokens were made for it last.
+    /// When tokens were made for it last, or its cookie was believed.
     pub last_used_at: Timestamp,
     /// Absolute end.
     pub expires_at: Timestamp,

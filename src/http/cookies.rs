@@ -1,54 +1,113 @@
-//! Cookies that this server sets itself (spec §13.8). Owns their attributes; the values are the services'.
+//! Cookies that this server sets itself (spec §13.8). Owns their attributes, and from which pages a request comes that may be
+//! answered with one; the values are the services'.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::FromRef;
 use axum::http::{HeaderMap, HeaderValue, header};
 
-use crate::config::Config;
+use crate::config::auth::DEVICE_COOKIE;
+use crate::config::{Config, SameSite};
 use crate::crypto::secret::SecretString;
-use crate::http::state::AppState;
+use crate::http::own_page::OwnPages;
 use crate::service::{Error, Result};
 
 /// What a trusted device shows (S69).
-pub const DEVICE: &str = "hj_device";
+pub const DEVICE: &str = DEVICE_COOKIE;
 /// Longest value that is looked at.
 const MAX_VALUE: usize = 512;
 
-/// How cookies are set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CookieRules {
+/// How cookies are set. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct CookieRules(Arc<Rules>);
+
+#[derive(Debug)]
+struct Rules {
     /// Whether the public URL is https: then no cookie ever travels in clear.
+    secure: bool,
+    session: SessionCookie,
+    pages: OwnPages,
+}
+
+/// The cookie of browser sessions (`AUTH_SESSION_*`).
+#[derive(Debug)]
+struct SessionCookie {
+    name: String,
+    domain: Option<String>,
+    same_site: SameSite,
     secure: bool,
 }
 
 impl CookieRules {
     /// The rules of this node.
     pub fn from_config(config: &Config) -> Self {
-        Self { secure: config.server.public_url.is_https() }
+        let auth = &config.auth;
+        Self(Arc::new(Rules {
+            secure: config.server.public_url.is_https(),
+            session: SessionCookie {
+                name: auth.session_cookie_name.clone(),
+                domain: auth.session_domain.clone(),
+                same_site: auth.session_samesite,
+                secure: auth.session_secure,
+            },
+            pages: OwnPages::from_config(config),
+        }))
+    }
+
+    /// The pages whose requests may be answered with the cookie of a session.
+    pub(in crate::http) fn pages(&self) -> &OwnPages {
+        &self.0.pages
     }
 
     /// The header that sets a cookie for this host alone, out of reach of scripts and of other sites' forms.
     ///
     /// # Errors
     /// `internal` for a value that no header can carry; ours are base64url.
-    pub fn set(self, name: &str, value: &SecretString, life: Duration) -> Result<HeaderValue> {
-        let secure = if self.secure { "; Secure" } else { "" };
-        let text = format!(
+    pub fn set(&self, name: &str, value: &SecretString, life: Duration) -> Result<HeaderValue> {
+        let secure = if self.0.secure { "; Secure" } else { "" };
+        header_of(format!(
             "{name}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
             value.expose(),
             life.as_secs()
-        );
-        let mut header = HeaderValue::try_from(text).map_err(Error::internal)?;
-        header.set_sensitive(true);
-        Ok(header)
+        ))
+    }
+
+    /// The header that gives a browser its session. Without an age: it goes with the browser, and the session has an end of
+    /// its own besides.
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub(in crate::http) fn set_session(&self, value: &SecretString) -> Result<HeaderValue> {
+        let SessionCookie { name, .. } = &self.0.session;
+        header_of(format!("{name}={}; Path=/; {}", value.expose(), self.session_attributes()))
+    }
+
+    /// The header that makes a browser forget its session.
+    ///
+    /// # Errors
+    /// `internal`; the configuration has no name that a header cannot carry.
+    pub(in crate::http) fn clear_session(&self) -> Result<HeaderValue> {
+        let SessionCookie { name, .. } = &self.0.session;
+        header_of(format!("{name}=; Path=/; Max-Age=0; {}", self.session_attributes()))
+    }
+
+    fn session_attributes(&self) -> String {
+        let SessionCookie { domain, same_site, secure, .. } = &self.0.session;
+        let domain = domain.as_ref().map(|domain| format!("; Domain={domain}")).unwrap_or_default();
+        let secure = if *secure { "; Secure" } else { "" };
+        format!("HttpOnly; SameSite={}{secure}{domain}", same_site.as_str())
+    }
+
+    /// What the browser holds as its session.
+    pub(in crate::http) fn session_in(&self, headers: &HeaderMap) -> Option<SecretString> {
+        value_of(headers, &self.0.session.name)
     }
 }
 
-impl FromRef<AppState> for CookieRules {
-    fn from_ref(state: &AppState) -> Self {
-        Self::from_config(&state.settings)
-    }
+fn header_of(text: String) -> Result<HeaderValue> {
+    let mut header = HeaderValue::try_from(text).map_err(Error::internal)?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 /// The value of a cookie. One that comes twice is nobody's: a neighbour of this host may have set the other.
@@ -84,15 +143,53 @@ mod tests {
         assert_eq!(find(&["hj_device=1", "hj_device=1"]), None);
     }
 
+    fn rules(more: &[(&str, &str)]) -> CookieRules {
+        CookieRules::from_config(&crate::config::tests::loaded(more).config)
+    }
+
     /// Spec §13.8, S78
     #[test]
     fn a_cookie_is_for_this_host_and_over_https_if_that_is_the_public_url() {
-        let set = |secure| {
-            let rules = CookieRules { secure };
+        let set = |url| {
+            let rules = rules(&[("SERVER_PUBLIC_URL", url)]);
             rules.set(DEVICE, &SecretString::from("v"), Duration::from_secs(60)).unwrap()
         };
-        assert_eq!(set(false), "hj_device=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
-        assert_eq!(set(true), "hj_device=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
-        assert!(set(true).is_sensitive());
+        let (plain, secure) = (set("http://localhost:8080"), set("https://id.example"));
+        assert_eq!(plain, "hj_device=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
+        assert_eq!(secure, "hj_device=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
+        assert!(secure.is_sensitive());
+    }
+
+    /// Spec §13.8, S78
+    #[test]
+    fn the_cookie_of_a_session_has_the_attributes_of_the_configuration() {
+        const URL: (&str, &str) = ("SERVER_PUBLIC_URL", "https://id.example.com");
+        let both = |more: &[(&str, &str)]| {
+            let rules = rules(more);
+            let set = rules.set_session(&SecretString::from("v")).unwrap();
+            assert!(set.is_sensitive());
+            [set, rules.clear_session().unwrap()].map(|header| header.to_str().unwrap().to_owned())
+        };
+        assert_eq!(
+            both(&[]),
+            [
+                "hj_session=v; Path=/; HttpOnly; SameSite=Lax",
+                "hj_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
+            ]
+        );
+        assert_eq!(
+            both(&[URL]),
+            [
+                "__Host-hj_session=v; Path=/; HttpOnly; SameSite=Lax; Secure",
+                "__Host-hj_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"
+            ]
+        );
+        let domain = ("AUTH_SESSION_DOMAIN", "example.com");
+        assert_eq!(
+            both(&[URL, domain, ("AUTH_SESSION_SAMESITE", "none")])[0],
+            "hj_session=v; Path=/; HttpOnly; SameSite=None; Secure; Domain=example.com"
+        );
+        let named = [URL, ("AUTH_SESSION_COOKIE_NAME", "sid"), ("AUTH_SESSION_SAMESITE", "Strict")];
+        assert_eq!(both(&named)[0], "sid=v; Path=/; HttpOnly; SameSite=Strict; Secure");
     }
 }

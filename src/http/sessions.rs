@@ -12,21 +12,24 @@ use crate::service::{Code, Error, Result};
 #[derive(Serialize)]
 pub(super) struct SessionBody {
     id: String,
-    client_id: String,
+    kind: &'static str,
+    client_id: Option<String>,
     amr: Vec<String>,
     created_at: Timestamp,
     last_used_at: Timestamp,
     expires_at: Timestamp,
-    /// Whether it is the one of the token that asks; only its owner is told.
+    /// Whether it is the one of the token or of the browser that asks; only its owner is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     current: Option<bool>,
 }
 
 impl SessionBody {
-    /// The session as its owner sees it, who asks with a token of the session `current`.
-    pub(super) fn own(session: Session, current: Option<&str>) -> Self {
+    /// The session as its owner sees it, who asks with a token of the session `current` and from a browser of the session
+    /// `browser`.
+    pub(super) fn own(session: Session, current: Option<&str>, browser: Option<FamilyId>) -> Self {
+        let asks = browser == Some(session.id);
         let body = Self::from(session);
-        Self { current: Some(current == Some(&body.id)), ..body }
+        Self { current: Some(asks || current == Some(&body.id)), ..body }
     }
 
     /// Its key in a list.
@@ -39,7 +42,8 @@ impl From<Session> for SessionBody {
     fn from(session: Session) -> Self {
         Self {
             id: session.id.0.to_string(),
-            client_id: session.client_id.to_string(),
+            kind: session.kind.as_str(),
+            client_id: session.client_id.map(|client_id| client_id.to_string()),
             amr: session.amr,
             created_at: session.created_at,
             last_used_at: session.last_used_at,

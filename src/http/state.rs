@@ -8,6 +8,7 @@ use axum::extract::FromRef;
 use crate::config::Config;
 use crate::domain::clock::Clock;
 use crate::domain::rng::Rng;
+use crate::http::cookies::CookieRules;
 use crate::http::health::HealthState;
 use crate::http::openapi::Document;
 use crate::service::account::AccountService;
@@ -30,6 +31,8 @@ pub struct Parts {
     pub stores: UserStores,
     /// The configuration of this node; its secrets are redacted in `Debug` and are no business of a handler.
     pub settings: Arc<Config>,
+    /// How cookies are set.
+    pub cookies: CookieRules,
     /// How this node is doing.
     pub health: HealthState,
     /// What the routes take and answer.
@@ -69,5 +72,6 @@ part!(
     accounts: AccountService,
     stores: UserStores,
     health: HealthState,
-    openapi: Document
+    openapi: Document,
+    cookies: CookieRules
 );

@@ -112,6 +112,8 @@ codes! {
     ClientDisabled = "client_disabled", 3009, "The client is disabled";
     /// The client does not allow this way of logging in.
     ProviderNotAllowed = "provider_not_allowed", 3010, "The client does not allow this way of logging in";
+    /// A page of another site sent a request that a cookie would speak for (S78).
+    CsrfRefused = "csrf_refused", 3020, "The request comes from another site";
     /// The token of a mailed link is unknown, expired, used, replaced by a newer one or for something else.
     InvalidMailToken = "invalid_mail_token", 3030, "The link is not valid any more";
 

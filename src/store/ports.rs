@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 use super::database::{Lease, OPERATION};
 use super::error::{Error, Reason};
 use super::lives::Life;
+use super::pg::browser_sessions::BrowserSessions;
 use super::pg::consents::Consents;
 use super::pg::denied_jtis::DeniedJtis;
 use super::pg::import::Imports;
@@ -91,6 +92,11 @@ impl UnitOfWork {
     /// What people let clients have.
     pub fn consents(&mut self) -> Consents<'_> {
         Consents(self)
+    }
+
+    /// Sessions of browsers.
+    pub fn browser_sessions(&mut self) -> BrowserSessions<'_> {
+        BrowserSessions(self)
     }
 
     /// Live sessions of accounts.

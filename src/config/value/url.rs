@@ -92,17 +92,24 @@ pub(in crate::config) fn base_url(raw: &Raw) -> Result<BaseUrl, Invalid> {
 
 /// Origins as browsers write them in the `Origin` header: `scheme://host[:port]`, lower-case, no path.
 pub(in crate::config) fn origins(raw: &Raw) -> Result<Vec<String>, Invalid> {
-    each(raw, |item| {
-        let base = BaseUrl::parse(item).map_err(|invalid| Invalid {
-            reason: invalid.reason,
-            remedy: "write origins such as https://app.example.com; there is no wildcard".to_owned(),
-        })?;
-        let origin = base.url().origin().ascii_serialization();
-        if origin == item {
-            return Ok(origin);
-        }
-        Err(Invalid::new(format!("{} is not an origin", quoted(item)), format!("write {origin}")))
-    })
+    each(raw, parse_origin)
+}
+
+/// One origin.
+pub(in crate::config) fn origin(raw: &Raw) -> Result<String, Invalid> {
+    parse_origin(raw.text()?)
+}
+
+fn parse_origin(item: &str) -> Result<String, Invalid> {
+    let base = BaseUrl::parse(item).map_err(|invalid| Invalid {
+        reason: invalid.reason,
+        remedy: "write origins such as https://app.example.com; there is no wildcard".to_owned(),
+    })?;
+    let origin = base.url().origin().ascii_serialization();
+    if origin == item {
+        return Ok(origin);
+    }
+    Err(Invalid::new(format!("{} is not an origin", quoted(item)), format!("write {origin}")))
 }
 
 /// A host that a redirect may name, on one port or on any.

@@ -1,13 +1,17 @@
 //! How an account and a set of tokens look in an answer.
 
 use axum::Json;
+use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use hellojohn_control::Timestamp;
 use serde::Serialize;
 
 use crate::crypto::secret::SecretString;
+use crate::domain::return_to::ReturnTo;
 use crate::domain::user::{User, UserId};
-use crate::service::account::LoggedIn;
+use crate::http::cookies::CookieRules;
+use crate::service::Result;
+use crate::service::account::{LoggedIn, Started};
 use crate::service::tokens::TokenSet;
 
 /// An account, as its owner may see it.
@@ -75,13 +79,38 @@ struct HalfBody<'a> {
     methods: &'a [&'static str],
 }
 
+/// The answer to a browser that has its session in a cookie.
+#[derive(Serialize)]
+struct BrowserBody<'a> {
+    return_to: Option<&'a str>,
+}
+
 /// How far somebody came who has shown the first factor.
-pub(in crate::http) fn logged_in(login: &LoggedIn) -> Response {
+///
+/// # Errors
+/// `internal`, as [`CookieRules::set`].
+pub(in crate::http) fn logged_in(login: &LoggedIn, rules: &CookieRules) -> Result<Response> {
     match login {
-        LoggedIn::Tokens(tokens) => Json(TokensBody::from(tokens)).into_response(),
+        LoggedIn::Session(session) => started(session, rules),
         LoggedIn::MfaRequired(half) => {
             let (mfa_token, methods) = (half.token.expose(), half.methods.as_slice());
-            Json(HalfBody { mfa_required: true, mfa_token, methods }).into_response()
+            Ok(Json(HalfBody { mfa_required: true, mfa_token, methods }).into_response())
+        }
+    }
+}
+
+/// A session that was just started: tokens in the body, or a cookie.
+///
+/// # Errors
+/// `internal`, as [`CookieRules::set`].
+pub(in crate::http) fn started(session: &Started, rules: &CookieRules) -> Result<Response> {
+    match session {
+        Started::Tokens(tokens) => Ok(Json(TokensBody::from(tokens)).into_response()),
+        Started::Browser(start) => {
+            let return_to = start.return_to.as_ref().map(ReturnTo::as_str);
+            let mut response = Json(BrowserBody { return_to }).into_response();
+            response.headers_mut().append(header::SET_COOKIE, rules.set_session(&start.cookie)?);
+            Ok(response)
         }
     }
 }

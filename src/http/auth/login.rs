@@ -11,7 +11,7 @@ use crate::crypto::recovery_code::RecoveryCode;
 use crate::crypto::secret::SecretString;
 use crate::domain::mfa::TotpCode;
 use crate::http::ApiResult;
-use crate::http::cookies;
+use crate::http::cookies::{self, CookieRules};
 use crate::http::extract::JsonBody;
 use crate::http::mfa::proof_of;
 use crate::service::account::{AccountService, Credentials};
@@ -35,12 +35,14 @@ pub(super) struct Body {
 pub(super) async fn login(
     State(accounts): State<AccountService>,
     requester: Requester,
+    State(rules): State<CookieRules>,
     headers: HeaderMap,
     JsonBody(body): JsonBody<Body>,
 ) -> ApiResult<Response> {
     let Body { tenant_id, client_id, email, password, mfa_code, recovery_code } = body;
     let proof = proof_of(mfa_code, recovery_code)?;
     let device = cookies::value_of(&headers, cookies::DEVICE);
-    let credentials = Credentials { tenant: tenant_id, client_id, email, password, proof, device };
-    Ok(logged_in(&accounts.login(&requester, &credentials).await?))
+    let credentials = Credentials { tenant: tenant_id, email, password, proof, device };
+    let reached = accounts.login(&requester, &client_id, &credentials).await?;
+    Ok(logged_in(&reached, &rules)?)
 }

@@ -15,6 +15,7 @@ use crate::crypto::secret::SecretString;
 use crate::crypto::token_hash::{Kind, OpaqueToken};
 use crate::http::ApiResult;
 use crate::http::bearer::bearer_of;
+use crate::http::cookies::CookieRules;
 use crate::http::extract::{JsonBody, OptionalJsonBody, Query};
 use crate::service::account::{AccountService, LinkRequest, PasswordReset};
 use crate::service::audit::Requester;
@@ -131,13 +132,14 @@ pub(super) struct Reset {
 
 pub(super) async fn reset(
     State(accounts): State<AccountService>,
+    State(rules): State<CookieRules>,
     requester: Requester,
     JsonBody(body): JsonBody<Reset>,
 ) -> ApiResult<Response> {
     let Reset { token, new_password, client_id } = body;
     let reset = PasswordReset { token, new_password, client_id, log_in: true };
     Ok(match accounts.reset_password(&requester, &reset).await? {
-        Some(login) => logged_in(&login),
+        Some(login) => logged_in(&login, &rules)?,
         None => StatusCode::NO_CONTENT.into_response(),
     })
 }

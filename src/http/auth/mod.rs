@@ -10,7 +10,7 @@ mod mailed;
 mod refresh;
 mod register;
 
-pub(super) use answer::{TokensBody, UserBody};
+pub(super) use answer::{TokensBody, UserBody, logged_in, started};
 
 use axum::Json;
 use axum::extract::FromRef;
@@ -18,6 +18,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
+use crate::http::cookies::CookieRules;
 use crate::http::{Auth, Plane, Surface, Verb};
 use crate::service::account::AccountService;
 
@@ -26,6 +27,7 @@ pub fn surface<S>() -> Surface<S>
 where
     S: Clone + Send + Sync + 'static,
     AccountService: FromRef<S>,
+    CookieRules: FromRef<S>,
 {
     Surface::new()
         .route(Verb::Post, "/v1/auth/register", Plane::User, Auth::Public, register::register)

@@ -51,7 +51,8 @@ pub fn error_of(code: Code) -> (StatusCode, &'static str) {
         | Code::QuorumAtRisk
         | Code::NoSuccessor
         | Code::UpgradePending
-        | Code::PreconditionFailed => (StatusCode::BAD_REQUEST, "invalid_request"),
+        | Code::PreconditionFailed
+        | Code::CsrfRefused => (StatusCode::BAD_REQUEST, "invalid_request"),
         Code::BodyTooLarge
         | Code::UnsupportedMediaType
         | Code::MethodNotAllowed

@@ -54,6 +54,7 @@ pub fn of(code: Code) -> StatusCode {
         | Code::TenantSuspended
         | Code::ClientDisabled
         | Code::ProviderNotAllowed
+        | Code::CsrfRefused
         | Code::MfaRequired
         | Code::ReauthenticationRequired => StatusCode::FORBIDDEN,
         Code::NoLeader

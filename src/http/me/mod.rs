@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::auth::UserBody;
 use crate::domain::user::User;
+use crate::http::cookies::CookieRules;
 use crate::http::extract::Caller;
 use crate::http::{ApiResult, Auth, Plane, Surface, Verb};
 use crate::service::Principal;
@@ -26,6 +27,7 @@ pub fn surface<S>() -> Surface<S>
 where
     S: Clone + Send + Sync + 'static,
     AccountService: FromRef<S>,
+    CookieRules: FromRef<S>,
 {
     const SESSION: &str = "/v1/me/sessions/{session_id}";
     Surface::new()

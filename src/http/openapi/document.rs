@@ -16,6 +16,7 @@ const BASE: (&str, &str) = ("base.yaml", include_str!("base.yaml"));
 /// The areas, in the order in which readers see them.
 const AREAS: &[(&str, &str)] = &[
     ("accounts.yaml", include_str!("accounts.yaml")),
+    ("session.yaml", include_str!("session.yaml")),
     ("mfa.yaml", include_str!("mfa.yaml")),
     ("mail.yaml", include_str!("mail.yaml")),
     ("me.yaml", include_str!("me.yaml")),

@@ -3,11 +3,13 @@
 //! Whatever is wrong with the credentials, the same work is done and the same answer given (S60): one
 //! comparison of a hash, one look-up, one statement that counts a failure, without waiting for the disk.
 
+use hellojohn_control::documents::Tenant;
 use hellojohn_control::{ClientId, Slug};
 
+use super::browser::BrowserStart;
 use super::comparison::standing;
 use super::mfa::{Judged, MfaRequired, Proof, amr_of, outcome_of};
-use super::place::Place;
+use super::place::Goal;
 use super::session::password_alone;
 use super::{AccountService, password, unhashed};
 use crate::crypto::password::{Password, Verified};
@@ -26,8 +28,6 @@ use crate::store::UnitOfWork;
 pub struct Credentials {
     /// Where.
     pub tenant: Slug,
-    /// Through which client.
-    pub client_id: ClientId,
     /// Address.
     pub email: String,
     /// Password as typed.
@@ -42,16 +42,25 @@ pub struct Credentials {
 #[derive(Debug)]
 pub enum LoggedIn {
     /// A session.
-    Tokens(TokenSet),
+    Session(Started),
     /// The second half of the login.
     MfaRequired(MfaRequired),
+}
+
+/// A session that a login has started, as its owner is given it.
+#[derive(Debug)]
+pub enum Started {
+    /// Tokens for a client.
+    Tokens(TokenSet),
+    /// A cookie for a browser, and no tokens.
+    Browser(BrowserStart),
 }
 
 /// How far a login came.
 pub(super) enum Reached {
     /// A session.
     Session {
-        tokens: TokenSet,
+        started: Started,
         /// What the audit is told besides: by what its second half was answered or spared.
         besides: Option<Action>,
     },
@@ -73,19 +82,34 @@ impl AccountService {
     /// `invalid_parameter` for a password over 1,024 bytes; `invalid_credentials` for everything that is wrong
     /// with the credentials; `account_disabled`, `account_locked` and `invalid_mfa_code` after the right password only;
     /// `too_many_requests`; `busy`; `storage_unavailable`.
-    pub async fn login(&self, requester: &Requester, credentials: &Credentials) -> Result<LoggedIn> {
-        let place = self.place(&credentials.tenant, &credentials.client_id)?;
+    pub async fn login(
+        &self,
+        requester: &Requester,
+        client_id: &ClientId,
+        credentials: &Credentials,
+    ) -> Result<LoggedIn> {
+        let goal = Goal::Tokens(self.place(&credentials.tenant, client_id)?);
+        self.attempt(requester, &goal, credentials).await
+    }
+
+    /// A login, whatever it is for, within its limits.
+    pub(super) async fn attempt(
+        &self,
+        requester: &Requester,
+        goal: &Goal,
+        credentials: &Credentials,
+    ) -> Result<LoggedIn> {
         let typed = password(&credentials.password)?;
         // What is no address is nobody's, and counts for the address that it comes from.
         let email = Email::parse(&credentials.email).ok();
         let account = email.as_ref().map(|email| Account::Email(&credentials.tenant, email));
-        let work = self.log_in(requester, &place, credentials, email.as_ref(), typed);
+        let work = self.log_in(requester, goal, credentials, email.as_ref(), typed);
         let outcome = self.0.limits.guess(Pool::Login, requester.ip, account, work).await;
         if let Err(error) = &outcome
             && error.code() == Code::TooManyRequests
         {
             let outcome = Outcome::Refused(error.code().as_str());
-            audit::record(requester, &event(credentials, None, outcome));
+            audit::record(requester, &event(goal, None, outcome));
         }
         outcome
     }
@@ -93,30 +117,31 @@ impl AccountService {
     async fn log_in(
         &self,
         requester: &Requester,
-        place: &Place,
+        goal: &Goal,
         credentials: &Credentials,
         email: Option<&Email>,
         typed: Password,
     ) -> Result<LoggedIn> {
-        let Compared { user, verified } = self.compare(place, email, typed.clone()).await?;
+        let tenant = &goal.entry().tenant;
+        let Compared { user, verified } = self.compare(tenant, email, typed.clone()).await?;
         let user = match user {
             Some(user) if verified.ok => user,
             user => {
-                self.count_failure(&place.entry.tenant, user.as_ref()).await?;
+                self.count_failure(tenant, user.as_ref()).await?;
                 let reason = if user.is_some() { "wrong_password" } else { "unknown_user" };
-                audit::record(requester, &event(credentials, user.as_ref(), Outcome::Refused(reason)));
+                audit::record(requester, &event(goal, user.as_ref(), Outcome::Refused(reason)));
                 return Err(Code::InvalidCredentials.into());
             }
         };
-        let reached = self.finish(requester, place, &user, credentials, typed, verified).await;
-        let event = event(credentials, Some(&user), outcome_of(&reached));
+        let reached = self.finish(requester, goal, &user, credentials, typed, verified).await;
+        let event = event(goal, Some(&user), outcome_of(&reached));
         match reached {
-            Ok(Reached::Session { tokens, besides }) => {
+            Ok(Reached::Session { started, besides }) => {
                 audit::record(requester, &event);
                 if let Some(action) = besides {
                     audit::record(requester, &Event { action, ..event });
                 }
-                Ok(LoggedIn::Tokens(tokens))
+                Ok(LoggedIn::Session(started))
             }
             Ok(Reached::Half(half)) => {
                 audit::record(requester, &Event { action: Action::MfaRequired, ..event });
@@ -130,9 +155,9 @@ impl AccountService {
     }
 
     /// Finds the account and compares the password. No connection is held while the hash is computed.
-    async fn compare(&self, place: &Place, email: Option<&Email>, typed: Password) -> Result<Compared> {
+    async fn compare(&self, tenant: &Tenant, email: Option<&Email>, typed: Password) -> Result<Compared> {
         self.0.hashes.check_room().map_err(|error| unhashed(&error))?;
-        let mut work = self.0.stores.begin(&place.entry.tenant).await?;
+        let mut work = self.0.stores.begin(tenant).await?;
         let user = match email {
             Some(email) => work.users().find_by_email(email).await.map_err(|error| refused(&error))?,
             None => None,
@@ -146,7 +171,7 @@ impl AccountService {
     async fn finish(
         &self,
         requester: &Requester,
-        place: &Place,
+        goal: &Goal,
         user: &User,
         credentials: &Credentials,
         typed: Password,
@@ -154,7 +179,7 @@ impl AccountService {
     ) -> Judged<Reached> {
         standing(user, self.0.clock.now())?;
         let renewed = if verified.needs_rehash { self.rehash(user, typed).await } else { None };
-        let mut work = self.0.stores.begin(&place.entry.tenant).await?;
+        let mut work = self.0.stores.begin(&goal.entry().tenant).await?;
         // From here on nobody changes the account, its password or its second factor.
         let mut user = self.lock(&mut work, user).await?;
         if let Some(new) = renewed {
@@ -163,7 +188,7 @@ impl AccountService {
             user.password_hash = Some(new);
         }
         let (proof, device) = (credentials.proof.as_ref(), credentials.device.as_ref());
-        self.enter(work, place, &user, requester, proof, device).await
+        self.enter(work, goal, &user, requester, proof, device).await
     }
 
     /// A session for somebody who has shown the first factor, or the second half of the login. The account's row must be
@@ -171,25 +196,25 @@ impl AccountService {
     pub(super) async fn enter(
         &self,
         mut work: UnitOfWork,
-        place: &Place,
+        goal: &Goal,
         user: &User,
         requester: &Requester,
         proof: Option<&Proof>,
         device: Option<&SecretString>,
     ) -> Judged<Reached> {
+        let tenant = &goal.entry().tenant;
         let factor = work.totp().find(user.id).await.map_err(|error| refused(&error))?;
         let (amr, besides) = match (factor, proof) {
             (None, _) => (password_alone(), None),
             (Some(factor), Some(proof)) => {
-                let tenant = &place.entry.tenant.slug;
-                if let Err(why) = self.use_up(&mut work, tenant, user.id, &factor, proof).await? {
+                if let Err(why) = self.use_up(&mut work, &tenant.slug, user.id, &factor, proof).await? {
                     return Err(self.count_wrong(work, user.id, why).await);
                 }
                 (amr_of(proof), proof.is_recovery().then_some(Action::UseRecoveryCode))
             }
             (Some(factor), None) => {
-                if !self.trusts(&mut work, place, user, device).await? {
-                    return Ok(Reached::Half(self.suspend_login(work, place, user, &factor).await?));
+                if !self.trusts(&mut work, &tenant.slug, user, device).await? {
+                    return Ok(Reached::Half(self.suspend_login(work, goal, user, &factor).await?));
                 }
                 (password_alone(), Some(Action::UseTrustedDevice))
             }
@@ -199,13 +224,13 @@ impl AccountService {
         if !work.users().record_login(user.id, old, now).await.map_err(|error| refused(&error))? {
             return Err(Error::internal("a locked account was changed by somebody else").into());
         }
-        let noticed = self.notice_device(&mut work, &place.entry.tenant, user, requester, now).await?;
-        let (_, tokens) = self.start_session(&mut work, place, user, amr, now).await?;
+        let noticed = self.notice_device(&mut work, tenant, user, requester, now).await?;
+        let started = self.start(&mut work, goal, user, amr, now).await?;
         work.commit().await.map_err(|error| refused(&error))?;
         if noticed {
-            self.device_noticed(&place.entry.tenant);
+            self.device_noticed(tenant);
         }
-        Ok(Reached::Session { tokens, besides })
+        Ok(Reached::Session { started, besides })
     }
 
     /// The password's hash with the current parameters (S64). Not worth failing a login for: the next one tries
@@ -221,13 +246,13 @@ impl AccountService {
     }
 }
 
-fn event<'a>(credentials: &'a Credentials, user: Option<&User>, outcome: Outcome) -> Event<'a> {
+fn event<'a>(goal: &'a Goal, user: Option<&User>, outcome: Outcome) -> Event<'a> {
     Event {
         action: Action::Login,
         outcome,
-        tenant: &credentials.tenant,
+        tenant: &goal.entry().tenant.slug,
         actor: user.map(|user| user.id),
         target: None,
-        client_id: Some(credentials.client_id.as_str()),
+        client_id: goal.client_id(),
     }
 }

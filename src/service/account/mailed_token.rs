@@ -7,7 +7,7 @@ use hellojohn_control::{ClientId, TenantEntry};
 use super::fields::{Findings, policy_of};
 use super::login::{LoggedIn, Reached};
 use super::mail_link::admit_tenant;
-use super::place::Place;
+use super::place::{Goal, Place};
 use super::{AccountService, password, unhashed};
 use crate::crypto::secret::SecretString;
 use crate::crypto::token_hash::{Kind, OpaqueToken};
@@ -153,9 +153,10 @@ impl AccountService {
         let account = work.users().find_by_id(user).await.map_err(|error| refused(&error))?;
         let account = account.ok_or(Code::InvalidMailToken)?;
         // A mailed link is one factor, like a password (S71).
-        let reached = self.enter(work, place, &account, requester, None, None).await;
+        let goal = Goal::Tokens(place.clone());
+        let reached = self.enter(work, &goal, &account, requester, None, None).await;
         Ok(Some(match reached.map_err(|refusal| refusal.error)? {
-            Reached::Session { tokens, .. } => LoggedIn::Tokens(tokens),
+            Reached::Session { started, .. } => LoggedIn::Session(started),
             Reached::Half(half) => LoggedIn::MfaRequired(half),
         }))
     }

@@ -7,6 +7,7 @@
 
 mod admin;
 mod authority;
+mod browser;
 mod change_password;
 mod comparison;
 mod delete;
@@ -27,9 +28,10 @@ mod session;
 mod sessions;
 
 pub use admin::{Change, NewUser, Pair, UserPatch};
+pub use browser::{BrowserLogin, BrowserStart};
 pub use change_password::PasswordChange;
 pub use import::{ImportLine, Imported, MAX_IMPORT, Submitted, UserImport};
-pub use login::{Credentials, LoggedIn};
+pub use login::{Credentials, LoggedIn, Started};
 pub use logout::Logout;
 pub use mail_link::LinkRequest;
 pub use mailed_token::PasswordReset;
@@ -77,6 +79,8 @@ pub struct AccountSettings {
     pub max_failed_logins: u32,
     /// For how long an account is held back (`AUTH_LOCK_DURATION`).
     pub lock_duration: Duration,
+    /// Life of a browser session (`AUTH_SESSION_TTL`).
+    pub session_ttl: Duration,
 }
 
 impl AccountSettings {
@@ -99,6 +103,7 @@ impl AccountSettings {
             reset_auto_login: config.auth.reset_auto_login,
             max_failed_logins: config.auth.max_failed_logins,
             lock_duration: config.auth.lock_duration,
+            session_ttl: config.auth.session_ttl,
         }
     }
 }

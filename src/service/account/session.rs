@@ -4,7 +4,8 @@ use hellojohn_control::documents::{Client, GrantType};
 use hellojohn_control::{ScopeName, Timestamp};
 
 use super::AccountService;
-use super::place::Place;
+use super::login::Started;
+use super::place::{Goal, Place};
 use crate::crypto::secret::SecretString;
 use crate::crypto::token_hash::OpaqueToken;
 use crate::domain::refresh_token::{FamilyId, RefreshToken, RefreshTokenId, TokenFamily, TokenHash};
@@ -29,7 +30,27 @@ pub(super) fn may_refresh(client: &Client) -> bool {
 }
 
 impl AccountService {
-    /// Starts a session of `user`, who was authenticated just now as `amr` says, with all that the client may have. Nothing is kept
+    /// Starts the session that a login is for. Nothing is kept unless `work` is committed.
+    pub(super) async fn start(
+        &self,
+        work: &mut UnitOfWork,
+        goal: &Goal,
+        user: &User,
+        amr: Vec<String>,
+        now: Timestamp,
+    ) -> Result<Started> {
+        match goal {
+            Goal::Tokens(place) => {
+                let (_, tokens) = self.start_session(work, place, user, amr, now).await?;
+                Ok(Started::Tokens(tokens))
+            }
+            Goal::Browser(visit) => {
+                Ok(Started::Browser(self.start_browser_session(work, visit, user, amr, now).await?))
+            }
+        }
+    }
+
+    /// Starts a session of `user`, who was authenticated as `amr` says, with all that the client may have. Nothing is kept
     /// unless `work` is committed.
     ///
     /// Whether the account has a second factor is asked by `enter`, through which every way in goes: whoever calls this

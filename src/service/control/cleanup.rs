@@ -19,7 +19,7 @@ use super::sweep::own_databases;
 use crate::domain::refresh_token::RevocationReason;
 use crate::service::user_store::{UserStores, refused};
 use crate::service::{Error, Result};
-use crate::store::pg::orphans::LiveClient;
+use crate::store::pg::orphans::{Live, LiveClient};
 use crate::store::{Database, Life};
 
 /// Whether what a deletion leaves behind in the user database is gone already.
@@ -160,10 +160,17 @@ impl ControlService {
 
     /// `only`: the tenant whose own database it is; rows of others there are none of its business.
     async fn revoke_orphans_in(&self, database: &Database, only: Option<&Slug>) -> Result<()> {
+        for what in [Live::Families, Live::Browsers] {
+            self.revoke_orphans_of(database, what, only).await?;
+        }
+        Ok(())
+    }
+
+    async fn revoke_orphans_of(&self, database: &Database, what: Live, only: Option<&Slug>) -> Result<()> {
         let mut after = None;
         loop {
-            let live =
-                database.live_clients(after.as_ref(), PORTION).await.map_err(|error| refused(&error))?;
+            let live = database.live_clients(what, after.as_ref(), PORTION).await;
+            let live = live.map_err(|error| refused(&error))?;
             let Some(last) = live.last().cloned() else { return Ok(()) };
             let view = self.view_not_older_than_now().await?;
             let now = self.plane.now();
@@ -190,7 +197,8 @@ impl ControlService {
     }
 }
 
-/// Whether the pair names a client that the view does not have, or that is switched off, itself or by its tenant.
+/// Whether the pair names a client that the view does not have, or that is switched off, itself or by its tenant. What goes
+/// through no client hangs on the tenant alone.
 fn is_orphan(view: &View, pair: &LiveClient, only: Option<&Slug>) -> bool {
     if only.is_some_and(|slug| slug.as_str() != pair.tenant) {
         return false;
@@ -198,6 +206,7 @@ fn is_orphan(view: &View, pair: &LiveClient, only: Option<&Slug>) -> bool {
     let Ok(slug) = Slug::parse(&pair.tenant) else { return false };
     view.tenant(&slug).is_none_or(|entry| {
         entry.tenant.status == TenantStatus::Suspended
-            || !entry.clients.values().any(|client| client.id == pair.client && client.enabled)
+            || !(pair.client.is_nil()
+                || entry.clients.values().any(|client| client.id == pair.client && client.enabled))
     })
 }

@@ -55,7 +55,7 @@ impl Sweep {
 }
 
 /// Everything that ends by itself.
-pub const SWEEPS: [Sweep; 9] = [
+pub const SWEEPS: [Sweep; 10] = [
     // Sealed successors whose overlap was over (spec §13.11).
     Sweep::new("sweep.overlaps", "overlaps", CLEAR_OVERLAPS, Duration::ZERO, OFTEN, PORTION),
     // Denials of access tokens that have ended.
@@ -82,6 +82,15 @@ pub const SWEEPS: [Sweep; 9] = [
         "sweep.known_devices",
         "known_devices",
         DELETE_KNOWN_DEVICES,
+        Duration::ZERO,
+        NOW_AND_THEN,
+        PORTION,
+    ),
+    // Browser sessions that have ended by themselves.
+    Sweep::new(
+        "sweep.browser_sessions",
+        "browser_sessions",
+        DELETE_BROWSER_SESSIONS,
         Duration::ZERO,
         NOW_AND_THEN,
         PORTION,
@@ -114,6 +123,9 @@ const DELETE_DEAD_MAILS: &str = "DELETE FROM mail_outbox WHERE (tenant, id) IN (
 
 const DELETE_KNOWN_DEVICES: &str = "DELETE FROM known_devices WHERE (tenant, user_id, device) IN (SELECT tenant, user_id, device \
     FROM known_devices WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+const DELETE_BROWSER_SESSIONS: &str = "DELETE FROM browser_sessions WHERE (tenant, id) IN (SELECT tenant, id \
+    FROM browser_sessions WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
 impl Database {
     /// Those of [`SWEEPS`] whose turn has come, on whatever node. One cheap statement where there is none.

@@ -3,10 +3,14 @@
 //! Order of locks: family, then token; of several families, by id. A revocation touches the family alone; a rotation holds family and token
 //! from the look-up to the commit. So one of two rotations of a token waits for the other and sees its outcome,
 //! and a revocation reaches a successor that is just being made.
+//!
+//! Whatever revokes more than one family ends the browser sessions that it is about as well, after the families, so that no
+//! caller can forget them.
 
 use hellojohn_control::{ClientId, ScopeName, Timestamp};
 use uuid::Uuid;
 
+use super::browser_sessions;
 use super::rows::{FamilyRow, PresentedRow, TokenRow, to_db};
 use crate::domain::refresh_token::{
     FamilyId, Overlap, RefreshToken, RefreshTokenId, RevocationReason, TokenFamily, TokenHash,
@@ -204,7 +208,7 @@ impl RefreshTokens<'_> {
         Ok(self.revoke("refresh_tokens.revoke_family", REVOKE_FAMILY, id.0, now, reason).await? == 1)
     }
 
-    /// Revokes every family of an account; how many there were.
+    /// Revokes every family and every browser session of an account; how many there were.
     ///
     /// Change the account's row first in the same unit of work: then a login that is under way either is seen
     /// here or sees the change (see `Users::record_login`).
@@ -214,10 +218,12 @@ impl RefreshTokens<'_> {
         now: Timestamp,
         reason: RevocationReason,
     ) -> Result<u64, Error> {
-        self.revoke("refresh_tokens.revoke_all_of_user", REVOKE_ALL_OF_USER, user.0, now, reason).await
+        let families =
+            self.revoke("refresh_tokens.revoke_all_of_user", REVOKE_ALL_OF_USER, user.0, now, reason).await?;
+        Ok(families + self.end_browsers_of(user, now, reason).await?)
     }
 
-    /// Revokes every family of an account but one; how many there were. Lock the account's row before, as for
+    /// Revokes every family of an account but one, and every browser session; how many there were. Lock the account's row before, as for
     /// [`RefreshTokens::revoke_all_of_user`].
     pub async fn revoke_others_of_user(
         &mut self,
@@ -233,10 +239,20 @@ impl RefreshTokens<'_> {
             .bind(to_db(now))
             .bind(reason.as_str())
             .bind(kept.0);
-        Ok(call.run(query.execute(connection)).await?.rows_affected())
+        let families = call.run(query.execute(connection)).await?.rows_affected();
+        Ok(families + self.end_browsers_of(user, now, reason).await?)
     }
 
-    /// Revokes every family of an account at the clients of this name; how many there were.
+    async fn end_browsers_of(
+        &mut self,
+        user: UserId,
+        now: Timestamp,
+        reason: RevocationReason,
+    ) -> Result<u64, Error> {
+        self.revoke("browser_sessions.end_of_user", browser_sessions::END_OF_USER, user.0, now, reason).await
+    }
+
+    /// Revokes every family and browser session of an account at the clients of this name; how many there were.
     pub async fn revoke_of_pair(
         &mut self,
         user: UserId,
@@ -244,17 +260,22 @@ impl RefreshTokens<'_> {
         now: Timestamp,
         reason: RevocationReason,
     ) -> Result<u64, Error> {
-        let (connection, tenant, call) = self.0.call("refresh_tokens.revoke_of_pair")?;
-        let query = sqlx::query(REVOKE_OF_PAIR)
-            .bind(tenant.as_str())
-            .bind(user.0)
-            .bind(client.as_str())
-            .bind(to_db(now))
-            .bind(reason.as_str());
-        Ok(call.run(query.execute(connection)).await?.rows_affected())
+        let mut total = 0;
+        for statement in [REVOKE_OF_PAIR, browser_sessions::END_OF_PAIR] {
+            let (connection, tenant, call) = self.0.call("refresh_tokens.revoke_of_pair")?;
+            let query = sqlx::query(statement)
+                .bind(tenant.as_str())
+                .bind(user.0)
+                .bind(client.as_str())
+                .bind(to_db(now))
+                .bind(reason.as_str());
+            total += call.run(query.execute(connection)).await?.rows_affected();
+        }
+        Ok(total)
     }
 
-    /// Revokes every family of a client's document; how many there were.
+    /// Revokes every family and browser session of a client's document; how many there were. The nil UUID is that of the
+    /// browser sessions that go through no client.
     pub async fn revoke_by_client(
         &mut self,
         client_uuid: Uuid,
@@ -262,30 +283,36 @@ impl RefreshTokens<'_> {
         reason: RevocationReason,
     ) -> Result<u64, Error> {
         let mut total = 0;
-        loop {
-            let some = self
-                .revoke("refresh_tokens.revoke_by_client", REVOKE_BY_CLIENT, client_uuid, now, reason)
-                .await?;
-            if some == 0 {
-                return Ok(total);
+        for statement in [REVOKE_BY_CLIENT, browser_sessions::END_BY_CLIENT] {
+            loop {
+                let some = self
+                    .revoke("refresh_tokens.revoke_by_client", statement, client_uuid, now, reason)
+                    .await?;
+                if some == 0 {
+                    break;
+                }
+                total += some;
             }
-            total += some;
         }
+        Ok(total)
     }
 
-    /// Revokes every family of the tenant; how many there were.
+    /// Revokes every family and browser session of the tenant; how many there were.
     pub async fn revoke_by_tenant(&mut self, now: Timestamp, reason: RevocationReason) -> Result<u64, Error> {
         let mut total = 0;
-        loop {
-            let (connection, tenant, call) = self.0.call("refresh_tokens.revoke_by_tenant")?;
-            let query =
-                sqlx::query(REVOKE_BY_TENANT).bind(tenant.as_str()).bind(to_db(now)).bind(reason.as_str());
-            let some = call.run(query.execute(connection)).await?.rows_affected();
-            if some == 0 {
-                return Ok(total);
+        for statement in [REVOKE_BY_TENANT, browser_sessions::END_BY_TENANT] {
+            loop {
+                let (connection, tenant, call) = self.0.call("refresh_tokens.revoke_by_tenant")?;
+                let query =
+                    sqlx::query(statement).bind(tenant.as_str()).bind(to_db(now)).bind(reason.as_str());
+                let some = call.run(query.execute(connection)).await?.rows_affected();
+                if some == 0 {
+                    break;
+                }
+                total += some;
             }
-            total += some;
         }
+        Ok(total)
     }
 
     async fn revoke(

@@ -88,6 +88,8 @@ impl Client {
         if let Some(token) = self.token(operation).await {
             request = request.header("authorization", format!("Bearer {token}"));
         }
+        // As programs that are made from the document send it; routes with cookies insist.
+        request = request.header("content-type", "application/json");
         let body = body.map(Value::to_string).unwrap_or_default();
         // Compared with the document on the way.
         let answer = self.world.send(request.body(body.clone().into()).unwrap()).await;

@@ -26,6 +26,7 @@ mod rbac;
 mod refresh;
 mod register;
 mod seed;
+mod session;
 mod sweeps;
 mod user_store;
 mod users;

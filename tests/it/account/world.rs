@@ -348,6 +348,7 @@ impl Assembly<'_> {
             rng: Arc::new(OsRng),
         });
         let surface = hellojohn::http::auth::surface()
+            .merge(hellojohn::http::session::surface())
             .merge(hellojohn::http::me::surface())
             .merge(hellojohn::http::mfa::surface())
             .merge(hellojohn::http::pages::surface())

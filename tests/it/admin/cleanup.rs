@@ -3,6 +3,7 @@
 use futures::future::{BoxFuture, FutureExt as _};
 use hellojohn::service::control::{Cleanup, TokenRevoker};
 use hellojohn::service::{Error, Result};
+use hellojohn::store::pg::orphans::Live;
 use hellojohn_control::documents::{ClientPatch, Tenant};
 use hellojohn_control::{ClientId, Slug, Timestamp};
 use serde_json::{Value, json};
@@ -44,7 +45,7 @@ async fn session(node: &TestNode, client: &str) {
 }
 
 async fn live(db: &TestDb) -> usize {
-    db.database().live_clients(None, 1000).await.unwrap().len()
+    db.database().live_clients(Live::Families, None, 1000).await.unwrap().len()
 }
 
 #[tokio::test]

@@ -11,15 +11,16 @@ use super::pending::fingerprint;
 use super::refusal::{Judged, Refusal, outcome_of};
 use crate::crypto::secret::SecretString;
 use crate::crypto::token_hash::{Kind, OpaqueToken};
-use crate::domain::mfa::{DEVICE_TTL, PendingLogin};
+use crate::domain::mfa::{DEVICE_TTL, PendingGoal, PendingLogin};
 use crate::domain::refresh_token::TokenHash;
 use crate::domain::user::{User, UserId};
 use crate::service::account::AccountService;
 use crate::service::account::comparison::standing;
-use crate::service::account::place::{PASSWORD, Place, admit};
+use crate::service::account::login::Started;
+use crate::service::account::mail_link::admit_tenant;
+use crate::service::account::place::{Goal, PASSWORD, Place, Visit, admit};
 use crate::service::audit::{self, Action, Event, Outcome, Requester};
 use crate::service::limits::Pool;
-use crate::service::tokens::TokenSet;
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Result};
 use crate::store::UnitOfWork;
@@ -33,21 +34,26 @@ pub struct Challenge {
     pub proof: Proof,
     /// Whether the device shall be trusted from now on.
     pub remember_device: bool,
+    /// The cookie of a browser session that came with it: where another one begins, this one ends (S77).
+    pub cookie: Option<SecretString>,
+    /// Why the request may not be answered with the cookie of a session; asked where the first half was begun for one (S78).
+    pub no_cookie: Option<Error>,
 }
 
 /// A login that is complete.
 #[derive(Debug)]
 pub struct Passed {
-    /// Its tokens.
-    pub tokens: TokenSet,
+    /// What the first half was begun for.
+    pub started: Started,
     /// What the device has to show at later logins, if it is trusted from now on.
     pub device: Option<SecretString>,
 }
 
 impl AccountService {
-    /// Finishes a login.
+    /// Finishes a login: with tokens or with the session of a browser, as it was begun (S68).
     ///
     /// # Errors
+    /// For a browser whatever `no_cookie` says, and nothing is counted;
     /// `invalid_mfa_token` for every token that no login can be finished with; `invalid_mfa_code`, counted as a failed
     /// login and against the token; what a login is refused with after the right password; `too_many_requests`;
     /// `storage_unavailable`.
@@ -62,7 +68,8 @@ impl AccountService {
         let login = found.map_err(|error| refused(&error))?;
         // The limit may ask Redis, and nobody waits for that with a connection in hand.
         work.commit().await.map_err(|error| refused(&error))?;
-        let client_id = login.as_ref().map(|login| login.client_id.clone());
+        let client_id =
+            login.as_ref().and_then(|login| login.goal.client()).map(|client| client.client_id.clone());
         let event = Event {
             action: Action::MfaChallenge,
             outcome: Outcome::Ok,
@@ -73,6 +80,11 @@ impl AccountService {
         };
         let passed = match login {
             None => Err(Refusal::new(Code::InvalidMfaToken, "unknown_token")),
+            Some(PendingLogin { goal: PendingGoal::Browser { .. }, .. })
+                if let Some(refused) = &challenge.no_cookie =>
+            {
+                Err(refused.clone().into())
+            }
             Some(login) => {
                 let (tenant, user) = (token.tenant(), login.user_id);
                 let second = Box::pin(self.second_half(requester, entry, hash, login, challenge));
@@ -86,6 +98,9 @@ impl AccountService {
             audit::record(requester, &Event { action: Action::TrustDevice, ..event });
         }
         audit::record(requester, &Event { action: Action::Login, ..event });
+        if matches!(passed.started, Started::Browser(_)) {
+            self.leave(requester, challenge.cookie.as_ref()).await?;
+        }
         Ok(passed)
     }
 
@@ -99,7 +114,7 @@ impl AccountService {
     ) -> Judged<Passed> {
         let tenant = &entry.tenant.slug;
         let mut work = self.0.stores.begin(&entry.tenant).await?;
-        let (place, user) = self.admit_again(&mut work, &hash, &login, tenant).await?;
+        let (goal, user) = self.admit_again(&mut work, &hash, &login, tenant).await?;
         let factor = work.totp().find(user.id).await.map_err(|error| refused(&error))?;
         let factor = factor.ok_or_else(|| Refusal::new(Code::InvalidMfaToken, "factor_gone"))?;
         if let Err(why) = self.use_up(&mut work, tenant, user.id, &factor, &challenge.proof).await? {
@@ -114,7 +129,7 @@ impl AccountService {
             return Err(Refusal::new(Code::InvalidMfaToken, "used_meanwhile"));
         }
         let noticed = self.notice_device(&mut work, &entry.tenant, &user, requester, now).await?;
-        let (_, tokens) = self.start_session(&mut work, &place, &user, amr_of(&challenge.proof), now).await?;
+        let started = self.start(&mut work, &goal, &user, amr_of(&challenge.proof), now).await?;
         let device = if challenge.remember_device {
             Some(self.trust_device(&mut work, tenant, user.id).await?)
         } else {
@@ -124,7 +139,7 @@ impl AccountService {
         if noticed {
             self.device_noticed(&entry.tenant);
         }
-        Ok(Passed { tokens, device })
+        Ok(Passed { started, device })
     }
 
     /// Locks the account, looks at the token again, and asks what a login is asked.
@@ -134,7 +149,7 @@ impl AccountService {
         hash: &TokenHash,
         login: &PendingLogin,
         tenant: &Slug,
-    ) -> Judged<(Place, User)> {
+    ) -> Judged<(Goal, User)> {
         let dead = |why| Refusal::new(Code::InvalidMfaToken, why);
         let user = work.users().find_for_update(login.user_id).await.map_err(|error| refused(&error))?;
         let user = user.ok_or_else(|| dead("account_gone"))?;
@@ -144,15 +159,30 @@ impl AccountService {
         let login = still.ok_or_else(|| dead("used_meanwhile"))?;
         let view = self.0.plane.view();
         let entry = view.tenant(tenant).cloned().ok_or_else(|| dead("tenant_gone"))?;
-        // A client that was deleted and made again is another one (spec §4).
-        let client = entry.clients.get(&login.client_id).filter(|client| client.id == login.client_uuid);
-        let client = client.cloned().ok_or_else(|| dead("client_gone"))?;
-        admit(&entry, &client, PASSWORD)?;
+        let client = match login.goal.client() {
+            // A client that was deleted and made again is another one (spec §4).
+            Some(wanted) => {
+                let client = entry.clients.get(&wanted.client_id).filter(|client| client.id == wanted.uuid);
+                Some(client.cloned().ok_or_else(|| dead("client_gone"))?)
+            }
+            None => None,
+        };
+        match &client {
+            Some(client) => admit(&entry, client, PASSWORD)?,
+            None => admit_tenant(&entry.tenant)?,
+        }
         standing(&user, now)?;
         if !bool::from(fingerprint(&user).ct_eq(&login.password)) {
             return Err(dead("password_changed"));
         }
-        Ok((Place { view, entry, client }, user))
+        let goal = match (login.goal, client) {
+            (PendingGoal::Tokens(_), Some(client)) => Goal::Tokens(Place { view, entry, client }),
+            (PendingGoal::Tokens(_), None) => return Err(dead("client_gone")),
+            (PendingGoal::Browser { return_to, .. }, client) => {
+                Goal::Browser(Visit { entry, client, return_to })
+            }
+        };
+        Ok((goal, user))
     }
 
     async fn trust_device(&self, work: &mut UnitOfWork, tenant: &Slug, user: UserId) -> Result<SecretString> {

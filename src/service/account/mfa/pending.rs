@@ -1,5 +1,7 @@
 //! The first half of a login, kept until the second.
 
+use hellojohn_control::Slug;
+
 use crate::crypto::secret::SecretString;
 use crate::crypto::token_hash::{Kind, OpaqueToken, password_fingerprint};
 use crate::domain::mfa::{MFA_TOKEN_TTL, PendingLogin, TotpFactor};
@@ -7,7 +9,7 @@ use crate::domain::refresh_token::TokenHash;
 use crate::domain::user::{PasswordHash, User};
 use crate::service::Result;
 use crate::service::account::AccountService;
-use crate::service::account::place::Place;
+use crate::service::account::place::Goal;
 use crate::service::user_store::refused;
 use crate::store::UnitOfWork;
 
@@ -31,15 +33,14 @@ impl AccountService {
     pub(in crate::service::account) async fn suspend_login(
         &self,
         mut work: UnitOfWork,
-        place: &Place,
+        goal: &Goal,
         user: &User,
         factor: &TotpFactor,
     ) -> Result<MfaRequired> {
-        let token = OpaqueToken::generate_of(Kind::Mfa, self.0.rng.as_ref(), &place.entry.tenant.slug);
+        let token = OpaqueToken::generate_of(Kind::Mfa, self.0.rng.as_ref(), &goal.entry().tenant.slug);
         let login = PendingLogin {
             user_id: user.id,
-            client_uuid: place.client.id,
-            client_id: place.client.client_id.clone(),
+            goal: goal.pending(),
             password: fingerprint(user),
             expires_at: self.0.clock.now().plus(MFA_TOKEN_TTL),
         };
@@ -55,12 +56,12 @@ impl AccountService {
     pub(in crate::service::account) async fn trusts(
         &self,
         work: &mut UnitOfWork,
-        place: &Place,
+        tenant: &Slug,
         user: &User,
         device: Option<&SecretString>,
     ) -> Result<bool> {
         let token = device.and_then(|text| OpaqueToken::parse_of(Kind::Device, text.expose()).ok());
-        match token.filter(|token| *token.tenant() == place.entry.tenant.slug) {
+        match token.filter(|token| token.tenant() == tenant) {
             Some(token) => {
                 let (hash, now) = (TokenHash(token.hash()), self.0.clock.now());
                 work.trusted_devices().trusts(&hash, user.id, now).await.map_err(|error| refused(&error))

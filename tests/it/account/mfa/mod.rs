@@ -3,6 +3,7 @@
 mod admin;
 mod audit;
 mod bodies;
+mod browser;
 mod caps;
 mod challenge;
 mod devices;
