@@ -15,6 +15,7 @@ mod input;
 mod issuer;
 mod leadership;
 mod linearizable;
+mod matrix;
 mod members;
 mod old_disks;
 mod people;
