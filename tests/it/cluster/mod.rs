@@ -6,6 +6,7 @@ mod availability;
 mod certificates;
 mod crash_points;
 mod cut_short;
+mod dead_database;
 mod files;
 mod forward;
 mod gating;

@@ -8,4 +8,5 @@ pub(crate) mod node;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod redis;
+pub(crate) mod silence;
 pub(crate) mod smtp;
