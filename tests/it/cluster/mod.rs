@@ -23,6 +23,7 @@ mod people;
 mod postgres_crash;
 mod quorum_loss;
 mod recovery;
+mod redis_killed;
 mod rejoin;
 mod secrets;
 mod skew;
