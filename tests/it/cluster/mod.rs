@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
 mod availability;
+mod blacklist;
 mod certificates;
 mod crash_points;
 mod cut_short;
@@ -26,6 +27,7 @@ mod recovery;
 mod redis_killed;
 mod rejoin;
 mod secrets;
+mod seeded;
 mod skew;
 mod snapshots;
 mod stalls;
