@@ -1,11 +1,12 @@
 //! Load for the drills and benchmarks: writes to hellojohn, or to etcd as the yardstick, and keeps the books.
 //!
 //! `bench` measures rate and latency of writes. `fill` makes a catalogue of a given size. `people` plays the user plane, with
-//! `hashes` as its yardstick. `drill` writes while a script breaks the cluster, and then checks that every acknowledged write
-//! is there. Run by `scripts/failover-drill`, `scripts/bench-etcd`, `scripts/bench-size`, `scripts/bench-people` and
-//! `scripts/soak`.
+//! `hashes` as its yardstick. `timing` asks whether answers tell by their time who has an account; `silence` plays a database
+//! that hangs. `drill` writes while a script breaks the cluster, and then checks that every acknowledged write
+//! is there. Run by `scripts/failover-drill`, `scripts/bench-etcd`, `scripts/bench-size`, `scripts/bench-people`,
+//! `scripts/bench-timing`, `scripts/bench-dead-database` and `scripts/soak`.
 //!
-//! Owns the clients' side only: never starts, stops or kills a server.
+//! Owns the clients' side only: never starts, stops or kills a server of the product.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,8 +21,12 @@ mod fill;
 mod hashes;
 mod hellojohn;
 mod history;
+mod mail_sink;
+mod mann_whitney;
 mod people;
+mod silence;
 mod target;
+mod timing;
 
 use target::Target;
 
@@ -66,6 +71,14 @@ enum Command {
     People(people::People),
     /// Compare passwords with nothing around it, the yardstick of logins; prints one JSON object.
     Hashes(hashes::Hashes),
+    /// Measure how long refusals take by why they are refused (hellojohn only); prints one JSON object.
+    Timing(timing::Timing),
+    /// Let everybody connect to a port and answer nothing, until it is ended.
+    Silence {
+        /// The port, on 127.0.0.1.
+        #[arg(long)]
+        port: u16,
+    },
     /// Write until told to stop on standard input (`mark`, then `stop`), check, and print one JSON object.
     Drill {
         #[command(flatten)]
@@ -147,6 +160,8 @@ fn main() -> ExitCode {
             }
             Command::People(people) => people::run(people).await,
             Command::Hashes(hashes) => hashes::run(&hashes),
+            Command::Timing(timing) => timing::run(&timing).await,
+            Command::Silence { port } => silence::run(port).await,
             Command::Drill { load } => drill::run(&load).await,
         }
     });

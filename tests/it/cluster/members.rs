@@ -20,7 +20,7 @@ async fn member(api: &Api, name: &str) -> Value {
 }
 
 /// Asks the leader until it agrees.
-async fn until_done(cluster: &Cluster, token: &str, path: &str, body: Value) -> Answer {
+pub(super) async fn until_done(cluster: &Cluster, token: &str, path: &str, body: Value) -> Answer {
     let deadline = std::time::Instant::now() + PATIENCE;
     loop {
         let leader = cluster.api(cluster.leader().await).bearer(token);

@@ -10,13 +10,21 @@ use crate::harness::api::{Answer, Api};
 use crate::harness::cluster::{Cluster, NAMES, PATIENCE};
 use crate::harness::smtp::{Received, SmtpSink};
 
-const EMAIL: &str = "ann@example.test";
+pub(super) const EMAIL: &str = "ann@example.test";
 const NEW: &str = "another horse, battery";
 
 /// A cluster whose nodes mail to a sink; the administrator's token.
 async fn mailing() -> (Cluster, SmtpSink, String) {
+    mailing_with(&[]).await
+}
+
+/// As [`mailing`], with further settings.
+pub(super) async fn mailing_with(further: &[(&str, &str)]) -> (Cluster, SmtpSink, String) {
     let sink = SmtpSink::start().await;
     let mut cluster = Cluster::prepare().await;
+    for (name, value) in further {
+        cluster.set(name, value);
+    }
     for (name, value) in [
         ("SMTP_HOST", sink.addr.ip().to_string()),
         ("SMTP_PORT", sink.addr.port().to_string()),
@@ -33,7 +41,7 @@ async fn mailing() -> (Cluster, SmtpSink, String) {
 }
 
 /// The mail whose link leads to `page`, whichever node sends it.
-async fn mailed(sink: &SmtpSink, page: &str) -> Received {
+pub(super) async fn mailed(sink: &SmtpSink, page: &str) -> Received {
     let deadline = std::time::Instant::now() + PATIENCE;
     loop {
         if let Some(mail) = sink.mails().into_iter().find(|mail| mail.data.contains(page)) {
@@ -62,7 +70,7 @@ fn code(secret: &str, ahead: u64) -> String {
     format!("{:06}", number % 1_000_000)
 }
 
-fn text(answer: &Answer, member: &str) -> String {
+pub(super) fn text(answer: &Answer, member: &str) -> String {
     let json = answer.json();
     assert!(json[member].is_string(), "{member}: {json}");
     json[member].as_str().unwrap().to_owned()

@@ -64,14 +64,14 @@ fn inspect(path: &Path) -> Output {
 }
 
 /// Saves what the node has applied while it runs.
-fn save(cluster: &Cluster, name: &str, token: &str, file: &Path) -> Value {
+pub(super) fn save(cluster: &Cluster, name: &str, token: &str, file: &Path) -> Value {
     let mut env = cluster.env(name);
     env.insert("HELLOJOHN_BEARER".to_owned(), token.to_owned());
     let file = file.display().to_string();
     told(&run(&["--env", "cluster", "snapshot", "save", &file, "--output", "json"], &env))
 }
 
-fn restore(file: &Path, data: &Path, node: &str) -> Output {
+pub(super) fn restore(file: &Path, data: &Path, node: &str) -> Output {
     let (file, data) = (file.display().to_string(), data.display().to_string());
     let args =
         ["snapshot", "restore", file.as_str(), "--data", data.as_str(), "--node", node, "--output", "json"];

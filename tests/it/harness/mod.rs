@@ -9,5 +9,6 @@ pub(crate) mod node;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod redis;
+pub(crate) mod silence;
 pub(crate) mod smtp;
 pub(crate) mod sweeps;
