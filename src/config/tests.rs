@@ -150,13 +150,13 @@ fn unknown_yaml_keys_are_refused_with_a_suggestion() {
          tls_key_file, cors_allowed_origins, trusted_proxies\n\
          config.yaml: server.adr: is not a setting; did you mean server.addr?\n\
          config.yaml: ldap: is not a setting; the sections are: server, jwt, keys, storage, control_plane, cluster, admin, register, auth, \
-         email, smtp, password, argon2, cache, rate, http, observability, flags\n\
+         email, smtp, password, argon2, cache, rate, http, audit, observability, flags\n\
          config.yaml: server.addr (SERVER_ADDR): is not a setting; write 'addr' indented under 'server:'\n\
          config.yaml: SERVER_ADDR: is not a setting; did you mean server.addr?\n\
          config.yaml: cluter: is not a setting; did you mean cluster?\n\
          config.yaml: has a key that is not a text; remove it\n\
          config.yaml: a\\nb: is not a setting; the sections are: server, jwt, keys, storage, control_plane, cluster, admin, register, auth, \
-         email, smtp, password, argon2, cache, rate, http, observability, flags\n\
+         email, smtp, password, argon2, cache, rate, http, audit, observability, flags\n\
          config.yaml: jwt: is a section, not a value; indent its keys under it\n"
     );
 }

@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 
 use super::database::{Lease, OPERATION};
 use super::error::{Error, Reason};
+use super::pg::audit::Audit;
 use super::pg::consents::Consents;
 use super::pg::denied_jtis::DeniedJtis;
 use super::pg::import::Imports;
@@ -128,6 +129,11 @@ impl UnitOfWork {
     /// From what accounts were used before.
     pub fn known_devices(&mut self) -> KnownDevices<'_> {
         KnownDevices(self)
+    }
+
+    /// Security events.
+    pub fn audit(&mut self) -> Audit<'_> {
+        Audit(self)
     }
 
     /// Makes everything that was done durable and visible.

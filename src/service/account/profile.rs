@@ -5,7 +5,7 @@ use hellojohn_control::documents::{Patch, Tenant};
 use super::AccountService;
 use super::fields::Findings;
 use crate::domain::user::{User, UserId};
-use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester};
 use crate::service::authenticate::person_of;
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Principal, Result};
@@ -73,8 +73,8 @@ impl AccountService {
         let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
         let (work, user) = self.change(&entry.tenant, person.user, |user| patch.apply(user)).await?;
         let user = user.ok_or(Code::InvalidToken)?;
-        work.commit().await.map_err(|error| refused(&error))?;
         let event = Event {
+            requester,
             action: Action::EditProfile,
             outcome: Outcome::Ok,
             tenant: &person.tenant,
@@ -82,7 +82,7 @@ impl AccountService {
             target: Some(person.user.0),
             client_id: principal.client_id.as_deref(),
         };
-        audit::record(requester, &event);
+        self.0.stores.commit_told(work, &[event]).await?;
         Ok(user)
     }
 

@@ -42,7 +42,8 @@ impl ControlService {
 
     async fn sweep(&self, database: &Database) -> Result<()> {
         for _ in 0..PORTIONS {
-            let swept = database.sweep(self.plane.now()).await.map_err(|error| refused(&error))?;
+            let swept = database.sweep(self.plane.now(), self.defaults.keep_events).await;
+            let swept = swept.map_err(|error| refused(&error))?;
             if !swept.more {
                 break;
             }

@@ -38,6 +38,8 @@ pub struct Swept {
     pub mails: u64,
     /// Devices that were not used for long.
     pub devices: u64,
+    /// Security events that are older than they are kept.
+    pub events: u64,
     /// Whether another sweep would find more.
     pub more: bool,
 }
@@ -69,10 +71,14 @@ const DELETE_DEAD_MAILS: &str = "DELETE FROM mail_outbox WHERE (tenant, id) IN (
 const DELETE_KNOWN_DEVICES: &str = "DELETE FROM known_devices WHERE (tenant, user_id, device) IN (SELECT tenant, user_id, device \
     FROM known_devices WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
+const DELETE_EVENTS: &str = "DELETE FROM audit_events WHERE (tenant, at, id) IN (SELECT tenant, at, id \
+    FROM audit_events WHERE at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
 impl Database {
-    /// Removes a portion of what is over at `now`. Meant for a job that runs every few seconds, so that a sealed
+    /// Removes a portion of what is over at `now`, and of security events that are older than `keep_events` if they are not
+    /// kept for ever. Meant for a job that runs every few seconds, so that a sealed
     /// successor does not stay long after its overlap even where nobody rotates.
-    pub async fn sweep(&self, now: Timestamp) -> Result<Swept, Error> {
+    pub async fn sweep(&self, now: Timestamp, keep_events: Option<Duration>) -> Result<Swept, Error> {
         let before = |age: Duration| {
             let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
             to_db(Timestamp::from_millis(now.millis().saturating_sub(millis)))
@@ -86,10 +92,14 @@ impl Database {
         let mail_tokens = self.remove("sweep.mail_tokens", DELETE_MAIL_TOKENS, to_db(now)).await?;
         let mails = self.remove("sweep.mails", DELETE_DEAD_MAILS, before(KEEP_DEAD_MAILS)).await?;
         let devices = self.remove("sweep.known_devices", DELETE_KNOWN_DEVICES, to_db(now)).await?;
-        let all = [overlaps, denials, families, tokens, enrolments, trusted, mail_tokens, mails, devices];
+        let events = match keep_events {
+            Some(age) => self.remove("sweep.audit_events", DELETE_EVENTS, before(age)).await?,
+            None => 0,
+        };
+        let all = [overlaps, denials, families, tokens, enrolments, trusted, mail_tokens, mails, devices, events];
         let more = all.iter().any(|some| *some >= PORTION.unsigned_abs());
         let second_factors = tokens + enrolments + trusted;
-        Ok(Swept { overlaps, denials, families, second_factors, mail_tokens, mails, devices, more })
+        Ok(Swept { overlaps, denials, families, second_factors, mail_tokens, mails, devices, events, more })
     }
 
     async fn remove(

@@ -1,5 +1,6 @@
 //! The repositories: statements on the tables of the user database, and rows made into domain types.
 
+pub mod audit;
 pub mod consents;
 pub mod denied_jtis;
 pub mod import;

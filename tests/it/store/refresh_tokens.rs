@@ -159,7 +159,7 @@ async fn overlaps_are_cleared_by_the_next_rotation_and_by_the_sweep() {
     };
     // The rotation at 10 s cleared the one of 0 s.
     assert_eq!(kept().await, [false, true, true, true]);
-    let swept = database.sweep(after(Duration::from_secs(20))).await.unwrap();
+    let swept = database.sweep(after(Duration::from_secs(20)), None).await.unwrap();
     assert_eq!((swept.overlaps, swept.more), (2, false));
     assert_eq!(kept().await, [false, false, false, true]);
 }
@@ -256,9 +256,9 @@ async fn a_denied_jti_is_known_in_its_tenant_until_its_end() {
         database.begin(&tenant(slug)).await.unwrap().denied_jtis().contains("j-1").await.unwrap()
     };
     assert!(!contains("other").await);
-    assert_eq!(database.sweep(after(Duration::from_secs(899))).await.unwrap().denials, 0);
+    assert_eq!(database.sweep(after(Duration::from_secs(899)), None).await.unwrap().denials, 0);
     assert!(contains("acme").await);
-    assert_eq!(database.sweep(after(Duration::from_secs(900))).await.unwrap().denials, 1);
+    assert_eq!(database.sweep(after(Duration::from_secs(900)), None).await.unwrap().denials, 1);
     assert!(!contains("acme").await);
 }
 
@@ -276,8 +276,8 @@ async fn families_go_a_day_after_their_end_with_all_their_tokens() {
     work.commit().await.unwrap();
 
     let day = Duration::from_secs(24 * 3600);
-    assert_eq!(database.sweep(after(7 * day + Duration::from_secs(3600))).await.unwrap().families, 0);
-    assert_eq!(database.sweep(after(8 * day)).await.unwrap().families, 1);
+    assert_eq!(database.sweep(after(7 * day + Duration::from_secs(3600)), None).await.unwrap().families, 0);
+    assert_eq!(database.sweep(after(8 * day), None).await.unwrap().families, 1);
     let mut look = db.connection().await;
     let left: i64 =
         sqlx::query_scalar("SELECT count(*) FROM refresh_tokens").fetch_one(&mut look).await.unwrap();

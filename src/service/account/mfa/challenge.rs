@@ -6,9 +6,9 @@
 use hellojohn_control::{ClientId, Slug, TenantEntry};
 use subtle::ConstantTimeEq as _;
 
-use super::factor::{Proof, amr_of, tell_of_recovery};
+use super::factor::{Proof, amr_of, with_recovery};
 use super::pending::fingerprint;
-use super::refusal::{Judged, Refusal, outcome_of};
+use super::refusal::{Judged, Refusal};
 use crate::crypto::secret::SecretString;
 use crate::crypto::token_hash::{Kind, OpaqueToken};
 use crate::domain::mfa::{DEVICE_TTL, PendingLogin};
@@ -17,8 +17,8 @@ use crate::domain::user::{User, UserId};
 use crate::service::account::AccountService;
 use crate::service::account::comparison::standing;
 use crate::service::account::place::{PASSWORD, Place, admit};
-use crate::service::audit::{self, Action, Event, Outcome, Requester};
-use crate::service::limits::Pool;
+use crate::service::audit::{Action, Event, Outcome, Requester, Told as _};
+use crate::service::limits::{Account, Pool};
 use crate::service::tokens::TokenSet;
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Result};
@@ -64,6 +64,7 @@ impl AccountService {
         work.commit().await.map_err(|error| refused(&error))?;
         let client_id = login.as_ref().map(|login| login.client_id.clone());
         let event = Event {
+            requester,
             action: Action::MfaChallenge,
             outcome: Outcome::Ok,
             tenant: token.tenant(),
@@ -71,27 +72,20 @@ impl AccountService {
             target: None,
             client_id: client_id.as_ref().map(ClientId::as_str),
         };
-        let passed = match login {
-            None => Err(Refusal::new(Code::InvalidMfaToken, "unknown_token")),
-            Some(login) => {
-                let (tenant, user) = (token.tenant(), login.user_id);
-                let second = Box::pin(self.second_half(requester, entry, hash, login, challenge));
-                self.limited(Pool::MfaChallenge, requester, (tenant, user), second).await
-            }
+        let Some(login) = login else {
+            // A line and no row: nothing is counted, so anybody could write as many as they like.
+            event.ended(Outcome::Refused("unknown_token")).tell();
+            return Err(dead().context("unknown_token"));
         };
-        audit::record(requester, &Event { outcome: outcome_of(&passed), ..event });
-        let passed = passed.map_err(|refusal| refusal.error)?;
-        tell_of_recovery(requester, &event, Some(&challenge.proof));
-        if passed.device.is_some() {
-            audit::record(requester, &Event { action: Action::TrustDevice, ..event });
-        }
-        audit::record(requester, &Event { action: Action::Login, ..event });
-        Ok(passed)
+        let account = Account::User(token.tenant(), login.user_id);
+        let second = Box::pin(self.second_half(&event, entry, hash, login, challenge));
+        let passed = self.limited(Pool::MfaChallenge, requester, account, second).await;
+        self.heard(&event, passed).await
     }
 
     async fn second_half(
         &self,
-        requester: &Requester,
+        event: &Event<'_>,
         entry: &TenantEntry,
         hash: TokenHash,
         login: PendingLogin,
@@ -104,7 +98,7 @@ impl AccountService {
         let factor = factor.ok_or_else(|| Refusal::new(Code::InvalidMfaToken, "factor_gone"))?;
         if let Err(why) = self.use_up(&mut work, tenant, user.id, &factor, &challenge.proof).await? {
             work.mfa_tokens().count_wrong(&hash).await.map_err(|error| refused(&error))?;
-            return Err(self.count_wrong(work, user.id, why).await);
+            return Err(self.count_wrong(work, user.id, event, why).await);
         }
         let now = self.0.clock.now();
         let used = work.mfa_tokens().use_up(&hash).await.map_err(|error| refused(&error))?;
@@ -113,14 +107,19 @@ impl AccountService {
         if !used || !recorded {
             return Err(Refusal::new(Code::InvalidMfaToken, "used_meanwhile"));
         }
-        let noticed = self.notice_device(&mut work, &entry.tenant, &user, requester, now).await?;
+        let noticed = self.notice_device(&mut work, &entry.tenant, &user, event.requester, now).await?;
         let (_, tokens) = self.start_session(&mut work, &place, &user, amr_of(&challenge.proof), now).await?;
         let device = if challenge.remember_device {
             Some(self.trust_device(&mut work, tenant, user.id).await?)
         } else {
             None
         };
-        work.commit().await.map_err(|error| refused(&error))?;
+        let mut events = with_recovery(event, Some(&challenge.proof));
+        if device.is_some() {
+            events.push(Event { action: Action::TrustDevice, ..*event });
+        }
+        events.push(Event { action: Action::Login, ..*event });
+        self.0.stores.commit_told(work, &events).await?;
         if noticed {
             self.device_noticed(&entry.tenant);
         }

@@ -86,7 +86,7 @@ async fn what_is_over_is_swept() {
         [(0, 0), (269, 0), (1, 1), (629, 0), (1, 1), (30 * 86_400 - 931, 0), (1, 1), (86_400 * 365, 0)]
     {
         world.clock.advance(Duration::from_secs(after));
-        let swept = database.sweep(world.clock.now()).await.unwrap();
+        let swept = database.sweep(world.clock.now(), None).await.unwrap();
         assert_eq!(swept.second_factors, removed, "after {after} more");
     }
     for table in [
