@@ -8,8 +8,10 @@
 //!
 //! Lines are written through `tracing` under the target `audit`, at level info.
 
+mod event;
 mod search;
 
+pub use event::{AdminEvent, Administrator, Event, Requester};
 pub use search::{AuditSearch, TenantName};
 
 use std::time::Duration;
@@ -17,7 +19,7 @@ use std::time::Duration;
 use hellojohn_control::{Slug, Timestamp};
 use uuid::Uuid;
 
-pub use crate::domain::audit::{Action, AdminAction, AdminEvent, Administrator, Event, Outcome, Requester};
+pub use crate::domain::audit::{Action, AdminAction, Outcome};
 
 use super::user_store::{UserStores, refused};
 use super::{Code, Error, Result};
@@ -196,7 +198,9 @@ impl UserStores {
         let tenant = event.tenant().map_or(SYSTEM, Slug::as_str);
         match tokio::time::timeout(PATIENCE, database.keep_event(tenant, &record)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, context = ?error.context(), "the row of an event was not written"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, context = ?error.context(), "the row of an event was not written");
+            }
             Err(_) => tracing::warn!("the row of an event was not written in time"),
         }
     }

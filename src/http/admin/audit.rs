@@ -146,7 +146,7 @@ fn moment(name: &str, value: &str) -> Result<Timestamp, Error> {
 }
 
 fn shown(name: &str) -> String {
-    name.chars().filter(|c| c.is_ascii_graphic()).take(MAX_NAME).collect()
+    name.chars().filter(char::is_ascii_graphic).take(MAX_NAME).collect()
 }
 
 fn bad(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {

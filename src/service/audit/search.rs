@@ -61,7 +61,7 @@ impl UserStores {
             let page = database.audit_page(tenant, &search.query, after, limit).await;
             found.extend(page.map_err(|error| refused(&error))?);
         }
-        found.sort_unstable_by(|a, b| b.place.cmp(&a.place));
+        found.sort_unstable_by_key(|event| std::cmp::Reverse(event.place));
         // A tenant's own database may be the global one under another name.
         found.dedup_by_key(|event| event.place);
         found.truncate(limit);

@@ -39,6 +39,19 @@ pub struct AuditQuery {
     pub to: Option<Timestamp>,
 }
 
+impl AuditQuery {
+    /// The statement that answers it for one tenant or for all, to be had for a look at its plan. Its parameters are moments
+    /// between, the id at the second of them, actor, action, target, outcome, most rows and tenant.
+    pub fn statement(&self, tenant: Option<&str>) -> &'static str {
+        match (tenant, &self.actor, &self.action) {
+            (None, _, _) => OF_ALL,
+            (Some(_), Some(_), _) => OF_ACTOR,
+            (Some(_), None, Some(_)) => OF_ACTION,
+            (Some(_), None, None) => OF_TENANT,
+        }
+    }
+}
+
 /// A place in the order of the events. The newest is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AuditPlace {
@@ -234,16 +247,10 @@ impl Database {
         limit: usize,
     ) -> Result<Vec<KeptEvent>, Error> {
         const NAME: &str = "audit.page";
-        let statement = match (tenant, &query.actor, &query.action) {
-            (None, _, _) => OF_ALL,
-            (Some(_), Some(_), _) => OF_ACTOR,
-            (Some(_), None, Some(_)) => OF_ACTION,
-            (Some(_), None, None) => OF_TENANT,
-        };
         let to = query.to.map(AuditPlace::start_of);
         let before = [after, to].into_iter().flatten().min().unwrap_or(AuditPlace::END);
         let mut lease = self.lease(NAME).await?;
-        let run = sqlx::query_as::<_, Row>(statement)
+        let run = sqlx::query_as::<_, Row>(query.statement(tenant))
             .bind(to_db(query.from.unwrap_or_default()))
             .bind(before.moment())
             .bind(before.id)
@@ -253,6 +260,8 @@ impl Database {
             .bind(query.outcome)
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .bind(tenant)
+            // Planned anew for these values: a plan for all values sorts what it may not read to the end.
+            .persistent(false)
             .fetch_all(lease.connection(NAME)?);
         let rows = finished(NAME, timeout(OPERATION, run).await)?;
         lease.give_back();
@@ -281,9 +290,15 @@ mod tests {
         assert_eq!(place.to_string().parse(), Ok(place));
         assert_eq!(AuditPlace::END.to_string().parse(), Ok(AuditPlace::END));
         let id = Uuid::nil();
-        for bad in
-            ["", "1", "1/", &format!("/{id}"), &format!("-1/{id}"), &format!("{}/{id}", MAX_MICROS + 1), "1/x"]
-        {
+        for bad in [
+            "",
+            "1",
+            "1/",
+            &format!("/{id}"),
+            &format!("-1/{id}"),
+            &format!("{}/{id}", MAX_MICROS + 1),
+            "1/x",
+        ] {
             assert_eq!(bad.parse::<AuditPlace>(), Err(InvalidAuditPlace), "{bad}");
         }
     }

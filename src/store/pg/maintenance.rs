@@ -96,7 +96,8 @@ impl Database {
             Some(age) => self.remove("sweep.audit_events", DELETE_EVENTS, before(age)).await?,
             None => 0,
         };
-        let all = [overlaps, denials, families, tokens, enrolments, trusted, mail_tokens, mails, devices, events];
+        let all =
+            [overlaps, denials, families, tokens, enrolments, trusted, mail_tokens, mails, devices, events];
         let more = all.iter().any(|some| *some >= PORTION.unsigned_abs());
         let second_factors = tokens + enrolments + trusted;
         Ok(Swept { overlaps, denials, families, second_factors, mail_tokens, mails, devices, events, more })

@@ -184,7 +184,8 @@ async fn a_mail_that_is_too_old_is_dropped_and_swept() {
     until("the mail to be given up", || async { mailing.world.count(expired).await == 1 }).await;
 
     let world = &mailing.world;
-    let sweep = async || world.state.stores.pools().global().unwrap().sweep(world.clock.now(), None).await.unwrap();
+    let sweep =
+        async || world.state.stores.pools().global().unwrap().sweep(world.clock.now(), None).await.unwrap();
     let swept = sweep().await;
     assert_eq!((swept.mail_tokens, swept.mails), (1, 0));
     world.clock.advance(Duration::from_secs(8 * 86_400));

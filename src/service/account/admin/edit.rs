@@ -56,7 +56,13 @@ impl AccountService {
         self.0.stores.judged(&event, self.edited(&event, tenant, id, patch).await).await
     }
 
-    async fn edited(&self, event: &AdminEvent<'_>, tenant: &Slug, id: UserId, patch: UserPatch) -> Result<User> {
+    async fn edited(
+        &self,
+        event: &AdminEvent<'_>,
+        tenant: &Slug,
+        id: UserId,
+        patch: UserPatch,
+    ) -> Result<User> {
         let entry = self.entry(tenant)?;
         // The rules of a password look at the address, and the custom attributes at what is there.
         let present = self.user(tenant, id).await?;

@@ -58,7 +58,13 @@ impl AccountService {
         self.0.stores.judged(&event, self.roles_changed(&event, tenant, id, change).await).await
     }
 
-    async fn roles_changed(&self, event: &AdminEvent<'_>, tenant: &Slug, id: UserId, change: &Change<Role>) -> Result<Vec<Role>> {
+    async fn roles_changed(
+        &self,
+        event: &AdminEvent<'_>,
+        tenant: &Slug,
+        id: UserId,
+        change: &Change<Role>,
+    ) -> Result<Vec<Role>> {
         let entry = self.entry(tenant)?;
         change.check(MAX_ROLES, |role| role.is_system() && !self.may_have(&entry, role))?;
         let mut work = self.0.stores.begin(&entry.tenant).await?;

@@ -39,8 +39,7 @@ impl AccountService {
         };
         let account = Account::User(&person.tenant, person.user);
         let disabled = Box::pin(self.disable(&event, &person, typed, proof));
-        let disabled =
-            self.limited(Pool::MfaDisable, requester, account, disabled).await;
+        let disabled = self.limited(Pool::MfaDisable, requester, account, disabled).await;
         self.heard(&event, disabled).await
     }
 

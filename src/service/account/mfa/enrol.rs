@@ -62,12 +62,7 @@ impl AccountService {
         self.heard(&event, enrolled).await
     }
 
-    async fn enrol(
-        &self,
-        event: &Event<'_>,
-        person: &Person,
-        said: &Reauthentication,
-    ) -> Judged<Enrolled> {
+    async fn enrol(&self, event: &Event<'_>, person: &Person, said: &Reauthentication) -> Judged<Enrolled> {
         let account = Account::User(&person.tenant, person.user);
         self.0.limits.spend(Pool::MfaEnroll, event.requester.ip, Some(account)).await?;
         let view = self.0.plane.view();

@@ -6,6 +6,7 @@ mod bodies;
 mod challenge;
 mod devices;
 mod enrol;
+mod events;
 mod limits;
 mod own;
 mod parallel;
