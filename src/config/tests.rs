@@ -429,3 +429,16 @@ fn links_are_never_logged_under_an_https_issuer() {
     let real = loaded(&[("EMAIL_DEBUG_LINKS", "1"), ("JWT_ISSUER", "https://id.example.com")]);
     assert!(!real.config.email.debug_links && told(&real));
 }
+
+/// Spec §10: security events are kept for 90 days, for ever with 0, and never for less than an hour.
+#[test]
+fn security_events_are_kept_for_ninety_days_unless_set() {
+    let kept = |env: &[(&str, &str)]| loaded(env).config.audit.keep_events();
+    assert_eq!(kept(&[]), Some(Duration::from_secs(90 * 86_400)));
+    assert_eq!(kept(&[("AUDIT_RETENTION", "1h")]), Some(Duration::from_secs(3600)));
+    assert_eq!(kept(&[("AUDIT_RETENTION", "0")]), None);
+    for bad in ["59m", "3599", "1ms", "for ever", "4000d"] {
+        let refusal = refusal(&inputs(&[("AUDIT_RETENTION", bad)]));
+        assert!(refusal.contains("audit.retention (AUDIT_RETENTION)"), "{bad}: {refusal}");
+    }
+}

@@ -24,7 +24,7 @@ enum Outcome {
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   hellojohn admin audit --tenant acme --action user.login --outcome refused
-  hellojohn admin audit --actor local/6f1c2a54-0000-4000-8000-000000000001 --from 2026-01-01T00:00:00Z
+  hellojohn admin audit --actor local/$ID --from 2026-01-01T00:00:00Z
   hellojohn admin audit --tenant acme --limit 200 --output json --cursor \"$NEXT\"")]
 pub struct Audit {
     /// Whose events; _system for the cluster. Without it everything in the global database
@@ -105,5 +105,34 @@ impl Audit {
             }
         }
         path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        audit: Audit,
+    }
+
+    fn path(args: &[&str]) -> String {
+        Line::try_parse_from([&["audit"], args].concat()).unwrap().audit.path()
+    }
+
+    #[test]
+    fn options_become_parameters_that_arrive_as_they_were_typed() {
+        assert_eq!(path(&[]), "/v1/admin/audit?limit=50");
+        let asked =
+            path(&["--tenant", "_system", "--outcome", "refused", "--from", "2026-01-01T00:00:00+01:00"]);
+        assert_eq!(
+            asked,
+            "/v1/admin/audit?limit=50&tenant_id=%5Fsystem&outcome=refused&from=2026%2D01%2D01T00%3A00%3A00%2B01%3A00"
+        );
+        assert!(Line::try_parse_from(["audit", "--limit", "201"]).is_err());
     }
 }
