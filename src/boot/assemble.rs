@@ -115,6 +115,7 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
         grace_seconds: seconds(config.control_plane.key_rotation_grace_seconds),
         retry_after: config.cluster.timers.election_max.max(Duration::from_secs(1)),
         admin_tenants: Arc::clone(&admin_tenants),
+        keep_events: config.audit.keep_events(),
     };
     let control = ControlService::new(plane.clone(), sealing.clone(), defaults);
     let stores = UserStores::new(plane.clone(), Arc::clone(&pools), sealing);

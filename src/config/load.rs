@@ -10,7 +10,7 @@ use super::intake::Intake;
 use super::resolve::{Flag, Resolved, Source};
 use super::setting::Shown;
 use super::{
-    Admin, Argon2, Auth, Cache, Cluster, ControlPlane, Email, Flags, Http, Jwt, Keys, Observability,
+    Admin, Argon2, Audit, Auth, Cache, Cluster, ControlPlane, Email, Flags, Http, Jwt, Keys, Observability,
     Password, Rate, Register, Server, Smtp, Storage, dotenv, table, yaml,
 };
 
@@ -112,6 +112,8 @@ pub struct Config {
     pub rate: Rate,
     /// Limits of listeners.
     pub http: Http,
+    /// Security events in the database.
+    pub audit: Audit,
     /// Logs and metrics.
     pub observability: Observability,
     /// Switches.
@@ -201,6 +203,7 @@ fn read(intake: &mut Intake<'_>) -> Option<Config> {
     let cache = Cache::read(intake);
     let rate = Rate::read(intake);
     let http = Http::read(intake);
+    let audit = Audit::read(intake);
     let observability = Observability::read(intake);
     let flags = Flags::read(intake);
 
@@ -274,6 +277,7 @@ fn read(intake: &mut Intake<'_>) -> Option<Config> {
         cache: cache?,
         rate: rate?,
         http: http?,
+        audit: audit?,
         observability: observability?,
         flags: flags?,
     })

@@ -11,6 +11,7 @@
 
 pub mod admin;
 pub mod argon2;
+pub mod audit;
 pub mod auth;
 pub mod cache;
 pub mod cluster;
@@ -48,6 +49,7 @@ pub(crate) mod tests;
 
 pub use admin::Admin;
 pub use argon2::Argon2;
+pub use audit::Audit;
 pub use auth::{Auth, SameSite};
 pub use cache::{Cache, CacheKind};
 pub use cluster::Cluster;

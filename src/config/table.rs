@@ -3,8 +3,8 @@
 use super::cluster::ClusterSettings;
 use super::setting::Setting;
 use super::{
-    Admin, Argon2, Auth, Cache, ControlPlane, Email, Flags, Http, Jwt, Keys, Observability, Password, Rate,
-    Register, Server, Smtp, Storage, suggest,
+    Admin, Argon2, Audit, Auth, Cache, ControlPlane, Email, Flags, Http, Jwt, Keys, Observability, Password,
+    Rate, Register, Server, Smtp, Storage, suggest,
 };
 
 /// Title of a section in the example file, and its settings.
@@ -28,6 +28,7 @@ pub(super) const SECTIONS: &[(&str, &[Setting])] = &[
         Rate::SETTINGS,
     ),
     ("Limits of every HTTP listener.", Http::SETTINGS),
+    ("Security events.", Audit::SETTINGS),
     ("Logs and metrics.", Observability::SETTINGS),
     ("Switches.", Flags::SETTINGS),
 ];

@@ -150,13 +150,13 @@ fn unknown_yaml_keys_are_refused_with_a_suggestion() {
          tls_key_file, cors_allowed_origins, ui_public_origin, trusted_proxies\n\
          config.yaml: server.adr: is not a setting; did you mean server.addr?\n\
          config.yaml: ldap: is not a setting; the sections are: server, jwt, keys, storage, control_plane, cluster, admin, register, auth, \
-         email, smtp, password, argon2, cache, rate, http, observability, flags\n\
+         email, smtp, password, argon2, cache, rate, http, audit, observability, flags\n\
          config.yaml: server.addr (SERVER_ADDR): is not a setting; write 'addr' indented under 'server:'\n\
          config.yaml: SERVER_ADDR: is not a setting; did you mean server.addr?\n\
          config.yaml: cluter: is not a setting; did you mean cluster?\n\
          config.yaml: has a key that is not a text; remove it\n\
          config.yaml: a\\nb: is not a setting; the sections are: server, jwt, keys, storage, control_plane, cluster, admin, register, auth, \
-         email, smtp, password, argon2, cache, rate, http, observability, flags\n\
+         email, smtp, password, argon2, cache, rate, http, audit, observability, flags\n\
          config.yaml: jwt: is a section, not a value; indent its keys under it\n"
     );
 }
@@ -484,5 +484,18 @@ fn cookies_that_no_browser_takes_are_refused() {
     ] {
         let refusal = refusal(&inputs(&env));
         assert!(refusal.contains(told), "{told}: {refusal}");
+    }
+}
+
+/// Spec §10: security events are kept for 90 days, for ever with 0, and never for less than an hour.
+#[test]
+fn security_events_are_kept_for_ninety_days_unless_set() {
+    let kept = |env: &[(&str, &str)]| loaded(env).config.audit.keep_events();
+    assert_eq!(kept(&[]), Some(Duration::from_secs(90 * 86_400)));
+    assert_eq!(kept(&[("AUDIT_RETENTION", "1h")]), Some(Duration::from_secs(3600)));
+    assert_eq!(kept(&[("AUDIT_RETENTION", "0")]), None);
+    for bad in ["59m", "3599", "1ms", "for ever", "4000d"] {
+        let refusal = refusal(&inputs(&[("AUDIT_RETENTION", bad)]));
+        assert!(refusal.contains("audit.retention (AUDIT_RETENTION)"), "{bad}: {refusal}");
     }
 }

@@ -1,5 +1,6 @@
 //! L0: plain types and rules. Knows no I/O.
 
+pub mod audit;
 pub mod browser_session;
 pub mod clock;
 pub mod consent;

@@ -1,215 +1,230 @@
-//! Security events as JSON log lines (spec §10): who did what to whom, from where, with which outcome.
+//! Security events (spec §10): each as a JSON log line, as a metric, and as a row in the database of its tenant.
 //!
-//! Written through `tracing` under the target `audit`, at level info. Must never be handed a
-//! password, a token or an e-mail address: a person is named by the account's id, and somebody who is nobody
-//! here by nothing at all.
+//! The one place where an event is told. What was done is told by [`UserStores::commit_told`] and nothing else: its row is
+//! part of the transaction that it tells of, so a change that is kept has its row and one that is not has none; the line
+//! and the metric follow the commit. What was refused has no transaction of its own that is kept, unless something was
+//! counted in it: [`UserStores::refuse`] writes its row alone, does not wait for the disk, and lets nothing of it change
+//! the answer. docs/decisions/0025 says what has no row.
+//!
+//! Lines are written through `tracing` under the target `audit`, at level info.
 
-use std::net::IpAddr;
+mod event;
+mod search;
 
-use hellojohn_control::Slug;
+pub use event::{AdminEvent, Administrator, Event, Requester};
+pub use search::{AuditSearch, TenantName};
+
+use std::time::Duration;
+
+use hellojohn_control::{Slug, Timestamp};
 use uuid::Uuid;
 
-use crate::domain::user::UserId;
+pub use crate::domain::audit::{Action, AdminAction, Outcome};
 
-/// Where a request comes from, for the record of what it did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Requester {
-    /// The request id under which everything about this request is logged.
-    pub request_id: String,
-    /// The client's address.
-    pub ip: IpAddr,
-    /// The client's user agent, printable and bounded.
-    pub user_agent: Option<String>,
+use super::user_store::{UserStores, refused};
+use super::{Code, Error, Result};
+use crate::domain::audit::{Record, SYSTEM};
+use crate::store::{Database, UnitOfWork};
+
+/// How long a request waits until the row of a refusal is written.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Something that can be told.
+pub trait Told: Copy + Send + Sync {
+    /// The row of it.
+    fn record(&self, id: Uuid, at: Timestamp) -> Record<'_>;
+
+    /// Its tenant; none for what is done to a node.
+    fn tenant(&self) -> Option<&Slug>;
+
+    /// Whether its row goes to the global database, although its tenant may have a database of its own.
+    fn is_about_the_database(&self) -> bool;
+
+    /// The same, ended otherwise.
+    #[must_use]
+    fn ended(self, outcome: Outcome) -> Self;
+
+    /// Writes the line and counts it.
+    fn tell(&self);
 }
 
-/// What was done or tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Somebody registered.
-    Register,
-    /// Somebody logged in.
-    Login,
-    /// A refresh token was exchanged.
-    Refresh,
-    /// A refresh token was used again after its successor; its family is revoked (S32).
-    TokenReuse,
-    /// Somebody logged out.
-    Logout,
-    /// Somebody logged out everywhere.
-    LogoutAll,
-    /// Somebody ended one of their sessions.
-    EndSession,
-    /// Somebody edited their account.
-    EditProfile,
-    /// Somebody changed their password.
-    ChangePassword,
-    /// Somebody deleted their account.
-    DeleteAccount,
-    /// A login got through its first half and waits for the second.
-    MfaRequired,
-    /// The second half of a login was tried.
-    MfaChallenge,
-    /// Somebody was shown a new TOTP secret.
-    MfaEnrol,
-    /// Somebody showed that their authenticator has it: it is asked for from now on.
-    MfaEnable,
-    /// Somebody removed their second factor.
-    MfaDisable,
-    /// Somebody was shown new recovery codes; the old ones are worthless.
-    RotateRecoveryCodes,
-    /// A recovery code was used up.
-    UseRecoveryCode,
-    /// Somebody trusted a device.
-    TrustDevice,
-    /// A login was not asked for its second half because of a trusted device.
-    UseTrustedDevice,
-    /// Somebody asked for a link that verifies an address.
-    StartVerification,
-    /// An address was verified by its link.
-    VerifyEmail,
-    /// Somebody asked for a link that sets a new password.
-    Forgot,
-    /// A password was set by such a link.
-    ResetPassword,
+impl Told for Event<'_> {
+    fn record(&self, id: Uuid, at: Timestamp) -> Record<'_> {
+        Event::record(self, id, at)
+    }
+
+    fn tenant(&self) -> Option<&Slug> {
+        Some(self.tenant)
+    }
+
+    fn is_about_the_database(&self) -> bool {
+        false
+    }
+
+    fn ended(self, outcome: Outcome) -> Self {
+        Self { outcome, ..self }
+    }
+
+    fn tell(&self) {
+        let (action, outcome) = (self.action.as_str(), self.outcome.as_str());
+        metrics::counter!("hellojohn_auth_events_total", "action" => action, "outcome" => outcome)
+            .increment(1);
+        tracing::info!(
+            target: "audit",
+            action,
+            outcome,
+            reason = self.outcome.reason(),
+            tenant = self.tenant.as_str(),
+            actor = self.actor.map(tracing::field::display),
+            // The log line's own `target` is the name of this kind of lines.
+            object = self.target.map(tracing::field::display),
+            client_id = self.client_id,
+            ip = %self.requester.ip,
+            user_agent = self.requester.user_agent,
+            request_id = self.requester.request_id,
+            "security event"
+        );
+    }
 }
 
-impl Action {
-    /// The stable name in the log and in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Register => "user.register",
-            Self::Login => "user.login",
-            Self::Refresh => "token.refresh",
-            Self::TokenReuse => "token.reuse",
-            Self::Logout => "user.logout",
-            Self::LogoutAll => "user.logout_all",
-            Self::EndSession => "user.session_end",
-            Self::EditProfile => "user.edit",
-            Self::ChangePassword => "user.password_change",
-            Self::DeleteAccount => "user.delete",
-            Self::MfaRequired => "mfa.required",
-            Self::MfaChallenge => "mfa.challenge",
-            Self::MfaEnrol => "mfa.enrol",
-            Self::MfaEnable => "mfa.enable",
-            Self::MfaDisable => "mfa.disable",
-            Self::RotateRecoveryCodes => "mfa.recovery_rotate",
-            Self::UseRecoveryCode => "mfa.recovery_use",
-            Self::TrustDevice => "mfa.device_trust",
-            Self::UseTrustedDevice => "mfa.device_use",
-            Self::StartVerification => "user.verify_start",
-            Self::VerifyEmail => "user.verify_email",
-            Self::Forgot => "user.forgot",
-            Self::ResetPassword => "user.password_reset",
+impl Told for AdminEvent<'_> {
+    fn record(&self, id: Uuid, at: Timestamp) -> Record<'_> {
+        AdminEvent::record(self, id, at)
+    }
+
+    fn tenant(&self) -> Option<&Slug> {
+        self.tenant
+    }
+
+    fn is_about_the_database(&self) -> bool {
+        matches!(self.action, AdminAction::TestUserStore | AdminAction::MigrateUserStore)
+    }
+
+    fn ended(self, outcome: Outcome) -> Self {
+        Self { outcome, ..self }
+    }
+
+    fn tell(&self) {
+        tracing::info!(
+            target: "audit",
+            action = self.action.as_str(),
+            outcome = self.outcome.as_str(),
+            reason = self.outcome.reason(),
+            tenant = self.tenant.map(Slug::as_str),
+            actor = self.by.actor,
+            object = self.object,
+            ip = %self.by.requester.ip,
+            user_agent = self.by.requester.user_agent,
+            request_id = self.by.requester.request_id,
+            "administrative action"
+        );
+    }
+}
+
+impl UserStores {
+    /// Commits what was done, with the rows of what it tells, and tells it.
+    ///
+    /// # Errors
+    /// `storage_unavailable`: then nothing was told.
+    pub(super) async fn commit_told<E: Told>(&self, mut work: UnitOfWork, events: &[E]) -> Result<()> {
+        self.insert(&mut work, events).await?;
+        work.commit().await.map_err(|error| refused(&error))?;
+        events.iter().for_each(Told::tell);
+        Ok(())
+    }
+
+    /// As [`Self::commit_told`], without waiting for the disk.
+    ///
+    /// # Errors
+    /// As [`Self::commit_told`].
+    pub(super) async fn commit_told_without_waiting_for_disk<E: Told>(
+        &self,
+        mut work: UnitOfWork,
+        events: &[E],
+    ) -> Result<()> {
+        self.insert(&mut work, events).await?;
+        work.commit_without_waiting_for_disk().await.map_err(|error| refused(&error))?;
+        events.iter().for_each(Told::tell);
+        Ok(())
+    }
+
+    async fn insert<E: Told>(&self, work: &mut UnitOfWork, events: &[E]) -> Result<()> {
+        let at = self.now();
+        for (index, event) in events.iter().enumerate() {
+            let record = event.record(self.event_id(at, index), at);
+            work.audit().insert(&record).await.map_err(|error| refused(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Tells of a refusal, with a row of its own unless it is one of those that have none. No transaction may be open.
+    pub(super) async fn refuse<E: Told>(&self, event: &E, why: &'static str, error: &Error) {
+        let event = event.ended(Outcome::Refused(why));
+        match error.code() {
+            // Whoever is refused so can be refused as often as they like, or there is no database to write to.
+            Code::TooManyRequests | Code::Busy | Code::StorageUnavailable => event.tell(),
+            _ => self.tell_alone(&event).await,
         }
     }
-}
 
-/// How it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Done.
-    Ok,
-    /// Refused, for this stable reason. Tells more than the answer did: the log is the operator's.
-    Refused(&'static str),
-}
-
-/// One security event.
-#[derive(Debug, Clone, Copy)]
-pub struct Event<'a> {
-    /// What was done or tried.
-    pub action: Action,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// In which tenant.
-    pub tenant: &'a Slug,
-    /// The account that acted, where it is known.
-    pub actor: Option<UserId>,
-    /// What was acted upon: an account, a session.
-    pub target: Option<Uuid>,
-    /// The client that it was done through.
-    pub client_id: Option<&'a str>,
-}
-
-/// Writes the event and counts it.
-pub fn record(requester: &Requester, event: &Event<'_>) {
-    let (outcome, reason) = match event.outcome {
-        Outcome::Ok => ("ok", None),
-        Outcome::Refused(reason) => ("refused", Some(reason)),
-    };
-    metrics::counter!("hellojohn_auth_events_total", "action" => event.action.as_str(), "outcome" => outcome)
-        .increment(1);
-    tracing::info!(
-        target: "audit",
-        action = event.action.as_str(),
-        outcome,
-        reason,
-        tenant = event.tenant.as_str(),
-        actor = event.actor.map(tracing::field::display),
-        // The log line's own `target` is the name of this kind of lines.
-        object = event.target.map(tracing::field::display),
-        client_id = event.client_id,
-        ip = %requester.ip,
-        user_agent = requester.user_agent,
-        request_id = requester.request_id,
-        "security event"
-    );
-}
-
-/// An administrator who asks for something, and from where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Administrator {
-    /// Tenant and subject of the token, as in the envelopes of control-plane writes.
-    pub actor: String,
-    /// Where the request comes from.
-    pub requester: Requester,
-}
-
-/// Writes down what an administrator did to a tenant outside the replicated log; what goes through the log is
-/// recorded with it (S113). `object` names the client that it was done to, if it was one.
-pub fn record_admin<T>(
-    by: &Administrator,
-    action: &'static str,
-    tenant: &Slug,
-    object: Option<&str>,
-    result: &super::Result<T>,
-) {
-    let (outcome, reason) = told(result);
-    tracing::info!(
-        target: "audit",
-        action,
-        outcome,
-        reason,
-        tenant = tenant.as_str(),
-        actor = by.actor,
-        object,
-        ip = %by.requester.ip,
-        user_agent = by.requester.user_agent,
-        request_id = by.requester.request_id,
-        "administrative action"
-    );
-}
-
-/// How it ended. A failed change of the leader or of a database may have happened all the same; the code says so.
-fn told<T>(result: &super::Result<T>) -> (&'static str, Option<&'static str>) {
-    match result {
-        Ok(_) => ("ok", None),
-        Err(error) => ("refused", Some(error.code().as_str())),
+    /// Gives the result on; tells of the refusal, if it is one. What was done was told with its commit.
+    ///
+    /// # Errors
+    /// Those of `result`.
+    pub(super) async fn judged<T, E: Told>(&self, event: &E, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            self.refuse(event, error.code().as_str(), error).await;
+        }
+        result
     }
-}
 
-/// Writes down what an administrator did to a node, outside the replicated log.
-pub fn record_node<T>(by: &Administrator, action: &'static str, node: &str, result: &super::Result<T>) {
-    let (outcome, reason) = told(result);
-    tracing::info!(
-        target: "audit",
-        action,
-        outcome,
-        reason,
-        actor = by.actor,
-        object = node,
-        ip = %by.requester.ip,
-        user_agent = by.requester.user_agent,
-        request_id = by.requester.request_id,
-        "administrative action"
-    );
+    /// As [`Self::judged`], for what keeps nothing in a database of ours: tells of the success too.
+    ///
+    /// # Errors
+    /// Those of `result`.
+    pub(super) async fn witnessed<T, E: Told>(&self, event: &E, result: Result<T>) -> Result<T> {
+        match &result {
+            Ok(_) => self.tell_alone(event).await,
+            Err(error) => self.refuse(event, error.code().as_str(), error).await,
+        }
+        result
+    }
+
+    async fn tell_alone<E: Told>(&self, event: &E) {
+        event.tell();
+        let at = self.now();
+        let record = event.record(self.event_id(at, 0), at);
+        let Some(database) = self.home_of(event) else { return };
+        let tenant = event.tenant().map_or(SYSTEM, Slug::as_str);
+        match tokio::time::timeout(PATIENCE, database.keep_event(tenant, &record)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, context = ?error.context(), "the row of an event was not written");
+            }
+            Err(_) => tracing::warn!("the row of an event was not written in time"),
+        }
+    }
+
+    /// Where the row of an event is written that stands alone: where its tenant's people are, else in the global database.
+    fn home_of<E: Told>(&self, event: &E) -> Option<Database> {
+        let global = self.pools().global();
+        let entry = event.tenant().and_then(|slug| self.view().tenant(slug).cloned());
+        match (entry, global) {
+            // Whether there is a table yet in the tenant's own database is what is asked there.
+            (_, Some(global)) if event.is_about_the_database() => Some(global.clone()),
+            (Some(entry), _) => self.database(&entry.tenant).ok(),
+            (None, global) => global.cloned(),
+        }
+    }
+
+    /// A name that sorts by time, and within one transaction by the order of its events (RFC 9562 §5.7, §6.2).
+    fn event_id(&self, at: Timestamp, index: usize) -> Uuid {
+        let mut random = [0; 10];
+        random.copy_from_slice(&self.random_id().as_bytes()[6..]);
+        let index = u16::try_from(index).unwrap_or(u16::MAX);
+        random[..2].copy_from_slice(&index.to_be_bytes());
+        // Of the first byte of a random UUID's second half two bits are fixed; the variant takes them here as well.
+        let millis = u64::try_from(at.millis()).unwrap_or_default();
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
 }

@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use hellojohn_control::documents::Tenant;
-use hellojohn_control::{Slug, TenantEntry};
+use hellojohn_control::{Slug, TenantEntry, Timestamp, View};
+use uuid::Uuid;
 
-use super::audit::{Administrator, record_admin};
+use super::audit::{AdminAction, AdminEvent, Administrator};
 use super::{Code, Error, Result};
 use crate::cluster::{ControlPlane, Sealing};
 use crate::store::migrate::{self, MigrationError, TestedConnection};
@@ -49,6 +50,11 @@ impl UserStores {
         }
     }
 
+    /// Whether no database is configured that could hold the tenant's people.
+    pub(super) fn has_none(&self, tenant: &Tenant) -> bool {
+        tenant.settings.user_store.is_none() && self.pools.global().is_none()
+    }
+
     /// Begins the one transaction of a request on the tenant's people.
     ///
     /// # Errors
@@ -79,9 +85,8 @@ impl UserStores {
     /// # Errors
     /// `tenant_not_found`, `tenant_db_missing`, `tenant_db_error`.
     pub async fn test_connection(&self, by: &Administrator, slug: &Slug) -> Result<TestedConnection> {
-        let result = self.tested(slug).await;
-        record_admin(by, "user_store.test", slug, None, &result);
-        result
+        let event = AdminEvent::of_tenant(by, AdminAction::TestUserStore, slug);
+        self.witnessed(&event, self.tested(slug).await).await
     }
 
     async fn tested(&self, slug: &Slug) -> Result<TestedConnection> {
@@ -95,9 +100,8 @@ impl UserStores {
     /// # Errors
     /// `tenant_not_found`, `tenant_db_missing`, `tenant_db_error`.
     pub async fn migrate(&self, by: &Administrator, slug: &Slug) -> Result<usize> {
-        let result = self.migrated(slug).await;
-        record_admin(by, "user_store.migrate", slug, None, &result);
-        result
+        let event = AdminEvent::of_tenant(by, AdminAction::MigrateUserStore, slug);
+        self.witnessed(&event, self.migrated(slug).await).await
     }
 
     async fn migrated(&self, slug: &Slug) -> Result<usize> {
@@ -111,6 +115,31 @@ impl UserStores {
             }
             MigrationError::Failed(error) => failed(&error),
         })
+    }
+
+    /// The tenant's own database, if it exists and has one.
+    ///
+    /// # Errors
+    /// As [`Self::database`].
+    pub(super) fn own_database(&self, slug: &Slug) -> Result<Option<Database>> {
+        let view = self.view();
+        let entry = view.tenant(slug).filter(|entry| entry.tenant.settings.user_store.is_some());
+        entry.map(|entry| self.database(&entry.tenant)).transpose()
+    }
+
+    /// The catalogue as this node knows it.
+    pub(super) fn view(&self) -> Arc<View> {
+        self.plane.view()
+    }
+
+    /// The time.
+    pub(super) fn now(&self) -> Timestamp {
+        self.plane.now()
+    }
+
+    /// A random UUID.
+    pub(super) fn random_id(&self) -> Uuid {
+        self.sealing.new_id()
     }
 
     fn tenant(&self, slug: &Slug) -> Result<Arc<TenantEntry>> {

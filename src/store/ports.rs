@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 use super::database::{Lease, OPERATION};
 use super::error::{Error, Reason};
 use super::lives::Life;
+use super::pg::audit::Audit;
 use super::pg::browser_sessions::BrowserSessions;
 use super::pg::consents::Consents;
 use super::pg::denied_jtis::DeniedJtis;
@@ -137,6 +138,11 @@ impl UnitOfWork {
     /// From what accounts were used before.
     pub fn known_devices(&mut self) -> KnownDevices<'_> {
         KnownDevices(self)
+    }
+
+    /// Security events.
+    pub fn audit(&mut self) -> Audit<'_> {
+        Audit(self)
     }
 
     /// Makes everything that was done durable and visible.

@@ -1,5 +1,6 @@
 //! `hellojohn admin …`: the administration API, and tokens for it.
 
+mod audit;
 mod clients;
 mod mint_token;
 mod ping;
@@ -14,6 +15,7 @@ use super::api::Answer;
 use super::failure::{Exit, Failure};
 use super::session::Session;
 
+pub use audit::Audit;
 pub use clients::Clients;
 pub use mint_token::{MintToken, mint};
 pub use ping::Ping;
@@ -25,6 +27,7 @@ pub use tenants::Tenants;
 pub enum Admin {
     Ping(Ping),
     MintToken(MintToken),
+    Audit(Audit),
     /// List, show, make, change and remove tenants
     #[command(subcommand)]
     Tenants(Tenants),
@@ -45,6 +48,7 @@ impl Admin {
         match self {
             Admin::Ping(ping) => ping.run(session).await,
             Admin::MintToken(mint_token) => mint_token.run(session).await,
+            Admin::Audit(audit) => audit.run(session).await,
             Admin::Tenants(tenants) => tenants.run(session).await,
             Admin::Clients(clients) => clients.run(session).await,
             Admin::Scopes(scopes) => scopes.run(session).await,

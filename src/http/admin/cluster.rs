@@ -13,6 +13,7 @@ use crate::http::extract::{JsonBody, OptionalJsonBody, PathParam, Segment};
 use crate::http::read::{Fresh, set_applied};
 use crate::service::audit::Administrator;
 use crate::service::control::ControlService;
+use crate::service::user_store::UserStores;
 use crate::service::{Code, Error, WriteContext};
 
 /// What a node knows of the cluster.
@@ -119,6 +120,7 @@ pub(super) struct StepDown {
 
 pub(super) async fn step_down(
     State(control): State<ControlService>,
+    State(stores): State<UserStores>,
     by: Administrator,
     context: WriteContext,
     OptionalJsonBody(body): OptionalJsonBody<StepDown>,
@@ -127,6 +129,6 @@ pub(super) async fn step_down(
         let detail = "a hand-over takes no Idempotency-Key; look who leads before you repeat it";
         return Err(Error::bad_input(Code::InvalidHeader, detail).into());
     }
-    let handed = control.hand_over(&context, &by, body.to.as_deref()).await?;
+    let handed = control.hand_over(&context, &by, &stores, body.to.as_deref()).await?;
     Ok(Document::list(control.plane().view().applied_index(), handed))
 }

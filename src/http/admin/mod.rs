@@ -1,10 +1,11 @@
 //! Administration of the control plane: tenants, clients, scopes and keys (EP100-EP106, EP109, EP110), their user
-//! databases (EP107, EP108), their accounts (EP120-EP130), and the cluster itself and snapshots of a node's state (EP131).
+//! databases (EP107, EP108), their accounts (EP120-EP130), security events (EP132), and the cluster itself and snapshots of a node's state (EP131).
 //!
 //! Handlers extract, call one service function and map its answer. Must never answer with a sealed value or the
 //! hash of a secret: documents leave through the types of `shown`, which cannot hold one.
 
 mod answer;
+pub mod audit;
 mod body;
 mod clients;
 mod cluster;
@@ -76,6 +77,7 @@ where
         .route(Delete, "/v1/admin/cluster/members/{id}", Control, Admin, cluster::remove)
         .route(Post, "/v1/admin/cluster/step-down", Control, Admin, cluster::step_down)
         .route(Post, "/v1/admin/cluster/snapshot", User, Admin, snapshot::save)
+        .merge(audit::surface())
         .merge(import_users::surface())
         .merge(user_store::surface())
         .merge(users::surface())

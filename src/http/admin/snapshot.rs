@@ -14,6 +14,7 @@ use crate::http::ApiResult;
 use crate::http::read::set_applied;
 use crate::service::audit::Administrator;
 use crate::service::control::{ControlService, Saved};
+use crate::service::user_store::UserStores;
 
 /// Bytes that are handed on at a time.
 const CHUNK: usize = 64 * 1024;
@@ -22,8 +23,12 @@ const WAITING: usize = 4;
 /// How long a client may take to read one chunk. Then the answer is cut, which its length and its checksum tell.
 const STALL: Duration = Duration::from_secs(30);
 
-pub(super) async fn save(State(control): State<ControlService>, by: Administrator) -> ApiResult<Response> {
-    let saved = control.save_archive(&by).await?;
+pub(super) async fn save(
+    State(control): State<ControlService>,
+    State(stores): State<UserStores>,
+    by: Administrator,
+) -> ApiResult<Response> {
+    let saved = control.save_archive(&by, &stores).await?;
     let (index, length) = (saved.index, saved.bytes.len());
     let mut response = Body::from_stream(sent(saved)).into_response();
     let headers = response.headers_mut();

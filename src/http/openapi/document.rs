@@ -29,6 +29,7 @@ const AREAS: &[(&str, &str)] = &[
     ("import.yaml", include_str!("import.yaml")),
     ("rbac.yaml", include_str!("rbac.yaml")),
     ("consents.yaml", include_str!("consents.yaml")),
+    ("audit.yaml", include_str!("audit.yaml")),
     ("discovery.yaml", include_str!("discovery.yaml")),
     ("health.yaml", include_str!("health.yaml")),
 ];

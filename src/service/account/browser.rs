@@ -17,7 +17,7 @@ use crate::domain::return_to::ReturnTo;
 use crate::domain::rng;
 use crate::domain::user::{User, UserStatus};
 use crate::service::Result;
-use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester};
 use crate::service::user_store::refused;
 use crate::store::UnitOfWork;
 
@@ -74,9 +74,9 @@ impl AccountService {
         let (hash, now) = (TokenHash(token.hash()), self.0.clock.now());
         let ended = work.browser_sessions().end(&hash, now, RevocationReason::Logout).await;
         let ended = ended.map_err(|error| refused(&error))?;
-        work.commit().await.map_err(|error| refused(&error))?;
         if let Some((session, user)) = ended {
             let event = Event {
+                requester,
                 action: Action::Logout,
                 outcome: Outcome::Ok,
                 tenant: &entry.tenant.slug,
@@ -84,7 +84,7 @@ impl AccountService {
                 target: Some(session.0),
                 client_id: None,
             };
-            audit::record(requester, &event);
+            self.0.stores.commit_told(work, &[event]).await?;
         }
         Ok(())
     }

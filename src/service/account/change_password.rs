@@ -3,15 +3,15 @@
 use hellojohn_control::ClientId;
 
 use super::fields::{Findings, policy_of};
-use super::mfa::{Assurance, Judged, Proof, outcome_of, tell_of_recovery};
+use super::mfa::{Assurance, Judged, Proof, with_recovery};
 use super::place::Place;
 use super::{AccountService, password, unhashed};
 use crate::crypto::secret::SecretString;
 use crate::domain::refresh_token::RevocationReason;
 use crate::domain::user::{PasswordHash, User};
-use crate::service::audit::{self, Action, Event, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester};
 use crate::service::authenticate::{Person, person_of};
-use crate::service::limits::Pool;
+use crate::service::limits::{Account, Pool};
 use crate::service::tokens::TokenSet;
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Principal, Result};
@@ -51,32 +51,30 @@ impl AccountService {
         let client_id = principal.client_id.as_deref().ok_or(Code::InvalidToken)?;
         let place =
             self.place(&person.tenant, &ClientId::parse(client_id).map_err(|_| Code::InvalidToken)?)?;
-        let changed = self.replace_password(requester, &place, &person, change).await;
         let event = Event {
+            requester,
             action: Action::ChangePassword,
-            outcome: outcome_of(&changed),
+            outcome: Outcome::Ok,
             tenant: &person.tenant,
             actor: Some(person.user),
             target: Some(person.user.0),
             client_id: Some(client_id),
         };
-        audit::record(requester, &event);
-        let (tokens, proven) = changed.map_err(|refusal| refusal.error)?;
-        tell_of_recovery(requester, &event, change.proof.as_ref().filter(|_| proven));
-        Ok(tokens)
+        let changed = self.replace_password(&event, &place, &person, change).await;
+        self.heard(&event, changed).await
     }
 
     async fn replace_password(
         &self,
-        requester: &Requester,
+        event: &Event<'_>,
         place: &Place,
         person: &Person,
         change: &PasswordChange,
-    ) -> Judged<(TokenSet, bool)> {
+    ) -> Judged<TokenSet> {
         let tenant = &place.entry.tenant;
         let (current, new) = (password(&change.current)?, password(&change.new)?);
         let same = current.expose() == new.expose();
-        let user = self.confirm(requester, tenant, person.user, current).await?;
+        let user = self.confirm(event, tenant, person.user, current).await?;
         let policy = policy_of(&self.0.settings.password_policy, tenant.settings.password_policy.as_ref());
         let mut findings = Findings::default();
         if same {
@@ -86,9 +84,12 @@ impl AccountService {
         findings.into_result()?;
         let hash = self.0.hashes.hash(new).await.map_err(|error| unhashed(&error))?;
         let proof = change.proof.as_ref();
-        let kept = Box::pin(self.keep_password(place, person, &user, proof, PasswordHash::new(hash)));
+        let kept = Box::pin(self.keep_password(event, place, person, &user, proof, PasswordHash::new(hash)));
         match proof {
-            Some(_) => self.limited(Pool::MfaChallenge, requester, (&person.tenant, person.user), kept).await,
+            Some(_) => {
+                let account = Account::User(&person.tenant, person.user);
+                self.limited(Pool::MfaChallenge, event.requester, account, kept).await
+            }
             None => kept.await,
         }
     }
@@ -96,18 +97,19 @@ impl AccountService {
     /// The account's row first, then its sessions: a login that is under way either is ended here or sees the change.
     async fn keep_password(
         &self,
+        event: &Event<'_>,
         place: &Place,
         person: &Person,
         verified: &User,
         proof: Option<&Proof>,
         new: PasswordHash,
-    ) -> Judged<(TokenSet, bool)> {
+    ) -> Judged<TokenSet> {
         let mut work = self.0.stores.begin(&place.entry.tenant).await?;
         let mut user = self.lock(&mut work, verified).await?;
         let (amr, auth_time, proven) = match self.assure(&mut work, person.session, user.id, proof).await? {
             Assurance::Enough { amr, auth_time, proven } => (amr, auth_time, proven),
             Assurance::Missing => return Err(Code::MfaRequired.into()),
-            Assurance::Wrong(why) => return Err(self.count_wrong(work, user.id, why).await),
+            Assurance::Wrong(why) => return Err(self.count_wrong(work, user.id, event, why).await),
         };
         let (now, old) = (self.0.clock.now(), user.password_hash.as_ref());
         work.mail_tokens().drop_all_of_user(user.id).await.map_err(|error| refused(&error))?;
@@ -126,7 +128,8 @@ impl AccountService {
         ended.map_err(|error| refused(&error))?;
         self.forget_halves(&mut work, user.id).await?;
         let (_, tokens) = self.start_session_since(&mut work, place, &user, amr, auth_time, now).await?;
-        work.commit().await.map_err(|error| refused(&error))?;
-        Ok((tokens, proven))
+        let events = with_recovery(event, proof.filter(|_| proven));
+        self.0.stores.commit_told(work, &events).await?;
+        Ok(tokens)
     }
 }

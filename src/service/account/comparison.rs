@@ -4,14 +4,15 @@ use hellojohn_control::Timestamp;
 use hellojohn_control::documents::Tenant;
 use uuid::Uuid;
 
+use super::mfa::{Judged, Refusal};
 use super::{AccountService, unhashed};
 use crate::crypto::hash_pool::PoolError;
 use crate::crypto::password::{Password, Verified};
 use crate::domain::user::{User, UserId, UserStatus};
-use crate::service::audit::Requester;
+use crate::service::audit::{Event, Outcome};
 use crate::service::limits::{Account, Pool};
 use crate::service::user_store::refused;
-use crate::service::{Code, Result};
+use crate::service::{Code, Error, Result};
 
 impl AccountService {
     /// Compares a password with that of the account. For nobody, and where the stored hash cannot be used, the same
@@ -34,8 +35,15 @@ impl AccountService {
         }
     }
 
-    /// Counts the failure. For nobody the same statement runs and finds no row.
-    pub(super) async fn count_failure(&self, tenant: &Tenant, user: Option<&User>) -> Result<()> {
+    /// Counts the failure, and tells of it in the same transaction. For nobody the same statements run, and the first finds no
+    /// row (S60).
+    pub(super) async fn count_failure(
+        &self,
+        tenant: &Tenant,
+        user: Option<&User>,
+        event: &Event<'_>,
+        why: &'static str,
+    ) -> Result<()> {
         let settings = &self.0.settings;
         let id = user.map_or(UserId(Uuid::nil()), |user| user.id);
         let mut work = self.0.stores.begin(tenant).await?;
@@ -43,38 +51,47 @@ impl AccountService {
             .record_failed_login(id, self.0.clock.now(), settings.max_failed_logins, settings.lock_duration)
             .await
             .map_err(|error| refused(&error))?;
-        work.commit_without_waiting_for_disk().await.map_err(|error| refused(&error))
+        let event = Event { outcome: Outcome::Refused(why), ..*event };
+        self.0.stores.commit_told_without_waiting_for_disk(work, &[event]).await
     }
 
     /// The account that a token speaks for, after the password that its owner typed again: whoever holds a stolen token
-    /// does not get further than somebody at the login (S61).
+    /// does not get further than somebody at the login (S61). `event` is what it is asked for.
     ///
     /// # Errors
     /// `invalid_credentials`, counted as a failed login; `account_locked`, `account_disabled` after the right password;
     /// `too_many_requests`; `invalid_token` when the account is gone; `busy`; `storage_unavailable`.
     pub(super) async fn confirm(
         &self,
-        requester: &Requester,
+        event: &Event<'_>,
         tenant: &Tenant,
         user: UserId,
         typed: Password,
-    ) -> Result<User> {
+    ) -> Judged<User> {
         let mut work = self.0.stores.begin(tenant).await?;
         let user = work.users().find_by_id(user).await.map_err(|error| refused(&error))?;
         work.commit().await.map_err(|error| refused(&error))?;
         let user = user.ok_or(Code::InvalidToken)?;
-        let account = Some(Account::Email(&tenant.slug, &user.email));
-        let confirmed = self.confirmed(tenant, &user, typed);
-        self.0.limits.guess(Pool::Login, requester.ip, account, confirmed).await?;
+        let account = Account::Email(&tenant.slug, &user.email);
+        let confirmed = Box::pin(self.confirmed(event, tenant, &user, typed));
+        self.limited(Pool::Login, event.requester, account, confirmed).await?;
         Ok(user)
     }
 
-    async fn confirmed(&self, tenant: &Tenant, user: &User, typed: Password) -> Result<()> {
+    async fn confirmed(
+        &self,
+        event: &Event<'_>,
+        tenant: &Tenant,
+        user: &User,
+        typed: Password,
+    ) -> Judged<()> {
         if !self.verify(Some(user), typed).await?.ok {
-            self.count_failure(tenant, Some(user)).await?;
-            return Err(Code::InvalidCredentials.into());
+            let error = Error::new(Code::InvalidCredentials);
+            let why = error.code().as_str();
+            self.count_failure(tenant, Some(user), event, why).await?;
+            return Err(Refusal::told(error, why));
         }
-        standing(user, self.0.clock.now())
+        Ok(standing(user, self.0.clock.now())?)
     }
 }
 

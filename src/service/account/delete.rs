@@ -2,13 +2,13 @@
 
 use hellojohn_control::documents::Tenant;
 
-use super::mfa::{Assurance, Judged, Proof, outcome_of, tell_of_recovery};
+use super::mfa::{Assurance, Judged, Proof, with_recovery};
 use super::{AccountService, password};
 use crate::crypto::secret::SecretString;
 use crate::domain::user::User;
-use crate::service::audit::{self, Action, Event, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester};
 use crate::service::authenticate::{Person, person_of};
-use crate::service::limits::Pool;
+use crate::service::limits::{Account, Pool};
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Principal, Result};
 
@@ -30,60 +30,60 @@ impl AccountService {
         proof: Option<&Proof>,
     ) -> Result<()> {
         let person = person_of(principal)?;
-        let deleted = self.delete(requester, &person, typed, proof).await;
         let event = Event {
+            requester,
             action: Action::DeleteAccount,
-            outcome: outcome_of(&deleted),
+            outcome: Outcome::Ok,
             tenant: &person.tenant,
             actor: Some(person.user),
             target: Some(person.user.0),
             client_id: principal.client_id.as_deref(),
         };
-        audit::record(requester, &event);
-        let proven = deleted.map_err(|refusal| refusal.error)?;
-        tell_of_recovery(requester, &event, proof.filter(|_| proven));
-        Ok(())
+        let deleted = self.delete(&event, &person, typed, proof).await;
+        self.heard(&event, deleted).await
     }
 
     async fn delete(
         &self,
-        requester: &Requester,
+        event: &Event<'_>,
         person: &Person,
         typed: &SecretString,
         proof: Option<&Proof>,
-    ) -> Judged<bool> {
+    ) -> Judged<()> {
         let view = self.0.plane.view();
         let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
-        let verified = self.confirm(requester, &entry.tenant, person.user, password(typed)?).await?;
-        let ended = Box::pin(self.delete_proven(&entry.tenant, person, &verified, proof));
+        let verified = self.confirm(event, &entry.tenant, person.user, password(typed)?).await?;
+        let ended = Box::pin(self.delete_proven(event, &entry.tenant, person, &verified, proof));
         match proof {
             Some(_) => {
-                self.limited(Pool::MfaChallenge, requester, (&person.tenant, person.user), ended).await
+                let account = Account::User(&person.tenant, person.user);
+                self.limited(Pool::MfaChallenge, event.requester, account, ended).await
             }
             None => ended.await,
         }
     }
 
-    /// After the password. Whether the proof was used up for it.
+    /// After the password.
     async fn delete_proven(
         &self,
+        event: &Event<'_>,
         tenant: &Tenant,
         person: &Person,
         verified: &User,
         proof: Option<&Proof>,
-    ) -> Judged<bool> {
+    ) -> Judged<()> {
         let mut work = self.0.stores.begin(tenant).await?;
         let user = self.lock(&mut work, verified).await?;
         let proven = match self.assure(&mut work, person.session, user.id, proof).await? {
             Assurance::Enough { proven, .. } => proven,
             Assurance::Missing => return Err(Code::MfaRequired.into()),
-            Assurance::Wrong(why) => return Err(self.count_wrong(work, user.id, why).await),
+            Assurance::Wrong(why) => return Err(self.count_wrong(work, user.id, event, why).await),
         };
         let (now, old) = (self.0.clock.now(), user.password_hash.as_ref());
         if !work.users().delete(user.id, old, now).await.map_err(|error| refused(&error))? {
             return Err(Error::internal("a locked account was changed by somebody else").into());
         }
-        work.commit().await.map_err(|error| refused(&error))?;
-        Ok(proven)
+        let events = with_recovery(event, proof.filter(|_| proven));
+        Ok(self.0.stores.commit_told(work, &events).await?)
     }
 }

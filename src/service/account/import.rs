@@ -18,7 +18,7 @@ use crate::crypto::password::check_stored;
 use crate::crypto::secret::SecretString;
 use crate::domain::rng;
 use crate::domain::user::{PasswordHash, User, UserId, UserStatus};
-use crate::service::audit::{Administrator, record_admin};
+use crate::service::audit::{AdminAction, AdminEvent, Administrator};
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, FieldError, Result};
 use crate::store::pg::import::{Arrival, Digest, Known};
@@ -92,19 +92,13 @@ impl AccountService {
     /// `validation_failed` for more than [`MAX_IMPORT`] lines; `tenant_not_found`; `tenant_db_error`;
     /// `storage_unavailable`, after which the same batch may be sent again.
     pub async fn import_users(&self, by: &Administrator, import: UserImport) -> Result<Vec<Imported>> {
-        let (tenant, dry_run) = (import.tenant.clone(), import.dry_run);
-        let action = if dry_run { "user.import_check" } else { "user.import" };
-        let result = self.imported(import).await;
-        let counts = result.as_ref().ok().map(|results| Counts::of(results));
-        if let Some(counts) = counts.as_ref().filter(|_| !dry_run) {
-            counts.publish();
-        }
-        let object = counts.map(|counts| counts.to_string());
-        record_admin(by, action, &tenant, object.as_deref(), &result);
-        result
+        let tenant = import.tenant.clone();
+        let action = if import.dry_run { AdminAction::CheckImport } else { AdminAction::ImportUsers };
+        let event = AdminEvent::of_tenant(by, action, &tenant);
+        self.0.stores.judged(&event, self.imported(&event, import).await).await
     }
 
-    async fn imported(&self, import: UserImport) -> Result<Vec<Imported>> {
+    async fn imported(&self, event: &AdminEvent<'_>, import: UserImport) -> Result<Vec<Imported>> {
         if import.lines.len() > MAX_IMPORT {
             let message = format!("must have at most {MAX_IMPORT} users");
             return Err(Error::invalid_field("users", "too_many", message));
@@ -125,11 +119,6 @@ impl AccountService {
             let (ids, keys) = (ids.collect::<Vec<_>>(), keys.collect::<Vec<_>>());
             work.imports().find(&ids, &keys).await.map_err(|error| refused(&error))?
         };
-        if import.dry_run {
-            work.rollback();
-        } else {
-            work.commit().await.map_err(|error| refused(&error))?;
-        }
         let known = Index::new(&known);
         let judged = lines.into_iter().map(|line| match line {
             Err(errors) => Imported::Refused(errors),
@@ -137,7 +126,17 @@ impl AccountService {
             Ok(line) if added.remove(&line.arrival.key()) => Imported::Created(line.arrival.user.id),
             Ok(line) => known.judge(&line),
         });
-        Ok(judged.collect())
+        let results: Vec<Imported> = judged.collect();
+        let counts = Counts::of(&results);
+        let object = counts.to_string();
+        let event = event.to(&object);
+        if import.dry_run {
+            work.rollback();
+            return self.0.stores.witnessed(&event, Ok(results)).await;
+        }
+        self.0.stores.commit_told(work, &[event]).await?;
+        counts.publish();
+        Ok(results)
     }
 
     /// The line as an account, or everything that is wrong with it.

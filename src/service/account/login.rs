@@ -8,7 +8,7 @@ use hellojohn_control::{ClientId, Slug};
 
 use super::browser::BrowserStart;
 use super::comparison::standing;
-use super::mfa::{Judged, MfaRequired, Proof, amr_of, outcome_of};
+use super::mfa::{Judged, MfaRequired, Proof, amr_of};
 use super::place::Goal;
 use super::session::password_alone;
 use super::{AccountService, password, unhashed};
@@ -16,7 +16,7 @@ use crate::crypto::password::{Password, Verified};
 use crate::crypto::secret::SecretString;
 use crate::domain::email::Email;
 use crate::domain::user::{PasswordHash, User};
-use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester};
 use crate::service::limits::{Account, Pool};
 use crate::service::tokens::TokenSet;
 use crate::service::user_store::refused;
@@ -54,18 +54,6 @@ pub enum Started {
     Tokens(TokenSet),
     /// A cookie for a browser, and no tokens.
     Browser(BrowserStart),
-}
-
-/// How far a login came.
-pub(super) enum Reached {
-    /// A session.
-    Session {
-        started: Started,
-        /// What the audit is told besides: by what its second half was answered or spared.
-        besides: Option<Action>,
-    },
-    /// The second half.
-    Half(MfaRequired),
 }
 
 /// How a comparison ended.
@@ -108,8 +96,8 @@ impl AccountService {
         if let Err(error) = &outcome
             && error.code() == Code::TooManyRequests
         {
-            let outcome = Outcome::Refused(error.code().as_str());
-            audit::record(requester, &event(goal, None, outcome));
+            let event = event(requester, goal, None);
+            self.0.stores.refuse(&event, error.code().as_str(), error).await;
         }
         outcome
     }
@@ -127,31 +115,15 @@ impl AccountService {
         let user = match user {
             Some(user) if verified.ok => user,
             user => {
-                self.count_failure(tenant, user.as_ref()).await?;
-                let reason = if user.is_some() { "wrong_password" } else { "unknown_user" };
-                audit::record(requester, &event(goal, user.as_ref(), Outcome::Refused(reason)));
+                let why = if user.is_some() { "wrong_password" } else { "unknown_user" };
+                let event = event(requester, goal, user.as_ref());
+                self.count_failure(tenant, user.as_ref(), &event, why).await?;
                 return Err(Code::InvalidCredentials.into());
             }
         };
-        let reached = self.finish(requester, goal, &user, credentials, typed, verified).await;
-        let event = event(goal, Some(&user), outcome_of(&reached));
-        match reached {
-            Ok(Reached::Session { started, besides }) => {
-                audit::record(requester, &event);
-                if let Some(action) = besides {
-                    audit::record(requester, &Event { action, ..event });
-                }
-                Ok(LoggedIn::Session(started))
-            }
-            Ok(Reached::Half(half)) => {
-                audit::record(requester, &Event { action: Action::MfaRequired, ..event });
-                Ok(LoggedIn::MfaRequired(half))
-            }
-            Err(refusal) => {
-                audit::record(requester, &event);
-                Err(refusal.error)
-            }
-        }
+        let event = event(requester, goal, Some(&user));
+        let reached = self.finish(&event, goal, &user, credentials, typed, verified).await;
+        self.heard(&event, reached).await
     }
 
     /// Finds the account and compares the password. No connection is held while the hash is computed.
@@ -170,13 +142,13 @@ impl AccountService {
     /// After the right password: whether the account may be used, its second factor, and its session.
     async fn finish(
         &self,
-        requester: &Requester,
+        event: &Event<'_>,
         goal: &Goal,
         user: &User,
         credentials: &Credentials,
         typed: Password,
         verified: Verified,
-    ) -> Judged<Reached> {
+    ) -> Judged<LoggedIn> {
         standing(user, self.0.clock.now())?;
         let renewed = if verified.needs_rehash { self.rehash(user, typed).await } else { None };
         let mut work = self.0.stores.begin(&goal.entry().tenant).await?;
@@ -188,33 +160,40 @@ impl AccountService {
             user.password_hash = Some(new);
         }
         let (proof, device) = (credentials.proof.as_ref(), credentials.device.as_ref());
-        self.enter(work, goal, &user, requester, proof, device).await
+        self.enter(work, goal, &user, &[*event], proof, device).await
     }
 
     /// A session for somebody who has shown the first factor, or the second half of the login. The account's row must be
-    /// locked in `work`, and the account be one that may log in. Every way in ends here.
+    /// locked in `work`, and the account be one that may log in. Every way in ends here. The last of `events` is the login, those
+    /// before it are what else is done by the same commit.
     pub(super) async fn enter(
         &self,
         mut work: UnitOfWork,
         goal: &Goal,
         user: &User,
-        requester: &Requester,
+        events: &[Event<'_>],
         proof: Option<&Proof>,
         device: Option<&SecretString>,
-    ) -> Judged<Reached> {
+    ) -> Judged<LoggedIn> {
+        let Some((login, before)) = events.split_last() else {
+            return Err(Error::internal("a login of which nothing would be told").into());
+        };
         let tenant = &goal.entry().tenant;
         let factor = work.totp().find(user.id).await.map_err(|error| refused(&error))?;
         let (amr, besides) = match (factor, proof) {
             (None, _) => (password_alone(), None),
             (Some(factor), Some(proof)) => {
                 if let Err(why) = self.use_up(&mut work, &tenant.slug, user.id, &factor, proof).await? {
-                    return Err(self.count_wrong(work, user.id, why).await);
+                    return Err(self.count_wrong(work, user.id, login, why).await);
                 }
                 (amr_of(proof), proof.is_recovery().then_some(Action::UseRecoveryCode))
             }
             (Some(factor), None) => {
                 if !self.trusts(&mut work, &tenant.slug, user, device).await? {
-                    return Ok(Reached::Half(self.suspend_login(work, goal, user, &factor).await?));
+                    let half = Event { action: Action::MfaRequired, ..*login };
+                    let events = [before, &[half]].concat();
+                    let half = self.suspend_login(work, goal, user, &factor, &events).await?;
+                    return Ok(LoggedIn::MfaRequired(half));
                 }
                 (password_alone(), Some(Action::UseTrustedDevice))
             }
@@ -224,13 +203,15 @@ impl AccountService {
         if !work.users().record_login(user.id, old, now).await.map_err(|error| refused(&error))? {
             return Err(Error::internal("a locked account was changed by somebody else").into());
         }
-        let noticed = self.notice_device(&mut work, tenant, user, requester, now).await?;
+        let noticed = self.notice_device(&mut work, tenant, user, login.requester, now).await?;
         let started = self.start(&mut work, goal, user, amr, now).await?;
-        work.commit().await.map_err(|error| refused(&error))?;
+        let besides = besides.map(|action| Event { action, ..*login });
+        let events = [before, &[*login], besides.as_slice()].concat();
+        self.0.stores.commit_told(work, &events).await?;
         if noticed {
             self.device_noticed(tenant);
         }
-        Ok(Reached::Session { started, besides })
+        Ok(LoggedIn::Session(started))
     }
 
     /// The password's hash with the current parameters (S64). Not worth failing a login for: the next one tries
@@ -246,10 +227,11 @@ impl AccountService {
     }
 }
 
-fn event<'a>(goal: &'a Goal, user: Option<&User>, outcome: Outcome) -> Event<'a> {
+fn event<'a>(requester: &'a Requester, goal: &'a Goal, user: Option<&User>) -> Event<'a> {
     Event {
+        requester,
         action: Action::Login,
-        outcome,
+        outcome: Outcome::Ok,
         tenant: &goal.entry().tenant.slug,
         actor: user.map(|user| user.id),
         target: None,

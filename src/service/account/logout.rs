@@ -9,7 +9,7 @@ use crate::crypto::token_hash::OpaqueToken;
 use crate::domain::refresh_token::{FamilyId, RevocationReason, TokenHash};
 use crate::domain::user::UserId;
 use crate::service::Result;
-use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester};
 use crate::service::user_store::refused;
 
 /// What somebody who logs out presents; either may be missing, and neither need be good for anything any more.
@@ -49,11 +49,8 @@ impl AccountService {
         let now = self.0.clock.now();
         let revoked = work.refresh_tokens().revoke_family(family.id, now, RevocationReason::Logout).await;
         let revoked = revoked.map_err(|error| refused(&error))?;
-        work.commit().await.map_err(|error| refused(&error))?;
-        if revoked {
-            ended(requester, &entry.tenant.slug, family.user_id, family.id);
-        }
-        Ok(())
+        let event = revoked.then(|| ended(requester, &entry.tenant.slug, family.user_id, family.id));
+        self.0.stores.commit_told(work, event.as_slice()).await
     }
 
     async fn deny(&self, requester: &Requester, bearer: &SecretString) -> Result<()> {
@@ -70,24 +67,19 @@ impl AccountService {
         let revoked = revoked.map_err(|error| refused(&error))?;
         let denied = work.denied_jtis().insert(&person.token_id, person.expires_at).await;
         denied.map_err(|error| refused(&error))?;
-        work.commit().await.map_err(|error| refused(&error))?;
-        if revoked {
-            ended(requester, slug, person.user, person.session);
-        }
-        Ok(())
+        let event = revoked.then(|| ended(requester, slug, person.user, person.session));
+        self.0.stores.commit_told(work, event.as_slice()).await
     }
 }
 
-fn ended(requester: &Requester, tenant: &Slug, user: UserId, session: FamilyId) {
-    audit::record(
+fn ended<'a>(requester: &'a Requester, tenant: &'a Slug, user: UserId, session: FamilyId) -> Event<'a> {
+    Event {
         requester,
-        &Event {
-            action: Action::Logout,
-            outcome: Outcome::Ok,
-            tenant,
-            actor: Some(user),
-            target: Some(session.0),
-            client_id: None,
-        },
-    );
+        action: Action::Logout,
+        outcome: Outcome::Ok,
+        tenant,
+        actor: Some(user),
+        target: Some(session.0),
+        client_id: None,
+    }
 }

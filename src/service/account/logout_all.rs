@@ -2,7 +2,7 @@
 
 use super::AccountService;
 use crate::domain::refresh_token::RevocationReason;
-use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester};
 use crate::service::authenticate::person_of;
 use crate::service::user_store::refused;
 use crate::service::{Code, Principal, Result};
@@ -27,18 +27,15 @@ impl AccountService {
         self.forget_halves(&mut work, person.user).await?;
         let denied = work.denied_jtis().insert(&person.token_id, person.expires_at).await;
         denied.map_err(|error| refused(&error))?;
-        work.commit().await.map_err(|error| refused(&error))?;
-        audit::record(
+        let event = Event {
             requester,
-            &Event {
-                action: Action::LogoutAll,
-                outcome: Outcome::Ok,
-                tenant: &person.tenant,
-                actor: Some(person.user),
-                target: Some(person.user.0),
-                client_id: principal.client_id.as_deref(),
-            },
-        );
-        Ok(())
+            action: Action::LogoutAll,
+            outcome: Outcome::Ok,
+            tenant: &person.tenant,
+            actor: Some(person.user),
+            target: Some(person.user.0),
+            client_id: principal.client_id.as_deref(),
+        };
+        self.0.stores.commit_told(work, &[event]).await
     }
 }

@@ -11,7 +11,7 @@ use super::fields::Findings;
 use crate::domain::email::Email;
 use crate::domain::mail::MailKind;
 use crate::domain::user::User;
-use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester};
 use crate::service::authenticate::person_of;
 use crate::service::limits::{Account, Pool};
 use crate::service::mail::Recipient;
@@ -106,16 +106,13 @@ impl AccountService {
         let now = self.0.clock.now();
         let link = self.0.mails.link(tenant, kind, &Recipient::of(user, email), client_id, now)?;
         let issued = work.mail_tokens().issue(&link.token, now).await.map_err(|error| refused(&error))?;
-        work.commit_without_waiting_for_disk().await.map_err(|error| refused(&error))?;
-        if issued {
-            self.0.mails.issued(tenant, &link);
-        }
         let outcome = match (issued, user) {
             (true, _) => Outcome::Ok,
             (false, Some(_)) => Outcome::Refused("not_now"),
             (false, None) => Outcome::Refused("unknown_user"),
         };
         let event = Event {
+            requester,
             action,
             outcome,
             tenant: &tenant.slug,
@@ -123,7 +120,10 @@ impl AccountService {
             target: user.map(|user| user.id.0),
             client_id: client_id.map(ClientId::as_str),
         };
-        audit::record(requester, &event);
+        self.0.stores.commit_told_without_waiting_for_disk(work, &[event]).await?;
+        if issued {
+            self.0.mails.issued(tenant, &link);
+        }
         Ok(())
     }
 }

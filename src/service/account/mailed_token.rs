@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hellojohn_control::{ClientId, TenantEntry};
 
 use super::fields::{Findings, policy_of};
-use super::login::{LoggedIn, Reached};
+use super::login::LoggedIn;
 use super::mail_link::admit_tenant;
 use super::place::{Goal, Place};
 use super::{AccountService, password, unhashed};
@@ -13,10 +13,10 @@ use crate::crypto::secret::SecretString;
 use crate::crypto::token_hash::{Kind, OpaqueToken};
 use crate::domain::refresh_token::RevocationReason;
 use crate::domain::user::{PasswordHash, UserId};
-use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester};
 use crate::service::limits::Pool;
 use crate::service::user_store::refused;
-use crate::service::{Code, Error, Result};
+use crate::service::{Code, Result};
 
 /// The field of the request that carries the new password.
 const NEW: &str = "new_password";
@@ -61,10 +61,12 @@ impl AccountService {
         let mut work = self.0.stores.begin(tenant).await?;
         let confirmed = work.mail_tokens().confirm(&presented.hash, self.0.clock.now()).await;
         let confirmed = confirmed.map_err(|error| refused(&error))?;
-        work.commit().await.map_err(|error| refused(&error))?;
-        let result = confirmed.map(|_| ()).ok_or_else(|| Error::new(Code::InvalidMailToken));
-        self.record_mailed(requester, &presented, Action::VerifyEmail, confirmed, &result);
-        result
+        let event = event(requester, &presented, Action::VerifyEmail, confirmed);
+        if confirmed.is_none() {
+            work.rollback();
+            return self.0.stores.judged(&event, Err(Code::InvalidMailToken.into())).await;
+        }
+        self.0.stores.commit_told(work, &[event]).await
     }
 
     /// Sets a new password. Every session ends, a hold after failed logins too, and every other link that was mailed to the
@@ -88,10 +90,8 @@ impl AccountService {
     async fn reset_by(&self, requester: &Requester, reset: &PasswordReset) -> Result<Option<LoggedIn>> {
         let presented = self.presented(&reset.token)?;
         let done = self.reset(requester, &presented, reset).await;
-        let user = done.as_ref().ok().map(|(user, _)| *user);
-        let result = done.map(|(_, login)| login);
-        self.record_mailed(requester, &presented, Action::ResetPassword, user, &result);
-        result
+        let refused = event(requester, &presented, Action::ResetPassword, None);
+        self.0.stores.judged(&refused, done).await
     }
 
     async fn reset(
@@ -99,7 +99,7 @@ impl AccountService {
         requester: &Requester,
         presented: &Presented,
         reset: &PasswordReset,
-    ) -> Result<(UserId, Option<LoggedIn>)> {
+    ) -> Result<Option<LoggedIn>> {
         let tenant = &presented.entry.tenant;
         let typed = password(&reset.new_password)?;
         let mut work = self.0.stores.begin(tenant).await?;
@@ -114,16 +114,14 @@ impl AccountService {
         findings.new_password(NEW, &typed, found.email.as_str(), tenant, &policy, &self.0.settings);
         findings.into_result()?;
         let hash = self.0.hashes.hash(typed).await.map_err(|error| unhashed(&error))?;
-        let login = self
-            .keep_reset(requester, presented, place.as_ref(), found.user, &PasswordHash::new(hash))
-            .await?;
-        Ok((found.user, login))
+        let event = event(requester, presented, Action::ResetPassword, Some(found.user));
+        self.keep_reset(&event, presented, place.as_ref(), found.user, &PasswordHash::new(hash)).await
     }
 
     /// Account, token, sessions: in this order everywhere, so that nobody waits in a circle.
     async fn keep_reset(
         &self,
-        requester: &Requester,
+        event: &Event<'_>,
         presented: &Presented,
         place: Option<&Place>,
         user: UserId,
@@ -147,18 +145,17 @@ impl AccountService {
             self.remove_factor(&mut work, user).await?;
         }
         let Some(place) = place else {
-            work.commit().await.map_err(|error| refused(&error))?;
+            self.0.stores.commit_told(work, &[*event]).await?;
             return Ok(None);
         };
         let account = work.users().find_by_id(user).await.map_err(|error| refused(&error))?;
         let account = account.ok_or(Code::InvalidMailToken)?;
         // A mailed link is one factor, like a password (S71).
         let goal = Goal::Tokens(place.clone());
-        let reached = self.enter(work, &goal, &account, requester, None, None).await;
-        Ok(Some(match reached.map_err(|refusal| refusal.error)? {
-            Reached::Session { started, .. } => LoggedIn::Session(started),
-            Reached::Half(half) => LoggedIn::MfaRequired(half),
-        }))
+        let login = Event { action: Action::Login, target: None, client_id: goal.client_id(), ..*event };
+        let entered = self.enter(work, &goal, &account, &[*event, login], None, None).await;
+        // No proof was shown, so nothing was counted and told.
+        Ok(Some(entered.map_err(|refusal| refusal.error)?))
     }
 
     /// Where a reset logs in, if it does: at the client that is named now, else at the one through which the link was asked
@@ -183,21 +180,21 @@ impl AccountService {
         admit_tenant(&entry.tenant)?;
         Ok(Presented { hash: token.hash(), entry })
     }
+}
 
-    fn record_mailed<T>(
-        &self,
-        requester: &Requester,
-        presented: &Presented,
-        action: Action,
-        user: Option<UserId>,
-        result: &Result<T>,
-    ) {
-        let outcome = match result {
-            Ok(_) => Outcome::Ok,
-            Err(error) => Outcome::Refused(error.code().as_str()),
-        };
-        let tenant = &presented.entry.tenant.slug;
-        let target = user.map(|user| user.0);
-        audit::record(requester, &Event { action, outcome, tenant, actor: user, target, client_id: None });
+fn event<'a>(
+    requester: &'a Requester,
+    presented: &'a Presented,
+    action: Action,
+    user: Option<UserId>,
+) -> Event<'a> {
+    Event {
+        requester,
+        action,
+        outcome: Outcome::Ok,
+        tenant: &presented.entry.tenant.slug,
+        actor: user,
+        target: user.map(|user| user.0),
+        client_id: None,
     }
 }

@@ -5,7 +5,7 @@ use hellojohn_control::documents::{Patch, Tenant};
 use super::AccountService;
 use super::fields::Findings;
 use crate::domain::user::{User, UserId};
-use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester};
 use crate::service::authenticate::person_of;
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Principal, Result};
@@ -77,8 +77,8 @@ impl AccountService {
         };
         let (work, user) = self.change(&entry.tenant, person.user, apply).await?;
         let user = user.ok_or(Code::InvalidToken)?;
-        work.commit().await.map_err(|error| refused(&error))?;
         let event = Event {
+            requester,
             action: Action::EditProfile,
             outcome: Outcome::Ok,
             tenant: &person.tenant,
@@ -86,7 +86,7 @@ impl AccountService {
             target: Some(person.user.0),
             client_id: principal.client_id.as_deref(),
         };
-        audit::record(requester, &event);
+        self.0.stores.commit_told(work, &[event]).await?;
         Ok(user)
     }
 

@@ -15,7 +15,7 @@ use crate::crypto::secret::SecretString;
 use crate::crypto::token_hash::OpaqueToken;
 use crate::domain::refresh_token::{Overlap, RevocationReason, TokenHash};
 use crate::domain::user::{User, UserStatus};
-use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester, Told as _};
 use crate::service::tokens::{Grant, TokenSet, granted};
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Result};
@@ -84,6 +84,7 @@ impl AccountService {
         let now = self.0.clock.now();
         let case = Case { entry, token: &token, presented: &presented, now };
         let event = Event {
+            requester,
             action: Action::Refresh,
             outcome: Outcome::Ok,
             tenant: token.tenant(),
@@ -98,22 +99,16 @@ impl AccountService {
                 let id = presented.family.id;
                 let revoked = work.refresh_tokens().revoke_family(id, now, RevocationReason::Reuse).await;
                 revoked.map_err(|error| refused(&error))?;
-                work.commit().await.map_err(|error| refused(&error))?;
                 let outcome = Outcome::Refused("used_before");
-                audit::record(requester, &Event { action: Action::TokenReuse, outcome, ..event });
+                let event = Event { action: Action::TokenReuse, outcome, ..event };
+                self.0.stores.commit_told(work, &[event]).await?;
                 return Err(dead("used before; its family was revoked"));
             }
-            Verdict::Dead(why) => {
-                audit::record(requester, &Event { outcome: Outcome::Refused(why), ..event });
-                return Err(dead(why));
-            }
+            Verdict::Dead(why) => return Err(refuse(&event, why)),
         };
         let holder = match self.holder(&mut work, exchange, &case).await? {
             Ok(holder) => holder,
-            Err(why) => {
-                audit::record(requester, &Event { outcome: Outcome::Refused(why), ..event });
-                return Err(dead(why));
-            }
+            Err(why) => return Err(refuse(&event, why)),
         };
         let (successor, scope) = match repeated {
             Some((successor, scope)) => (successor, granted(entry, holder.client, &scope)),
@@ -124,8 +119,7 @@ impl AccountService {
         let family = &presented.family;
         let grant = Grant { view: &view, entry, client, user, family, scope: &scope, authority: &authority };
         let access = self.0.tokens.access(&grant, now)?;
-        work.commit().await.map_err(|error| refused(&error))?;
-        audit::record(requester, &event);
+        self.0.stores.commit_told(work, &[event]).await?;
         Ok(TokenSet { access, refresh: Some(SecretString::from(successor.expose())) })
     }
 
@@ -199,6 +193,12 @@ impl AccountService {
         marked.map_err(|error| refused(&error))?;
         Ok((successor, scope))
     }
+}
+
+/// A line and no row: nothing is counted, so whoever has a dead token could write as many as they like.
+fn refuse(event: &Event<'_>, why: Dead) -> Error {
+    event.ended(Outcome::Refused(why)).tell();
+    dead(why)
 }
 
 fn dead(why: Dead) -> Error {

@@ -10,7 +10,7 @@ use crate::crypto::secret::SecretString;
 use crate::domain::mail::MailKind;
 use crate::domain::rng;
 use crate::domain::user::{PasswordHash, User, UserId};
-use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester};
 use crate::service::limits::{Account, Pool};
 use crate::service::mail::Recipient;
 use crate::service::tokens::TokenSet;
@@ -99,6 +99,7 @@ impl AccountService {
         let tenant = &place.entry.tenant;
         let mut work = self.0.stores.begin(tenant).await?;
         let event = Event {
+            requester,
             action: Action::Register,
             outcome: Outcome::Ok,
             tenant: &input.tenant,
@@ -107,10 +108,9 @@ impl AccountService {
             client_id: Some(input.client_id.as_str()),
         };
         if let Err(error) = work.users().insert(&user).await {
-            let told = refused(&error);
-            let outcome = Outcome::Refused(told.code().as_str());
-            audit::record(requester, &Event { outcome, actor: None, target: None, ..event });
-            return Err(told);
+            work.rollback();
+            let event = Event { actor: None, target: None, ..event };
+            return self.0.stores.judged(&event, Err(refused(&error))).await;
         }
         let to = Recipient::of(Some(&user), &user.email);
         let link = self.0.mails.link(tenant, MailKind::Verify, &to, Some(&input.client_id), now)?;
@@ -120,11 +120,10 @@ impl AccountService {
         } else {
             None
         };
-        work.commit().await.map_err(|error| refused(&error))?;
+        self.0.stores.commit_told(work, &[event]).await?;
         if issued {
             self.0.mails.issued(tenant, &link);
         }
-        audit::record(requester, &event);
         Ok(Registered::Made(Box::new(NewAccount { user, tokens })))
     }
 
@@ -145,11 +144,8 @@ impl AccountService {
         let to = Recipient::of(user.as_ref(), &new.email);
         let link = self.0.mails.link(tenant, kind, &to, Some(&input.client_id), now)?;
         let issued = work.mail_tokens().issue(&link.token, now).await.map_err(|error| refused(&error))?;
-        work.commit().await.map_err(|error| refused(&error))?;
-        if issued {
-            self.0.mails.issued(tenant, &link);
-        }
         let event = Event {
+            requester,
             action: Action::Register,
             outcome: if made { Outcome::Ok } else { Outcome::Refused(Code::EmailTaken.as_str()) },
             tenant: &input.tenant,
@@ -157,7 +153,10 @@ impl AccountService {
             target: made.then_some(new.id.0),
             client_id: Some(input.client_id.as_str()),
         };
-        audit::record(requester, &event);
+        self.0.stores.commit_told(work, &[event]).await?;
+        if issued {
+            self.0.mails.issued(tenant, &link);
+        }
         Ok(Registered::ToldByMail)
     }
 }

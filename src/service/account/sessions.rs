@@ -2,7 +2,7 @@
 
 use super::AccountService;
 use crate::domain::refresh_token::{FamilyId, RevocationReason, Session};
-use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester};
 use crate::service::authenticate::person_of;
 use crate::service::user_store::refused;
 use crate::service::{Code, Principal, Result};
@@ -47,8 +47,8 @@ impl AccountService {
         if !ended.map_err(|error| refused(&error))? {
             return Err(Code::SessionNotFound.into());
         }
-        work.commit().await.map_err(|error| refused(&error))?;
         let event = Event {
+            requester,
             action: Action::EndSession,
             outcome: Outcome::Ok,
             tenant: &person.tenant,
@@ -56,7 +56,6 @@ impl AccountService {
             target: Some(session.0),
             client_id: principal.client_id.as_deref(),
         };
-        audit::record(requester, &event);
-        Ok(())
+        self.0.stores.commit_told(work, &[event]).await
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::ControlService;
-use crate::service::audit::{Administrator, record_node};
+use crate::service::audit::{AdminAction, AdminEvent, Administrator};
+use crate::service::user_store::UserStores;
 use crate::service::{Error, Result};
 
 /// When to ask again while another archive is being made.
@@ -28,11 +29,10 @@ impl ControlService {
     ///
     /// # Errors
     /// `busy` while another one is made or sent.
-    pub async fn save_archive(&self, by: &Administrator) -> Result<Saved> {
-        let result = self.saved().await;
+    pub async fn save_archive(&self, by: &Administrator, stores: &UserStores) -> Result<Saved> {
         // Whoever has the file has the sealed keys of every tenant.
-        record_node(by, "cluster.snapshot", self.plane.node_id(), &result);
-        result
+        let event = AdminEvent::of_node(by, AdminAction::SaveSnapshot, self.plane.node_id());
+        stores.witnessed(&event, self.saved().await).await
     }
 
     async fn saved(&self) -> Result<Saved> {

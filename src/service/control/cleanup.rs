@@ -91,7 +91,7 @@ impl TokenRevoker for UserStores {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            if has_none(self, tenant) {
+            if self.has_none(tenant) {
                 return Ok(());
             }
             revoke_client(&self.database(tenant)?, &tenant.slug, client, now).await
@@ -100,7 +100,7 @@ impl TokenRevoker for UserStores {
 
     fn revoke_tenant<'a>(&'a self, tenant: &'a Tenant, now: Timestamp) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            if has_none(self, tenant) {
+            if self.has_none(tenant) {
                 return Ok(());
             }
             let database = self.database(tenant)?;
@@ -109,10 +109,6 @@ impl TokenRevoker for UserStores {
             revoke_tenant(&database, &tenant.slug, &self.life(tenant), now).await
         })
     }
-}
-
-fn has_none(stores: &UserStores, tenant: &Tenant) -> bool {
-    tenant.settings.user_store.is_none() && stores.pools().global().is_none()
 }
 
 async fn revoke_client(database: &Database, slug: &Slug, client: Uuid, now: Timestamp) -> Result<()> {

@@ -9,7 +9,9 @@ use super::cleanup::{Cleanup, Deleted, TokenRevoker, attempt};
 use super::{ControlService, errors, unexpected};
 use crate::cluster::Written;
 use crate::crypto::secret::SecretString;
-use crate::service::audit::{Administrator, record_admin};
+use crate::domain::refresh_token::RevocationReason;
+use crate::service::audit::{AdminAction, AdminEvent, Administrator};
+use crate::service::user_store::{UserStores, refused};
 use crate::service::{Code, Error, Precondition, Result, WriteContext};
 
 /// A client that was created or changed.
@@ -151,19 +153,20 @@ impl ControlService {
         slug: &Slug,
         client_id: &ClientId,
         precondition: Precondition,
-        tokens: &dyn TokenRevoker,
+        stores: &UserStores,
     ) -> Result<()> {
-        let result = self.revoke_tokens(slug, client_id, precondition, tokens).await;
-        record_admin(by, "client.revoke", slug, Some(client_id.as_str()), &result);
-        result
+        let event = AdminEvent::of_tenant(by, AdminAction::RevokeClient, slug).to(client_id.as_str());
+        let result = self.revoke_tokens(&event, slug, client_id, precondition, stores).await;
+        stores.judged(&event, result).await
     }
 
     async fn revoke_tokens(
         &self,
+        event: &AdminEvent<'_>,
         slug: &Slug,
         client_id: &ClientId,
         precondition: Precondition,
-        tokens: &dyn TokenRevoker,
+        stores: &UserStores,
     ) -> Result<()> {
         let entry = self.tenant(slug)?;
         let client = entry.clients.get(client_id).ok_or_else(|| Error::new(Code::ClientNotFound))?;
@@ -175,6 +178,13 @@ impl ControlService {
         if !holds {
             return Err(Error::precondition_failed(Some(client.revision)));
         }
-        tokens.revoke_client(&entry.tenant, client.id, self.plane.now()).await
+        if stores.has_none(&entry.tenant) {
+            return stores.witnessed(event, Ok(())).await;
+        }
+        let mut work = stores.begin(&entry.tenant).await?;
+        let (now, reason) = (self.plane.now(), RevocationReason::ClientRevoked);
+        let revoked = work.refresh_tokens().revoke_by_client(client.id, now, reason).await;
+        revoked.map_err(|error| refused(&error))?;
+        stores.commit_told(work, &[*event]).await
     }
 }

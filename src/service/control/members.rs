@@ -6,7 +6,8 @@ use hellojohn_control::{Command, Outcome};
 
 use super::{ControlService, unexpected};
 use crate::cluster::{HandOver, HandOverError, MemberRefusal, MemberStatus};
-use crate::service::audit::{Administrator, record_node};
+use crate::service::audit::{AdminAction, AdminEvent, Administrator};
+use crate::service::user_store::UserStores;
 use crate::service::{Code, Error, Result, WriteContext};
 
 /// How long a change has to take effect before it is answered as begun.
@@ -84,6 +85,7 @@ impl ControlService {
         &self,
         _gated: &WriteContext,
         by: &Administrator,
+        stores: &UserStores,
         to: Option<&str>,
     ) -> Result<HandOver> {
         let handed = self.plane.hand_over(to).await;
@@ -92,8 +94,8 @@ impl ControlService {
             HandOverError::NoSuccessor(why) => Error::new(Code::NoSuccessor).detail(why),
             HandOverError::NotElected(why) => Error::no_leader(self.defaults.retry_after).detail(why),
         });
-        record_node(by, "cluster.step_down", to.unwrap_or_default(), &result);
-        result
+        let event = AdminEvent::of_node(by, AdminAction::StepDown, to.unwrap_or_default());
+        stores.witnessed(&event, result).await
     }
 }
 

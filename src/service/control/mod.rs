@@ -46,6 +46,8 @@ pub struct Defaults {
     pub retry_after: Duration,
     /// `ADMIN_TENANTS`: their people may administer, so they have no database of their own.
     pub admin_tenants: Arc<[Slug]>,
+    /// How long security events are kept in the databases (`AUDIT_RETENTION`); `None`: for ever.
+    pub keep_events: Option<Duration>,
 }
 
 /// The use cases of the control plane. Cheap to clone.

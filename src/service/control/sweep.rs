@@ -51,7 +51,7 @@ impl ControlService {
 
     async fn sweep(&self, database: &Database, ran: impl Fn(&Sweep)) -> Result<()> {
         let mut first = Ok(());
-        for sweep in database.due_sweeps().await.map_err(|error| refused(&error))? {
+        for sweep in database.due_sweeps(self.defaults.keep_events).await.map_err(|error| refused(&error))? {
             match self.sweep_kind(database, &sweep).await {
                 Ok(true) => ran(&sweep),
                 Ok(false) => {}

@@ -127,14 +127,25 @@ const DELETE_KNOWN_DEVICES: &str = "DELETE FROM known_devices WHERE (tenant, use
 const DELETE_BROWSER_SESSIONS: &str = "DELETE FROM browser_sessions WHERE (tenant, id) IN (SELECT tenant, id \
     FROM browser_sessions WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
+const DELETE_EVENTS: &str = "DELETE FROM audit_events WHERE (tenant, at, id) IN (SELECT tenant, at, id \
+    FROM audit_events WHERE at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+/// Security events that are older than they are kept.
+const fn events(keep: Duration) -> Sweep {
+    Sweep::new("sweep.audit_events", "audit_events", DELETE_EVENTS, keep, NOW_AND_THEN, PORTION)
+}
+
 impl Database {
-    /// Those of [`SWEEPS`] whose turn has come, on whatever node. One cheap statement where there is none.
+    /// Those of [`SWEEPS`] whose turn has come, on whatever node, and the one of security events that are older than
+    /// `keep_events`, unless they are kept for ever. One cheap statement where there is none.
     ///
     /// # Errors
     /// `Unavailable`, also for a database that lacks the migration.
-    pub async fn due_sweeps(&self) -> Result<Vec<Sweep>, Error> {
-        let due = self.due_jobs(&SWEEPS.map(|sweep| sweep.job.name)).await?;
-        Ok(SWEEPS.into_iter().filter(|sweep| due.iter().any(|name| name == sweep.job.name)).collect())
+    pub async fn due_sweeps(&self, keep_events: Option<Duration>) -> Result<Vec<Sweep>, Error> {
+        let all: Vec<Sweep> = SWEEPS.into_iter().chain(keep_events.map(events)).collect();
+        let names: Vec<&'static str> = all.iter().map(|sweep| sweep.job.name).collect();
+        let due = self.due_jobs(&names).await?;
+        Ok(all.into_iter().filter(|sweep| due.iter().any(|name| name == sweep.job.name)).collect())
     }
 
     /// Removes a portion of what is over at `now`, if it is due and no other node is at it. Rows that somebody holds locked

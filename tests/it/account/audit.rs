@@ -67,6 +67,17 @@ pub(super) fn capture() -> (Captured, tracing::subscriber::DefaultGuard) {
     (captured, tracing::subscriber::set_default(tracing_subscriber::registry().with(layer)))
 }
 
+/// The events in the database, each as one text, sorted.
+pub(super) async fn rows(world: &World) -> Vec<String> {
+    let mut connection = world.db.connection().await;
+    let statement = "SELECT json_build_array(tenant, action, outcome, reason, actor, target, client_id, request_id, ip, user_agent) \
+        FROM audit_events";
+    let rows: Vec<Value> = sqlx::query_scalar(statement).fetch_all(&mut connection).await.unwrap();
+    let mut rows: Vec<String> = rows.iter().map(Value::to_string).collect();
+    rows.sort();
+    rows
+}
+
 #[tokio::test]
 async fn every_step_of_a_session_is_an_event_and_none_tells_a_secret() {
     let world = World::new().await;

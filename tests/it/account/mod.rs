@@ -5,6 +5,8 @@
 mod admin;
 mod answer;
 mod audit;
+mod audit_read;
+mod audit_rows;
 mod bearer;
 mod consents;
 mod control_audit;

@@ -325,7 +325,12 @@ impl Assembly<'_> {
             clock: self.clock.clone(),
             rng: Arc::new(OsRng),
         });
-        let defaults = Defaults { grace_seconds: 60, retry_after: Duration::from_secs(1), admin_tenants };
+        let defaults = Defaults {
+            grace_seconds: 60,
+            retry_after: Duration::from_secs(1),
+            admin_tenants,
+            keep_events: config.audit.keep_events(),
+        };
         let state = Served {
             control: ControlService::new(self.plane.clone(), self.sealing.clone(), defaults),
             accounts,

@@ -43,7 +43,8 @@ async fn one_snapshot_at_a_time_is_made_or_sent() {
             user_agent: None,
         },
     };
-    let saved = node.assembled.state.control.save_archive(&by).await.unwrap();
+    let state = &node.assembled.state;
+    let saved = state.control.save_archive(&by, &state.stores).await.unwrap();
     let refused = node.call("POST", PATH, Value::Null).await;
     assert_eq!((refused.status, refused.code().as_str()), (503, "busy"));
     assert_eq!(refused.header("retry-after"), "2");

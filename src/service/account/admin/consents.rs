@@ -8,7 +8,7 @@ use crate::domain::consent::Consent;
 use crate::domain::refresh_token::RevocationReason;
 use crate::domain::user::UserId;
 use crate::service::account::AccountService;
-use crate::service::audit::{Administrator, record_admin};
+use crate::service::audit::{AdminAction, AdminEvent, Administrator};
 use crate::service::tokens::granted;
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, FieldError, Result};
@@ -47,12 +47,12 @@ impl AccountService {
         pair: &Pair,
         scopes: &[ScopeName],
     ) -> Result<Consent> {
-        let result = self.consented(pair, scopes).await;
-        record_admin(by, "consent.upsert", &pair.tenant, Some(&pair.object()), &result);
-        result
+        let object = pair.object();
+        let event = AdminEvent::of_tenant(by, AdminAction::UpsertConsent, &pair.tenant).to(&object);
+        self.0.stores.judged(&event, self.consented(&event, pair, scopes).await).await
     }
 
-    async fn consented(&self, pair: &Pair, scopes: &[ScopeName]) -> Result<Consent> {
+    async fn consented(&self, event: &AdminEvent<'_>, pair: &Pair, scopes: &[ScopeName]) -> Result<Consent> {
         let entry = self.entry(&pair.tenant)?;
         let client = entry.clients.get(&pair.client_id).ok_or(Code::ClientNotFound)?;
         if scopes.is_empty() || scopes.len() > MAX_SCOPES {
@@ -76,7 +76,7 @@ impl AccountService {
         let document = (client.id, &client.client_id);
         let consent = work.consents().upsert(pair.user, document, &unique, self.0.clock.now()).await;
         let consent = consent.map_err(|error| refused(&error))?.ok_or(Code::UserNotFound)?;
-        work.commit().await.map_err(|error| refused(&error))?;
+        self.0.stores.commit_told(work, &[*event]).await?;
         Ok(consent)
     }
 
@@ -131,18 +131,18 @@ impl AccountService {
     /// # Errors
     /// `tenant_not_found`, `user_not_found`, `storage_unavailable`.
     pub async fn revoke_consent(&self, by: &Administrator, pair: &Pair) -> Result<()> {
-        let result = self.consent_revoked(pair).await;
-        record_admin(by, "consent.revoke", &pair.tenant, Some(&pair.object()), &result);
-        result
+        let object = pair.object();
+        let event = AdminEvent::of_tenant(by, AdminAction::RevokeConsent, &pair.tenant).to(&object);
+        self.0.stores.judged(&event, self.consent_revoked(&event, pair).await).await
     }
 
-    async fn consent_revoked(&self, pair: &Pair) -> Result<()> {
+    async fn consent_revoked(&self, event: &AdminEvent<'_>, pair: &Pair) -> Result<()> {
         let entry = self.entry(&pair.tenant)?;
         let mut work = self.0.stores.begin(&entry.tenant).await?;
         found(&mut work, pair.user).await?;
         let revoked = work.consents().revoke(pair.user, &pair.client_id, self.0.clock.now()).await;
         revoked.map_err(|error| refused(&error))?;
-        self.end_sessions_of_pair(work, pair).await
+        self.end_sessions_of_pair(event, work, pair).await
     }
 
     /// Forgets a consent, and revokes the sessions of the person at the client.
@@ -150,24 +150,29 @@ impl AccountService {
     /// # Errors
     /// As [`Self::revoke_consent`].
     pub async fn delete_consent(&self, by: &Administrator, pair: &Pair) -> Result<()> {
-        let result = self.consent_deleted(pair).await;
-        record_admin(by, "consent.delete", &pair.tenant, Some(&pair.object()), &result);
-        result
+        let object = pair.object();
+        let event = AdminEvent::of_tenant(by, AdminAction::DeleteConsent, &pair.tenant).to(&object);
+        self.0.stores.judged(&event, self.consent_deleted(&event, pair).await).await
     }
 
-    async fn consent_deleted(&self, pair: &Pair) -> Result<()> {
+    async fn consent_deleted(&self, event: &AdminEvent<'_>, pair: &Pair) -> Result<()> {
         let entry = self.entry(&pair.tenant)?;
         let mut work = self.0.stores.begin(&entry.tenant).await?;
         found(&mut work, pair.user).await?;
         let deleted = work.consents().delete(pair.user, &pair.client_id).await;
         deleted.map_err(|error| refused(&error))?;
-        self.end_sessions_of_pair(work, pair).await
+        self.end_sessions_of_pair(event, work, pair).await
     }
 
-    async fn end_sessions_of_pair(&self, mut work: UnitOfWork, pair: &Pair) -> Result<()> {
+    async fn end_sessions_of_pair(
+        &self,
+        event: &AdminEvent<'_>,
+        mut work: UnitOfWork,
+        pair: &Pair,
+    ) -> Result<()> {
         let (now, reason) = (self.0.clock.now(), RevocationReason::ConsentRevoked);
         let ended = work.refresh_tokens().revoke_of_pair(pair.user, &pair.client_id, now, reason).await;
         ended.map_err(|error| refused(&error))?;
-        work.commit().await.map_err(|error| refused(&error))
+        self.0.stores.commit_told(work, &[*event]).await
     }
 }

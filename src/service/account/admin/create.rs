@@ -9,7 +9,7 @@ use crate::domain::rng;
 use crate::domain::user::{PasswordHash, User, UserId, UserStatus};
 use crate::service::account::fields::{Findings, policy_of};
 use crate::service::account::{AccountService, password, unhashed};
-use crate::service::audit::{Administrator, record_admin};
+use crate::service::audit::{AdminAction, AdminEvent, Administrator};
 use crate::service::user_store::refused;
 use crate::service::{Error, Result};
 
@@ -43,13 +43,11 @@ impl AccountService {
     /// `tenant_not_found`; `invalid_parameter` for a password over 1,024 bytes; `validation_failed` with everything that is
     /// wrong; `email_taken`; `busy`; `storage_unavailable`.
     pub async fn create_user(&self, by: &Administrator, tenant: &Slug, input: &NewUser) -> Result<User> {
-        let result = self.created(tenant, input).await;
-        let id = result.as_ref().ok().map(|user| user.id.to_string());
-        record_admin(by, "user.create", tenant, id.as_deref(), &result);
-        result
+        let event = AdminEvent::of_tenant(by, AdminAction::CreateUser, tenant);
+        self.0.stores.judged(&event, self.created(&event, tenant, input).await).await
     }
 
-    async fn created(&self, tenant: &Slug, input: &NewUser) -> Result<User> {
+    async fn created(&self, event: &AdminEvent<'_>, tenant: &Slug, input: &NewUser) -> Result<User> {
         let entry = self.entry(tenant)?;
         let mut findings = Findings::default();
         let email = findings.email(&input.email);
@@ -74,7 +72,8 @@ impl AccountService {
         };
         let mut work = self.0.stores.begin(&entry.tenant).await?;
         work.users().insert(&user).await.map_err(|error| refused(&error))?;
-        work.commit().await.map_err(|error| refused(&error))?;
+        let id = user.id.to_string();
+        self.0.stores.commit_told(work, &[event.to(&id)]).await?;
         Ok(user)
     }
 

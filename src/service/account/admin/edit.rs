@@ -11,7 +11,7 @@ use crate::domain::refresh_token::RevocationReason;
 use crate::domain::user::{User, UserId};
 use crate::service::account::fields::Findings;
 use crate::service::account::{AccountService, ProfilePatch};
-use crate::service::audit::{Administrator, record_admin};
+use crate::service::audit::{AdminAction, AdminEvent, Administrator};
 use crate::service::user_store::refused;
 use crate::service::{Code, Result};
 
@@ -51,12 +51,18 @@ impl AccountService {
         id: UserId,
         patch: UserPatch,
     ) -> Result<User> {
-        let result = self.edited(tenant, id, patch).await;
-        record_admin(by, "user.edit", tenant, Some(&id.to_string()), &result);
-        result
+        let object = id.to_string();
+        let event = AdminEvent::of_tenant(by, AdminAction::EditUser, tenant).to(&object);
+        self.0.stores.judged(&event, self.edited(&event, tenant, id, patch).await).await
     }
 
-    async fn edited(&self, tenant: &Slug, id: UserId, patch: UserPatch) -> Result<User> {
+    async fn edited(
+        &self,
+        event: &AdminEvent<'_>,
+        tenant: &Slug,
+        id: UserId,
+        patch: UserPatch,
+    ) -> Result<User> {
         let entry = self.entry(tenant)?;
         // The rules of a password look at the address, and the custom attributes at what is there: by what is read here one answer
         // names all that is wrong. Attributes that somebody else adds meanwhile count when they are merged.
@@ -90,7 +96,7 @@ impl AccountService {
             work.mail_tokens().drop_all_of_user(id).await.map_err(|error| refused(&error))?;
         }
         let Some(hash) = hash else {
-            work.commit().await.map_err(|error| refused(&error))?;
+            self.0.stores.commit_told(work, &[*event]).await?;
             return Ok(user);
         };
         let now = self.0.clock.now();
@@ -100,7 +106,7 @@ impl AccountService {
         ended.map_err(|error| refused(&error))?;
         self.forget_halves(&mut work, id).await?;
         let user = found(&mut work, id).await?;
-        work.commit().await.map_err(|error| refused(&error))?;
+        self.0.stores.commit_told(work, &[*event]).await?;
         Ok(user)
     }
 }

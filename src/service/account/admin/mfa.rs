@@ -5,7 +5,7 @@ use hellojohn_control::Slug;
 use crate::domain::refresh_token::RevocationReason;
 use crate::domain::user::UserId;
 use crate::service::account::AccountService;
-use crate::service::audit::{Administrator, record_admin};
+use crate::service::audit::{AdminAction, AdminEvent, Administrator};
 use crate::service::user_store::refused;
 use crate::service::{Code, Result};
 
@@ -17,12 +17,12 @@ impl AccountService {
     /// # Errors
     /// `tenant_not_found`, `user_not_found`, `storage_unavailable`.
     pub async fn reset_mfa_of_user(&self, by: &Administrator, tenant: &Slug, id: UserId) -> Result<()> {
-        let result = self.mfa_reset(tenant, id).await;
-        record_admin(by, "user.mfa_reset", tenant, Some(&id.to_string()), &result);
-        result
+        let object = id.to_string();
+        let event = AdminEvent::of_tenant(by, AdminAction::ResetMfa, tenant).to(&object);
+        self.0.stores.judged(&event, self.mfa_reset(&event, tenant, id).await).await
     }
 
-    async fn mfa_reset(&self, tenant: &Slug, id: UserId) -> Result<()> {
+    async fn mfa_reset(&self, event: &AdminEvent<'_>, tenant: &Slug, id: UserId) -> Result<()> {
         let entry = self.entry(tenant)?;
         let mut work = self.0.stores.begin(&entry.tenant).await?;
         // The account first: whatever is being begun with it is over by then, or sees what is ended here.
@@ -33,6 +33,6 @@ impl AccountService {
         ended.map_err(|error| refused(&error))?;
         self.remove_factor(&mut work, id).await?;
         self.forget_halves(&mut work, id).await?;
-        work.commit().await.map_err(|error| refused(&error))
+        self.0.stores.commit_told(work, &[*event]).await
     }
 }

@@ -23,7 +23,7 @@ use hellojohn_control::{Slug, TenantEntry};
 
 use super::AccountService;
 use crate::domain::user::{User, UserId};
-use crate::service::audit::{Administrator, record_admin};
+use crate::service::audit::{AdminAction, AdminEvent, Administrator};
 use crate::service::user_store::refused;
 use crate::service::{Code, Result};
 use crate::store::UnitOfWork;
@@ -46,18 +46,18 @@ impl AccountService {
     /// # Errors
     /// As [`Self::user`].
     pub async fn delete_user(&self, by: &Administrator, tenant: &Slug, id: UserId) -> Result<()> {
-        let result = self.removed(tenant, id).await;
-        record_admin(by, "user.delete", tenant, Some(&id.to_string()), &result);
-        result
+        let object = id.to_string();
+        let event = AdminEvent::of_tenant(by, AdminAction::DeleteUser, tenant).to(&object);
+        self.0.stores.judged(&event, self.removed(&event, tenant, id).await).await
     }
 
-    async fn removed(&self, tenant: &Slug, id: UserId) -> Result<()> {
+    async fn removed(&self, event: &AdminEvent<'_>, tenant: &Slug, id: UserId) -> Result<()> {
         let entry = self.entry(tenant)?;
         let mut work = self.0.stores.begin(&entry.tenant).await?;
         if !work.users().remove(id).await.map_err(|error| refused(&error))? {
             return Err(Code::UserNotFound.into());
         }
-        work.commit().await.map_err(|error| refused(&error))
+        self.0.stores.commit_told(work, &[*event]).await
     }
 
     /// The tenant whose accounts are looked at. Suspended or not: an administrator can always look.

@@ -9,7 +9,7 @@ use super::found;
 use crate::domain::role::{Permission, Role};
 use crate::domain::user::UserId;
 use crate::service::account::AccountService;
-use crate::service::audit::{Administrator, record_admin};
+use crate::service::audit::{AdminAction, AdminEvent, Administrator};
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, FieldError, Result};
 
@@ -53,12 +53,18 @@ impl AccountService {
         id: UserId,
         change: &Change<Role>,
     ) -> Result<Vec<Role>> {
-        let result = self.roles_changed(tenant, id, change).await;
-        record_admin(by, "user.roles", tenant, Some(&id.to_string()), &result);
-        result
+        let object = id.to_string();
+        let event = AdminEvent::of_tenant(by, AdminAction::ChangeRoles, tenant).to(&object);
+        self.0.stores.judged(&event, self.roles_changed(&event, tenant, id, change).await).await
     }
 
-    async fn roles_changed(&self, tenant: &Slug, id: UserId, change: &Change<Role>) -> Result<Vec<Role>> {
+    async fn roles_changed(
+        &self,
+        event: &AdminEvent<'_>,
+        tenant: &Slug,
+        id: UserId,
+        change: &Change<Role>,
+    ) -> Result<Vec<Role>> {
         let entry = self.entry(tenant)?;
         change.check(MAX_ROLES, |role| role.is_system() && !self.may_have(&entry, role))?;
         let mut work = self.0.stores.begin(&entry.tenant).await?;
@@ -66,7 +72,7 @@ impl AccountService {
         let roles = work.roles().change_user(id, &change.add, &change.remove, now).await;
         let roles = roles.map_err(|error| refused(&error))?.ok_or(Code::UserNotFound)?;
         at_most(roles.len(), MAX_ROLES, "roles")?;
-        work.commit().await.map_err(|error| refused(&error))?;
+        self.0.stores.commit_told(work, &[*event]).await?;
         Ok(roles)
     }
 
@@ -99,13 +105,13 @@ impl AccountService {
         role: &Role,
         change: &Change<Permission>,
     ) -> Result<Vec<Permission>> {
-        let result = self.permissions_changed(tenant, role, change).await;
-        record_admin(by, "role.permissions", tenant, Some(role.as_str()), &result);
-        result
+        let event = AdminEvent::of_tenant(by, AdminAction::ChangePermissions, tenant).to(role.as_str());
+        self.0.stores.judged(&event, self.permissions_changed(&event, tenant, role, change).await).await
     }
 
     async fn permissions_changed(
         &self,
+        event: &AdminEvent<'_>,
         tenant: &Slug,
         role: &Role,
         change: &Change<Permission>,
@@ -123,7 +129,7 @@ impl AccountService {
         let permissions = work.roles().change_role(role, &change.add, &change.remove, now).await;
         let permissions = permissions.map_err(|error| refused(&error))?;
         at_most(permissions.len(), MAX_PERMISSIONS, "permissions")?;
-        work.commit().await.map_err(|error| refused(&error))?;
+        self.0.stores.commit_told(work, &[*event]).await?;
         Ok(permissions)
     }
 }

@@ -6,7 +6,7 @@ use super::found;
 use crate::domain::refresh_token::{FamilyId, RevocationReason, Session};
 use crate::domain::user::UserId;
 use crate::service::account::AccountService;
-use crate::service::audit::{Administrator, record_admin};
+use crate::service::audit::{AdminAction, AdminEvent, Administrator};
 use crate::service::user_store::refused;
 use crate::service::{Code, Result};
 
@@ -36,12 +36,12 @@ impl AccountService {
     /// # Errors
     /// As [`Self::sessions_of_user`].
     pub async fn end_sessions_of_user(&self, by: &Administrator, tenant: &Slug, id: UserId) -> Result<u64> {
-        let result = self.sessions_ended(tenant, id).await;
-        record_admin(by, "user.sessions_end", tenant, Some(&id.to_string()), &result);
-        result
+        let object = id.to_string();
+        let event = AdminEvent::of_tenant(by, AdminAction::EndSessions, tenant).to(&object);
+        self.0.stores.judged(&event, self.sessions_ended(&event, tenant, id).await).await
     }
 
-    async fn sessions_ended(&self, tenant: &Slug, id: UserId) -> Result<u64> {
+    async fn sessions_ended(&self, event: &AdminEvent<'_>, tenant: &Slug, id: UserId) -> Result<u64> {
         let entry = self.entry(tenant)?;
         let mut work = self.0.stores.begin(&entry.tenant).await?;
         // The account first: whatever is being begun with it is over by then, or sees what is ended here.
@@ -51,7 +51,7 @@ impl AccountService {
         let ended = work.refresh_tokens().revoke_all_of_user(id, self.0.clock.now(), reason).await;
         let ended = ended.map_err(|error| refused(&error))?;
         self.forget_halves(&mut work, id).await?;
-        work.commit().await.map_err(|error| refused(&error))?;
+        self.0.stores.commit_told(work, &[*event]).await?;
         Ok(ended)
     }
 }

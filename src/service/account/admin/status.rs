@@ -6,7 +6,7 @@ use super::found;
 use crate::domain::refresh_token::RevocationReason;
 use crate::domain::user::{User, UserId, UserStatus};
 use crate::service::account::AccountService;
-use crate::service::audit::{Administrator, record_admin};
+use crate::service::audit::{AdminAction, AdminEvent, Administrator};
 use crate::service::user_store::refused;
 use crate::service::{Code, Result};
 
@@ -16,12 +16,12 @@ impl AccountService {
     /// # Errors
     /// `tenant_not_found`, `user_not_found`, `storage_unavailable`.
     pub async fn disable_user(&self, by: &Administrator, tenant: &Slug, id: UserId) -> Result<User> {
-        let result = self.disabled(tenant, id).await;
-        record_admin(by, "user.disable", tenant, Some(&id.to_string()), &result);
-        result
+        let object = id.to_string();
+        let event = AdminEvent::of_tenant(by, AdminAction::DisableUser, tenant).to(&object);
+        self.0.stores.judged(&event, self.disabled(&event, tenant, id).await).await
     }
 
-    async fn disabled(&self, tenant: &Slug, id: UserId) -> Result<User> {
+    async fn disabled(&self, event: &AdminEvent<'_>, tenant: &Slug, id: UserId) -> Result<User> {
         let entry = self.entry(tenant)?;
         let now = self.0.clock.now();
         let mut work = self.0.stores.begin(&entry.tenant).await?;
@@ -35,7 +35,7 @@ impl AccountService {
         // They must not come back when the account does.
         self.forget_halves(&mut work, id).await?;
         let user = found(&mut work, id).await?;
-        work.commit().await.map_err(|error| refused(&error))?;
+        self.0.stores.commit_told(work, &[*event]).await?;
         Ok(user)
     }
 
@@ -44,19 +44,19 @@ impl AccountService {
     /// # Errors
     /// As [`Self::disable_user`].
     pub async fn enable_user(&self, by: &Administrator, tenant: &Slug, id: UserId) -> Result<User> {
-        let result = self.enabled(tenant, id).await;
-        record_admin(by, "user.enable", tenant, Some(&id.to_string()), &result);
-        result
+        let object = id.to_string();
+        let event = AdminEvent::of_tenant(by, AdminAction::EnableUser, tenant).to(&object);
+        self.0.stores.judged(&event, self.enabled(&event, tenant, id).await).await
     }
 
-    async fn enabled(&self, tenant: &Slug, id: UserId) -> Result<User> {
+    async fn enabled(&self, event: &AdminEvent<'_>, tenant: &Slug, id: UserId) -> Result<User> {
         let entry = self.entry(tenant)?;
         let mut work = self.0.stores.begin(&entry.tenant).await?;
         let (from, now) = ([UserStatus::Disabled], self.0.clock.now());
         let switched = work.users().set_status(id, &from, UserStatus::Active, now).await;
         switched.map_err(|error| refused(&error))?;
         let user = found(&mut work, id).await?;
-        work.commit().await.map_err(|error| refused(&error))?;
+        self.0.stores.commit_told(work, &[*event]).await?;
         Ok(user)
     }
 
@@ -65,19 +65,19 @@ impl AccountService {
     /// # Errors
     /// As [`Self::disable_user`].
     pub async fn unlock_user(&self, by: &Administrator, tenant: &Slug, id: UserId) -> Result<User> {
-        let result = self.unlocked(tenant, id).await;
-        record_admin(by, "user.unlock", tenant, Some(&id.to_string()), &result);
-        result
+        let object = id.to_string();
+        let event = AdminEvent::of_tenant(by, AdminAction::UnlockUser, tenant).to(&object);
+        self.0.stores.judged(&event, self.unlocked(&event, tenant, id).await).await
     }
 
-    async fn unlocked(&self, tenant: &Slug, id: UserId) -> Result<User> {
+    async fn unlocked(&self, event: &AdminEvent<'_>, tenant: &Slug, id: UserId) -> Result<User> {
         let entry = self.entry(tenant)?;
         let mut work = self.0.stores.begin(&entry.tenant).await?;
         if !work.users().unlock(id, self.0.clock.now()).await.map_err(|error| refused(&error))? {
             return Err(Code::UserNotFound.into());
         }
         let user = found(&mut work, id).await?;
-        work.commit().await.map_err(|error| refused(&error))?;
+        self.0.stores.commit_told(work, &[*event]).await?;
         Ok(user)
     }
 }

@@ -6,9 +6,9 @@
 use hellojohn_control::{ClientId, Slug, TenantEntry};
 use subtle::ConstantTimeEq as _;
 
-use super::factor::{Proof, amr_of, tell_of_recovery};
+use super::factor::{Proof, amr_of, with_recovery};
 use super::pending::fingerprint;
-use super::refusal::{Judged, Refusal, outcome_of};
+use super::refusal::{Judged, Refusal};
 use crate::crypto::secret::SecretString;
 use crate::crypto::token_hash::{Kind, OpaqueToken};
 use crate::domain::mfa::{DEVICE_TTL, PendingGoal, PendingLogin};
@@ -19,8 +19,8 @@ use crate::service::account::comparison::standing;
 use crate::service::account::login::Started;
 use crate::service::account::mail_link::admit_tenant;
 use crate::service::account::place::{Goal, PASSWORD, Place, Visit, admit};
-use crate::service::audit::{self, Action, Event, Outcome, Requester};
-use crate::service::limits::Pool;
+use crate::service::audit::{Action, Event, Outcome, Requester, Told as _};
+use crate::service::limits::{Account, Pool};
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Result};
 use crate::store::UnitOfWork;
@@ -71,6 +71,7 @@ impl AccountService {
         let client_id =
             login.as_ref().and_then(|login| login.goal.client()).map(|client| client.client_id.clone());
         let event = Event {
+            requester,
             action: Action::MfaChallenge,
             outcome: Outcome::Ok,
             tenant: token.tenant(),
@@ -78,26 +79,19 @@ impl AccountService {
             target: None,
             client_id: client_id.as_ref().map(ClientId::as_str),
         };
-        let passed = match login {
-            None => Err(Refusal::new(Code::InvalidMfaToken, "unknown_token")),
-            Some(PendingLogin { goal: PendingGoal::Browser { .. }, .. })
-                if let Some(refused) = &challenge.no_cookie =>
-            {
-                Err(refused.clone().into())
-            }
-            Some(login) => {
-                let (tenant, user) = (token.tenant(), login.user_id);
-                let second = Box::pin(self.second_half(requester, entry, hash, login, challenge));
-                self.limited(Pool::MfaChallenge, requester, (tenant, user), second).await
-            }
+        // Lines and no rows: nothing is counted, so anybody could write as many as they like.
+        let Some(login) = login else {
+            event.ended(Outcome::Refused("unknown_token")).tell();
+            return Err(dead().context("unknown_token"));
         };
-        audit::record(requester, &Event { outcome: outcome_of(&passed), ..event });
-        let passed = passed.map_err(|refusal| refusal.error)?;
-        tell_of_recovery(requester, &event, Some(&challenge.proof));
-        if passed.device.is_some() {
-            audit::record(requester, &Event { action: Action::TrustDevice, ..event });
+        if let (PendingGoal::Browser { .. }, Some(refused)) = (&login.goal, &challenge.no_cookie) {
+            event.ended(Outcome::Refused(refused.code().as_str())).tell();
+            return Err(refused.clone());
         }
-        audit::record(requester, &Event { action: Action::Login, ..event });
+        let account = Account::User(token.tenant(), login.user_id);
+        let second = Box::pin(self.second_half(&event, entry, hash, login, challenge));
+        let passed = self.limited(Pool::MfaChallenge, requester, account, second).await;
+        let passed = self.heard(&event, passed).await?;
         if matches!(passed.started, Started::Browser(_)) {
             self.leave(requester, challenge.cookie.as_ref()).await?;
         }
@@ -106,7 +100,7 @@ impl AccountService {
 
     async fn second_half(
         &self,
-        requester: &Requester,
+        event: &Event<'_>,
         entry: &TenantEntry,
         hash: TokenHash,
         login: PendingLogin,
@@ -119,7 +113,7 @@ impl AccountService {
         let factor = factor.ok_or_else(|| Refusal::new(Code::InvalidMfaToken, "factor_gone"))?;
         if let Err(why) = self.use_up(&mut work, tenant, user.id, &factor, &challenge.proof).await? {
             work.mfa_tokens().count_wrong(&hash).await.map_err(|error| refused(&error))?;
-            return Err(self.count_wrong(work, user.id, why).await);
+            return Err(self.count_wrong(work, user.id, event, why).await);
         }
         let now = self.0.clock.now();
         let used = work.mfa_tokens().use_up(&hash).await.map_err(|error| refused(&error))?;
@@ -128,14 +122,19 @@ impl AccountService {
         if !used || !recorded {
             return Err(Refusal::new(Code::InvalidMfaToken, "used_meanwhile"));
         }
-        let noticed = self.notice_device(&mut work, &entry.tenant, &user, requester, now).await?;
+        let noticed = self.notice_device(&mut work, &entry.tenant, &user, event.requester, now).await?;
         let started = self.start(&mut work, &goal, &user, amr_of(&challenge.proof), now).await?;
         let device = if challenge.remember_device {
             Some(self.trust_device(&mut work, tenant, user.id).await?)
         } else {
             None
         };
-        work.commit().await.map_err(|error| refused(&error))?;
+        let mut events = with_recovery(event, Some(&challenge.proof));
+        if device.is_some() {
+            events.push(Event { action: Action::TrustDevice, ..*event });
+        }
+        events.push(Event { action: Action::Login, ..*event });
+        self.0.stores.commit_told(work, &events).await?;
         if noticed {
             self.device_noticed(&entry.tenant);
         }

@@ -1,14 +1,14 @@
 //! Remove one's second factor (EP063, S66, S34).
 
-use super::factor::{Proof, tell_of_recovery};
-use super::refusal::{Judged, outcome_of};
+use super::factor::{Proof, with_recovery};
+use super::refusal::Judged;
 use crate::crypto::secret::SecretString;
 use crate::domain::refresh_token::RevocationReason;
 use crate::domain::user::UserId;
 use crate::service::account::{AccountService, password};
-use crate::service::audit::{self, Action, Event, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester};
 use crate::service::authenticate::{Person, person_of};
-use crate::service::limits::Pool;
+use crate::service::limits::{Account, Pool};
 use crate::service::user_store::refused;
 use crate::service::{Code, Principal, Result};
 use crate::store::UnitOfWork;
@@ -28,31 +28,29 @@ impl AccountService {
         proof: &Proof,
     ) -> Result<()> {
         let person = person_of(principal)?;
-        let disabled = Box::pin(self.disable(requester, &person, typed, proof));
-        let disabled =
-            self.limited(Pool::MfaDisable, requester, (&person.tenant, person.user), disabled).await;
         let event = Event {
+            requester,
             action: Action::MfaDisable,
-            outcome: outcome_of(&disabled),
+            outcome: Outcome::Ok,
             tenant: &person.tenant,
             actor: Some(person.user),
             target: Some(person.user.0),
             client_id: principal.client_id.as_deref(),
         };
-        audit::record(requester, &event);
-        disabled.map_err(|refusal| refusal.error)?;
-        tell_of_recovery(requester, &event, Some(proof));
-        Ok(())
+        let account = Account::User(&person.tenant, person.user);
+        let disabled = Box::pin(self.disable(&event, &person, typed, proof));
+        let disabled = self.limited(Pool::MfaDisable, requester, account, disabled).await;
+        self.heard(&event, disabled).await
     }
 
     async fn disable(
         &self,
-        requester: &Requester,
+        event: &Event<'_>,
         person: &Person,
         typed: &SecretString,
         proof: &Proof,
     ) -> Judged<()> {
-        let mut work = self.proven(requester, person, typed, proof).await?;
+        let mut work = self.proven(event, person, typed, proof).await?;
         let (user, now) = (person.user, self.0.clock.now());
         let ended = work
             .refresh_tokens()
@@ -61,8 +59,7 @@ impl AccountService {
         ended.map_err(|error| refused(&error))?;
         self.remove_factor(&mut work, user).await?;
         self.forget_halves(&mut work, user).await?;
-        work.commit().await.map_err(|error| refused(&error))?;
-        Ok(())
+        Ok(self.0.stores.commit_told(work, &with_recovery(event, Some(proof))).await?)
     }
 
     /// Removes the factor and its recovery codes. The account's row must be locked.
@@ -78,21 +75,21 @@ impl AccountService {
     /// Begins the work of somebody who has shown both factors just now, whatever their session is worth.
     pub(super) async fn proven(
         &self,
-        requester: &Requester,
+        event: &Event<'_>,
         person: &Person,
         typed: &SecretString,
         proof: &Proof,
     ) -> Judged<UnitOfWork> {
         let view = self.0.plane.view();
         let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
-        let verified = self.confirm(requester, &entry.tenant, person.user, password(typed)?).await?;
+        let verified = self.confirm(event, &entry.tenant, person.user, password(typed)?).await?;
         let mut work = self.0.stores.begin(&entry.tenant).await?;
         let user = self.lock(&mut work, &verified).await?;
         let factor = work.totp().find(user.id).await.map_err(|error| refused(&error))?;
         let factor = factor.ok_or(Code::MfaNotEnabled)?;
         match self.use_up(&mut work, &person.tenant, user.id, &factor, proof).await? {
             Ok(()) => Ok(work),
-            Err(why) => Err(self.count_wrong(work, user.id, why).await),
+            Err(why) => Err(self.count_wrong(work, user.id, event, why).await),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Show somebody a new TOTP secret (EP060, S66).
 
-use super::factor::{Proof, tell_of_recovery};
-use super::refusal::{Judged, Refusal, outcome_of};
+use super::factor::{Proof, with_recovery};
+use super::refusal::{Judged, Refusal};
 use crate::crypto::secret::SecretString;
 use crate::crypto::totp::TotpSecret;
 use crate::domain::mfa::{ENROLMENT_TTL, Enrolment, FactorId, RECENT_LOGIN};
 use crate::domain::rng;
 use crate::domain::user::User;
 use crate::service::account::{AccountService, password};
-use crate::service::audit::{self, Action, Event, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester};
 use crate::service::authenticate::{Person, person_of};
 use crate::service::limits::{Account, Pool};
 use crate::service::user_store::refused;
@@ -49,33 +49,26 @@ impl AccountService {
         said: &Reauthentication,
     ) -> Result<Enrolled> {
         let person = person_of(principal)?;
-        let enrolled = self.enrol(requester, &person, said).await;
         let event = Event {
+            requester,
             action: Action::MfaEnrol,
-            outcome: outcome_of(&enrolled),
+            outcome: Outcome::Ok,
             tenant: &person.tenant,
             actor: Some(person.user),
             target: Some(person.user.0),
             client_id: principal.client_id.as_deref(),
         };
-        audit::record(requester, &event);
-        let (enrolled, replaces) = enrolled.map_err(|refusal| refusal.error)?;
-        tell_of_recovery(requester, &event, said.proof.as_ref().filter(|_| replaces));
-        Ok(enrolled)
+        let enrolled = self.enrol(&event, &person, said).await;
+        self.heard(&event, enrolled).await
     }
 
-    async fn enrol(
-        &self,
-        requester: &Requester,
-        person: &Person,
-        said: &Reauthentication,
-    ) -> Judged<(Enrolled, bool)> {
+    async fn enrol(&self, event: &Event<'_>, person: &Person, said: &Reauthentication) -> Judged<Enrolled> {
         let account = Account::User(&person.tenant, person.user);
-        self.0.limits.spend(Pool::MfaEnroll, requester.ip, Some(account)).await?;
+        self.0.limits.spend(Pool::MfaEnroll, event.requester.ip, Some(account)).await?;
         let view = self.0.plane.view();
         let entry = view.tenant(&person.tenant).ok_or(Code::InvalidToken)?;
         let verified = match &said.password {
-            Some(typed) => Some(self.confirm(requester, &entry.tenant, person.user, password(typed)?).await?),
+            Some(typed) => Some(self.confirm(event, &entry.tenant, person.user, password(typed)?).await?),
             None => None,
         };
         let mut work = self.0.stores.begin(&entry.tenant).await?;
@@ -95,7 +88,7 @@ impl AccountService {
             }
             (Some(factor), Some(_), Some(proof)) => {
                 if let Err(why) = self.use_up(&mut work, &person.tenant, user.id, &factor, proof).await? {
-                    return Err(self.count_wrong(work, user.id, why).await);
+                    return Err(self.count_wrong(work, user.id, event, why).await);
                 }
                 Some(factor.id)
             }
@@ -106,8 +99,9 @@ impl AccountService {
             }
         };
         let enrolled = self.keep_secret(&mut work, &entry.tenant.name, person, &user, replaces).await?;
-        work.commit().await.map_err(|error| refused(&error))?;
-        Ok((enrolled, replaces.is_some()))
+        let proof = said.proof.as_ref().filter(|_| replaces.is_some());
+        self.0.stores.commit_told(work, &with_recovery(event, proof)).await?;
+        Ok(enrolled)
     }
 
     async fn keep_secret(

@@ -9,7 +9,7 @@ use crate::domain::user::{User, UserId};
 use crate::service::account::AccountService;
 use crate::service::account::comparison::standing;
 use crate::service::account::session::AMR_PASSWORD;
-use crate::service::audit::{self, Action, Event, Outcome, Requester};
+use crate::service::audit::{Action, Event, Outcome};
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Result};
 use crate::store::UnitOfWork;
@@ -88,11 +88,13 @@ impl AccountService {
         Ok(if used { Ok(()) } else { Err("replayed_code") })
     }
 
-    /// Counts a proof that was no good as a failed login, with all that `work` did besides.
+    /// Counts a proof that was no good as a failed login, with all that `work` did besides, and tells of it: it was shown for
+    /// what `event` is.
     pub(in crate::service::account) async fn count_wrong(
         &self,
         mut work: UnitOfWork,
         user: UserId,
+        event: &Event<'_>,
         why: Why,
     ) -> Refusal {
         let settings = &self.0.settings;
@@ -101,14 +103,15 @@ impl AccountService {
             .users()
             .record_failed_login(user, now, settings.max_failed_logins, settings.lock_duration)
             .await;
+        let event = Event { outcome: Outcome::Refused(why), ..*event };
         let kept = match counted {
-            Ok(_) => work.commit().await,
-            Err(error) => Err(error),
+            Ok(_) => self.0.stores.commit_told(work, &[event]).await,
+            Err(error) => Err(refused(&error)),
         };
         match kept {
-            Ok(()) => Refusal::new(Code::InvalidMfaCode, why),
+            Ok(()) => Refusal::told(Error::new(Code::InvalidMfaCode).context(why), why),
             // A guess that cannot be counted is not answered.
-            Err(error) => refused(&error).into(),
+            Err(error) => error.into(),
         }
     }
 
@@ -125,13 +128,12 @@ impl AccountService {
     }
 }
 
-/// Tells the audit that a recovery code was used, if it was one.
-pub(in crate::service::account) fn tell_of_recovery(
-    requester: &Requester,
-    event: &Event<'_>,
+/// What is told of something that is done: it, and that a recovery code was used up for it, if one was.
+pub(in crate::service::account) fn with_recovery<'a>(
+    event: &Event<'a>,
     proof: Option<&Proof>,
-) {
-    if proof.is_some_and(Proof::is_recovery) {
-        audit::record(requester, &Event { action: Action::UseRecoveryCode, outcome: Outcome::Ok, ..*event });
-    }
+) -> Vec<Event<'a>> {
+    let used = proof.is_some_and(Proof::is_recovery);
+    let besides = used.then_some(Event { action: Action::UseRecoveryCode, ..*event });
+    std::iter::once(*event).chain(besides).collect()
 }

@@ -1,10 +1,8 @@
 //! Guesses at second factors, within the limits of their pools (spec §10, S61).
 
 use futures::future::BoxFuture;
-use hellojohn_control::Slug;
 
 use super::refusal::{Judged, Refusal};
-use crate::domain::user::UserId;
 use crate::service::account::AccountService;
 use crate::service::audit::Requester;
 use crate::service::limits::{Account, Pool};
@@ -18,20 +16,19 @@ impl AccountService {
         &self,
         pool: Pool,
         requester: &Requester,
-        (tenant, user): (&Slug, UserId),
+        account: Account<'_>,
         work: BoxFuture<'_, Judged<T>>,
     ) -> Judged<T> {
-        let mut why = None;
-        let told = async {
-            work.await.map_err(|refusal| {
-                why = Some(refusal.why);
-                refusal.error
+        let mut kept = None;
+        let work = async {
+            work.await.map_err(|Refusal { error, why, told }| {
+                kept = Some((why, told));
+                error
             })
         };
-        let account = Some(Account::User(tenant, user));
-        let guessed = self.0.limits.guess(pool, requester.ip, account, told).await;
-        guessed.map_err(|error| match why {
-            Some(why) => Refusal { error, why },
+        let guessed = self.0.limits.guess(pool, requester.ip, Some(account), work).await;
+        guessed.map_err(|error| match kept {
+            Some((why, told)) => Refusal { error, why, told },
             None => error.into(),
         })
     }

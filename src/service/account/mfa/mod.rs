@@ -24,5 +24,5 @@ pub use pending::MfaRequired;
 pub use status::MfaStatus;
 
 pub(super) use assurance::Assurance;
-pub(super) use factor::{amr_of, tell_of_recovery};
-pub(super) use refusal::{Judged, outcome_of};
+pub(super) use factor::{amr_of, with_recovery};
+pub(super) use refusal::{Judged, Refusal};

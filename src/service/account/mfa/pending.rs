@@ -10,6 +10,7 @@ use crate::domain::user::{PasswordHash, User};
 use crate::service::Result;
 use crate::service::account::AccountService;
 use crate::service::account::place::Goal;
+use crate::service::audit::Event;
 use crate::service::user_store::refused;
 use crate::store::UnitOfWork;
 
@@ -29,13 +30,14 @@ pub(super) fn fingerprint(user: &User) -> [u8; 32] {
 
 impl AccountService {
     /// Keeps the login of an account whose password was verified. Clears no failure: that is for whoever has both
-    /// factors (S61).
+    /// factors (S61). `events` are told with it.
     pub(in crate::service::account) async fn suspend_login(
         &self,
         mut work: UnitOfWork,
         goal: &Goal,
         user: &User,
         factor: &TotpFactor,
+        events: &[Event<'_>],
     ) -> Result<MfaRequired> {
         let token = OpaqueToken::generate_of(Kind::Mfa, self.0.rng.as_ref(), &goal.entry().tenant.slug);
         let login = PendingLogin {
@@ -46,7 +48,7 @@ impl AccountService {
         };
         let kept = work.mfa_tokens().insert(&TokenHash(token.hash()), &login).await;
         kept.map_err(|error| refused(&error))?;
-        work.commit().await.map_err(|error| refused(&error))?;
+        self.0.stores.commit_told(work, events).await?;
         let recovery = (factor.recovery_codes > 0).then_some("recovery_code");
         let methods = std::iter::once("totp").chain(recovery).collect();
         Ok(MfaRequired { token: SecretString::from(token.expose()), methods })

@@ -2,16 +2,16 @@
 
 use hellojohn_control::Slug;
 
-use super::factor::{Proof, tell_of_recovery};
-use super::refusal::{Judged, outcome_of};
+use super::factor::{Proof, with_recovery};
+use super::refusal::Judged;
 use crate::crypto::recovery_code::RecoveryCode;
 use crate::crypto::secret::SecretString;
 use crate::domain::mfa::RECOVERY_CODES;
 use crate::domain::user::UserId;
 use crate::service::account::AccountService;
-use crate::service::audit::{self, Action, Event, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester};
 use crate::service::authenticate::{Person, person_of};
-use crate::service::limits::Pool;
+use crate::service::limits::{Account, Pool};
 use crate::service::user_store::refused;
 use crate::service::{Principal, Result};
 use crate::store::UnitOfWork;
@@ -29,32 +29,31 @@ impl AccountService {
         proof: &Proof,
     ) -> Result<Vec<SecretString>> {
         let person = person_of(principal)?;
-        let rotated = Box::pin(self.replace_recovery_codes(requester, &person, typed, proof));
-        let rotated = self.limited(Pool::MfaDisable, requester, (&person.tenant, person.user), rotated).await;
         let event = Event {
+            requester,
             action: Action::RotateRecoveryCodes,
-            outcome: outcome_of(&rotated),
+            outcome: Outcome::Ok,
             tenant: &person.tenant,
             actor: Some(person.user),
             target: Some(person.user.0),
             client_id: principal.client_id.as_deref(),
         };
-        audit::record(requester, &event);
-        let codes = rotated.map_err(|refusal| refusal.error)?;
-        tell_of_recovery(requester, &event, Some(proof));
-        Ok(codes)
+        let account = Account::User(&person.tenant, person.user);
+        let rotated = Box::pin(self.replace_recovery_codes(&event, &person, typed, proof));
+        let rotated = self.limited(Pool::MfaDisable, requester, account, rotated).await;
+        self.heard(&event, rotated).await
     }
 
     async fn replace_recovery_codes(
         &self,
-        requester: &Requester,
+        event: &Event<'_>,
         person: &Person,
         typed: &SecretString,
         proof: &Proof,
     ) -> Judged<Vec<SecretString>> {
-        let mut work = self.proven(requester, person, typed, proof).await?;
+        let mut work = self.proven(event, person, typed, proof).await?;
         let codes = self.new_recovery_codes(&mut work, &person.tenant, person.user).await?;
-        work.commit().await.map_err(|error| refused(&error))?;
+        self.0.stores.commit_told(work, &with_recovery(event, Some(proof))).await?;
         Ok(codes)
     }
 

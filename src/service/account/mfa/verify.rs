@@ -1,13 +1,13 @@
 //! The first code of a new secret (EP061): from here on it is asked for.
 
-use super::refusal::{Judged, Refusal, outcome_of};
+use super::refusal::{Judged, Refusal};
 use crate::crypto::secret::SecretString;
 use crate::domain::mfa::TotpCode;
 use crate::domain::refresh_token::RevocationReason;
 use crate::service::account::AccountService;
-use crate::service::audit::{self, Action, Event, Requester};
+use crate::service::audit::{Action, Event, Outcome, Requester};
 use crate::service::authenticate::{Person, person_of};
-use crate::service::limits::Pool;
+use crate::service::limits::{Account, Pool};
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Principal, Result};
 
@@ -26,22 +26,27 @@ impl AccountService {
         code: &TotpCode,
     ) -> Result<Vec<SecretString>> {
         let person = person_of(principal)?;
-        let verified = Box::pin(self.put_in_force(&person, code));
-        let whose = (&person.tenant, person.user);
-        let verified = self.limited(Pool::MfaVerify, requester, whose, verified).await;
         let event = Event {
+            requester,
             action: Action::MfaEnable,
-            outcome: outcome_of(&verified),
+            outcome: Outcome::Ok,
             tenant: &person.tenant,
             actor: Some(person.user),
             target: Some(person.user.0),
             client_id: principal.client_id.as_deref(),
         };
-        audit::record(requester, &event);
-        verified.map_err(|refusal| refusal.error)
+        let account = Account::User(&person.tenant, person.user);
+        let verified = Box::pin(self.put_in_force(&event, &person, code));
+        let verified = self.limited(Pool::MfaVerify, requester, account, verified).await;
+        self.heard(&event, verified).await
     }
 
-    async fn put_in_force(&self, person: &Person, code: &TotpCode) -> Judged<Vec<SecretString>> {
+    async fn put_in_force(
+        &self,
+        event: &Event<'_>,
+        person: &Person,
+        code: &TotpCode,
+    ) -> Judged<Vec<SecretString>> {
         let Person { tenant, user, session, .. } = person;
         let (user, session) = (*user, *session);
         let view = self.0.plane.view();
@@ -62,8 +67,10 @@ impl AccountService {
         let Some(step) = secret.step_of(code, now) else {
             // Its holder was shown the secret and has nothing to guess: the account is not held back for it.
             work.totp().count_wrong(user, enrolment.id).await.map_err(|error| refused(&error))?;
-            work.commit().await.map_err(|error| refused(&error))?;
-            return Err(Refusal::new(Code::InvalidMfaCode, "wrong_code"));
+            let (error, why) = (Error::new(Code::InvalidMfaCode), "wrong_code");
+            let event = Event { outcome: Outcome::Refused(why), ..*event };
+            self.0.stores.commit_told(work, &[event]).await?;
+            return Err(Refusal::told(error.context(why), why));
         };
         // Families first, as everywhere that ends sessions and forgets devices.
         let ended = work
@@ -75,7 +82,7 @@ impl AccountService {
         activated.map_err(|error| refused(&error))?;
         self.forget_halves(&mut work, user).await?;
         let codes = self.new_recovery_codes(&mut work, tenant, user).await?;
-        work.commit().await.map_err(|error| refused(&error))?;
+        self.0.stores.commit_told(work, &[*event]).await?;
         Ok(codes)
     }
 }

@@ -8,6 +8,7 @@ mod caps;
 mod challenge;
 mod devices;
 mod enrol;
+mod events;
 mod limits;
 mod own;
 mod parallel;

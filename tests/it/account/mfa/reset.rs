@@ -26,7 +26,7 @@ async fn enrolled(address_is_verified: bool) -> (Mailing, Holder) {
 }
 
 /// The token of a reset that is asked for by this address.
-async fn reset_link(mailing: &Mailing, email: &str) -> String {
+pub(super) async fn reset_link(mailing: &Mailing, email: &str) -> String {
     mailing.world.clock.advance(Duration::from_secs(61));
     mailing.forgot(email).await;
     let count = mailing.sink.mails().len();
