@@ -49,7 +49,7 @@ impl OwnPages {
         if origins.next().is_some() || sites.next().is_some() {
             return false;
         }
-        let site = site.map(|site| site.as_bytes());
+        let site = site.map(axum::http::HeaderValue::as_bytes);
         match origin.map(|origin| origin.to_str()) {
             Some(Ok(origin)) if self.ui.as_deref() == Some(origin) => true,
             // What a browser says of the site must not contradict what it says of the origin.
