@@ -27,7 +27,7 @@ fn read(plan: &Value, into: &mut Vec<String>) {
     }
 }
 
-/// EP132: whatever a page is narrowed by, it is a walk along an index in its order.
+/// EP132: a page of all, of a tenant, of an actor or of an action is a walk along an index in its order.
 #[tokio::test]
 async fn a_page_is_a_walk_along_an_index() {
     let db = TestDb::new().await;
@@ -40,19 +40,16 @@ async fn a_page_is_a_walk_along_an_index() {
     let actor = AuditQuery { actor: set("acme/6f1c2a54-0000-4000-8000-000000000001"), ..all.clone() };
     let action = AuditQuery { action: set("user.logout"), ..all.clone() };
     let both = AuditQuery { action: set("user.logout"), ..actor.clone() };
-    let target = AuditQuery { target: set("x"), ..all.clone() };
     for (tenant, query, index) in [
         (None, &all, "audit_events_at"),
         (Some("acme"), &all, "audit_events_pkey"),
         (Some("acme"), &actor, "audit_events_actor"),
         (Some("acme"), &action, "audit_events_action"),
         (Some("acme"), &both, "audit_events_actor"),
-        (Some("acme"), &target, "audit_events_pkey"),
     ] {
         let text = |value: Option<&String>| value.map_or("NULL".to_owned(), |value| format!("'{value}'"));
         let (of, on) = (text(query.actor.as_ref()), text(query.action.as_ref()));
         let tenant_text = tenant.map_or("NULL".to_owned(), |tenant| format!("'{tenant}'"));
-        let to = text(query.target.as_ref());
         let prepare = format!(
             "SET plan_cache_mode = force_custom_plan; PREPARE page (timestamptz, timestamptz, uuid, text, text, text, text, bigint, text) \
                  AS {}",
@@ -61,7 +58,7 @@ async fn a_page_is_a_walk_along_an_index() {
         sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut connection).await.unwrap();
         let explain = format!(
             "EXPLAIN (FORMAT JSON) EXECUTE page (to_timestamp(0), to_timestamp(1800019000), gen_random_uuid(), {of}, {on}, \
-                 {to}, NULL, 51, {tenant_text})"
+                 NULL, NULL, 51, {tenant_text})"
         );
         let plan: Value =
             sqlx::query_scalar(AssertSqlSafe(explain)).fetch_one(&mut connection).await.unwrap();
