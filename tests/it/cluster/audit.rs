@@ -1,5 +1,6 @@
 //! S113: the account of what administrators did survives the loss of the leader, whole and in order (spec §10).
 
+use hellojohn_control::Slug;
 use hellojohn_control::audit::{Head, verify};
 
 use super::everywhere;
@@ -50,7 +51,7 @@ async fn s113_every_write_is_in_the_database_once_and_the_chain_holds_after_a_fa
     let mut connection = cluster.db.as_ref().unwrap().connection().await;
     let records = loop {
         let records = chain(&mut connection).await;
-        let last = records.iter().rev().find_map(|record| record.tenant.as_ref()).map(|slug| slug.as_str());
+        let last = records.iter().rev().find_map(|record| record.tenant.as_ref()).map(Slug::as_str);
         if last == Some("after-9") && gauge(&cluster, new, "hellojohn_audit_outbox_records").await == 0 {
             break records;
         }
