@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::config::Config;
 use crate::http::cookies::CookieRules;
@@ -49,7 +49,7 @@ impl OwnPages {
         if origins.next().is_some() || sites.next().is_some() {
             return false;
         }
-        let site = site.map(|site| site.as_bytes());
+        let site = site.map(HeaderValue::as_bytes);
         match origin.map(|origin| origin.to_str()) {
             Some(Ok(origin)) if self.ui.as_deref() == Some(origin) => true,
             // What a browser says of the site must not contradict what it says of the origin.
