@@ -9,6 +9,7 @@ use hellojohn::domain::clock::Clock as _;
 use serde_json::{Value, json};
 
 use super::world::{Answer, Choice, PASSWORD, Tokens, World, call, slug, text_of};
+use crate::harness::sweeps::swept;
 
 const LOGIN: &str = "/v1/session/login";
 const LOGOUT: &str = "/v1/session/logout";
@@ -29,11 +30,10 @@ pub(super) fn credentials(tenant: &str, email: &str) -> Value {
     json!({"tenant_id": tenant, "client_id": "web", "email": email, "password": PASSWORD})
 }
 
-/// The same with other members; `null` takes one out.
+/// The same with other members.
 fn but(mut body: Value, more: Value) -> Value {
-    for (name, value) in more.as_object().unwrap() {
-        body.as_object_mut().unwrap().insert(name.clone(), value.clone());
-    }
+    let Value::Object(more) = more else { panic!("members, not {more}") };
+    body.as_object_mut().unwrap().extend(more);
     body
 }
 
@@ -391,11 +391,10 @@ async fn a_session_ends_by_itself_and_its_row_is_removed() {
     assert_ne!(used().await.unwrap(), begun);
     world.clock.advance(Duration::from_secs(3539));
     assert!(world.sits(&cookie).await.is_some());
-    let database = world.state.stores.pools().global().unwrap().clone();
-    assert_eq!(database.sweep(world.clock.now()).await.unwrap().browsers, 0);
+    assert_eq!(swept(&world.db, world.clock.now()).await["browser_sessions"], 0);
     world.clock.advance(Duration::from_secs(1));
     assert_eq!((world.sits(&cookie).await, used().await), (None, None), "no use lengthens it");
-    assert_eq!(database.sweep(world.clock.now()).await.unwrap().browsers, 1);
+    assert_eq!(swept(&world.db, world.clock.now()).await["browser_sessions"], 1);
     assert_eq!(world.refresh(&ann.refresh).await.status, 200);
     world.end().await;
 }

@@ -37,7 +37,7 @@ async fn denials(db: &TestDb) -> i64 {
 }
 
 async fn of_denials(database: &Database) -> Option<Sweep> {
-    database.due_sweeps().await.unwrap().into_iter().find(|sweep| sweep.kind == "denials")
+    database.due_sweeps(None).await.unwrap().into_iter().find(|sweep| sweep.kind == "denials")
 }
 
 /// Two nodes look at the same moment, again and again: one of them does the portion, and the other one has nothing to do.
@@ -192,7 +192,7 @@ async fn a_sweep_that_fails_keeps_no_other_from_running() {
     control.sweep_global(stores).await.unwrap_err();
     assert_eq!(world.count(DENIALS).await, 0);
     let due = async || {
-        let due = stores.pools().global().unwrap().due_sweeps().await.unwrap();
+        let due = stores.pools().global().unwrap().due_sweeps(None).await.unwrap();
         due.iter().map(|sweep| sweep.kind).collect::<Vec<_>>()
     };
     assert_eq!(due().await, ["overlaps", "known_devices"]);
@@ -209,9 +209,9 @@ async fn a_clock_that_was_set_back_puts_nothing_off() {
     let world = World::new().await;
     let global = world.state.stores.pools().global().unwrap();
     world.state.control.sweep_global(&world.state.stores).await.unwrap();
-    assert!(global.due_sweeps().await.unwrap().is_empty());
+    assert!(global.due_sweeps(None).await.unwrap().is_empty());
     world.sql("UPDATE jobs SET next_at = clock_timestamp() + interval '50 minutes'").await;
-    assert!(global.due_sweeps().await.unwrap().is_empty());
+    assert!(global.due_sweeps(None).await.unwrap().is_empty());
     world.sql("UPDATE jobs SET next_at = clock_timestamp() + interval '2 hours'").await;
     let sweep = of_denials(global).await.unwrap();
     assert!(matches!(global.sweep(&sweep, world.clock.now()).await.unwrap(), Turn::Done { .. }));

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use hellojohn::store::pg::audit::AuditQuery;
+use hellojohn::store::pg::jobs::Turn;
 use hellojohn_control::{Slug, Timestamp};
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 
 use crate::harness::postgres::TestDb;
+use crate::harness::sweeps::{make_due, swept_keeping};
 
 /// As many as tell an index from a scan: one in twenty of the tenant that is looked at, one in seven of another kind.
 const MANY: &str = "INSERT INTO audit_events (tenant, at, id, action, outcome, reason, actor, target, client_id, request_id, ip, \
@@ -97,10 +99,14 @@ async fn a_sweep_removes_events_that_are_older_than_they_are_kept() {
     sqlx::query(MANY).execute(&mut connection).await.unwrap();
     let database = db.database();
     let now = Timestamp::from_secs(1_800_000_000 + 3600 + 1500);
-    assert_eq!(database.sweep(now, None).await.unwrap().events, 0);
-    let kept = Some(Duration::from_secs(3600));
-    let swept = [database.sweep(now, kept).await.unwrap(), database.sweep(now, kept).await.unwrap()];
-    assert_eq!(swept.map(|swept| (swept.events, swept.more)), [(1000, true), (500, false)]);
+    assert!(!swept_keeping(&db, now, None).await.contains_key("audit_events"));
+    make_due(&db).await;
+    let due = database.due_sweeps(Some(Duration::from_secs(3600))).await.unwrap();
+    let events = due.iter().find(|sweep| sweep.kind == "audit_events").unwrap();
+    let full = database.sweep(events, now).await.unwrap();
+    assert_eq!(full, Turn::Done { rows: 1000, more: true });
+    let rest = database.sweep(events, now).await.unwrap();
+    assert_eq!(rest, Turn::Done { rows: 500, more: false });
     let tenant = Slug::parse("acme").unwrap();
     let left =
         database.audit_page(Some(tenant.as_str()), &AuditQuery::default(), None, 20_000).await.unwrap();
