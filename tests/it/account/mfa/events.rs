@@ -140,6 +140,7 @@ async fn administer(world: &World, admin: &str) {
         ("POST", user("/enable"), Value::Null),
         ("POST", user("/unlock"), Value::Null),
         ("DELETE", user("/sessions"), Value::Null),
+        ("DELETE", user("/mfa"), Value::Null),
         ("POST", format!("/v1/admin/rbac/users/{id}/roles?tenant_id=acme"), add.clone()),
         ("POST", "/v1/admin/rbac/roles/editor/perms?tenant_id=acme".to_owned(), add),
         ("POST", "/v1/admin/consents/upsert".to_owned(), consent),
