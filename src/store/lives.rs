@@ -38,6 +38,15 @@ pub struct Life {
     pub cluster: Uuid,
 }
 
+/// A life as the database has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptLife {
+    /// Which.
+    pub life: Life,
+    /// Whether the tenant was deleted, as far as the database was told.
+    pub ended: bool,
+}
+
 /// How the life that a node knows stands to the one that the database has rows of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
@@ -49,18 +58,21 @@ enum Standing {
     Later,
     /// The node has not heard yet of the one that the database is at.
     Earlier,
-    /// Of another cluster, which knows nothing of a deletion: perhaps these people are wanted.
+    /// Nobody told the database of a deletion: perhaps these people are wanted. Of another cluster, or of a catalogue that came
+    /// back from a copy made before them, or the database was away when the tenant was deleted.
     Foreign,
 }
 
 impl Life {
-    fn standing(&self, kept: &Life) -> Standing {
+    fn standing(&self, kept: &KeptLife) -> Standing {
+        let KeptLife { life: kept, ended } = kept;
         match (self.created_at == kept.created_at, self.cluster == kept.cluster) {
             (true, true) => Standing::Same,
             (true, false) => Standing::Adopted,
             (false, false) => Standing::Foreign,
             // Not by the time: the leader that made the later one may have had a clock that was behind.
-            (false, true) if self.revision > kept.revision => Standing::Later,
+            (false, true) if self.revision > kept.revision && *ended => Standing::Later,
+            (false, true) if self.revision > kept.revision => Standing::Foreign,
             (false, true) => Standing::Earlier,
         }
     }
@@ -181,7 +193,7 @@ impl Database {
                     return Err(Error::unavailable(
                         Reason::OtherLife,
                         NAME,
-                        "it has people of a tenant of this name that another cluster made; nothing is removed and nobody let in \
+                        "it has people of a tenant of this name of whose deletion it was not told; nothing is removed and nobody let in \
                          until the row in tenant_lives is dealt with: docs/operations.md, \"Tenants that are deleted\"",
                     ));
                 }
@@ -203,7 +215,11 @@ mod tests {
 
     #[test]
     fn a_life_is_told_by_its_beginning_and_its_place_by_the_revision() {
-        let kept = life(1_000, 7, 1);
+        let kept = KeptLife { life: life(1_000, 7, 1), ended: true };
+        let living = KeptLife { ended: false, ..kept };
+        assert_eq!(life(2_000, 8, 1).standing(&living), Standing::Foreign, "nobody deleted them");
+        assert_eq!(life(1_000, 9, 1).standing(&living), Standing::Same);
+        assert_eq!(life(2_000, 6, 1).standing(&living), Standing::Earlier);
         for (now, standing) in [
             (life(1_000, 7, 1), Standing::Same),
             (life(1_000, 9, 1), Standing::Same),

@@ -23,7 +23,8 @@ pub(super) async fn list(
     let sessions = accounts.own_sessions(&principal, after(&page)?, page.limit + 1).await?;
     let current = principal.session_id.as_deref();
     let browser = match rules.session_in(&headers) {
-        Some(cookie) => accounts.session_of(&cookie).await?.map(|session| session.id),
+        // Whose database is away is not looked for: the cookie may be of another tenant.
+        Some(cookie) => accounts.session_of(&cookie).await.ok().flatten().map(|session| session.id),
         None => None,
     };
     let items = sessions.into_iter().map(|session| SessionBody::own(session, current, browser)).collect();

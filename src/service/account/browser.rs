@@ -56,7 +56,7 @@ impl AccountService {
         let visit = self.visit(tenant, login.client_id.as_ref(), login.return_to.clone())?;
         let reached = self.attempt(requester, &Goal::Browser(visit), &login.credentials).await?;
         if matches!(reached, LoggedIn::Session(_)) {
-            self.leave(requester, login.cookie.as_ref()).await?;
+            self.leave_behind(requester, login.cookie.as_ref()).await;
         }
         Ok(reached)
     }
@@ -87,6 +87,14 @@ impl AccountService {
             self.0.stores.commit_told(work, &[event]).await?;
         }
         Ok(())
+    }
+
+    /// Ends the session of a cookie that another one takes the place of. Its tenant may be another one, and that one's database
+    /// away: that keeps nobody from the session that has begun, and without its cookie the old one ends by itself.
+    pub(super) async fn leave_behind(&self, requester: &Requester, cookie: Option<&SecretString>) {
+        if let Err(error) = self.leave(requester, cookie).await {
+            tracing::warn!(?error, "the browser session before a login was not ended");
+        }
     }
 
     /// The session that a cookie stands for, if it is live now: neither ended nor too old, of an active account, of a tenant

@@ -54,11 +54,17 @@ pub trait TokenRevoker: Send + Sync + Debug {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<()>>;
 
-    /// Revokes every live family of the tenant. Does nothing where no database is configured.
+    /// Revokes every live family of the tenant, and has its database know that it is `deleted`, if it is. Does nothing where no
+    /// database is configured.
     ///
     /// # Errors
     /// As [`Self::revoke_client`].
-    fn revoke_tenant<'a>(&'a self, tenant: &'a Tenant, now: Timestamp) -> BoxFuture<'a, Result<()>>;
+    fn revoke_tenant<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        deleted: bool,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<()>>;
 }
 
 /// How long an answer waits for the database before it says `pending`.
@@ -98,7 +104,12 @@ impl TokenRevoker for UserStores {
         })
     }
 
-    fn revoke_tenant<'a>(&'a self, tenant: &'a Tenant, now: Timestamp) -> BoxFuture<'a, Result<()>> {
+    fn revoke_tenant<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        deleted: bool,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             if self.has_none(tenant) {
                 return Ok(());
@@ -106,7 +117,7 @@ impl TokenRevoker for UserStores {
             let database = self.database(tenant)?;
             // The pool of a tenant that is gone is let go; this handle keeps it for the last statement.
             self.pools().forget(&tenant.slug);
-            revoke_tenant(&database, &tenant.slug, &self.life(tenant), now).await
+            revoke_tenant(&database, &tenant.slug, &self.life(tenant), deleted, now).await
         })
     }
 }
@@ -120,10 +131,17 @@ async fn revoke_client(database: &Database, slug: &Slug, client: Uuid, now: Time
     Ok(())
 }
 
-async fn revoke_tenant(database: &Database, slug: &Slug, life: &Life, now: Timestamp) -> Result<()> {
+async fn revoke_tenant(
+    database: &Database,
+    slug: &Slug,
+    life: &Life,
+    deleted: bool,
+    now: Timestamp,
+) -> Result<()> {
     let mut work = database.begin(slug).await.map_err(|error| refused(&error))?;
     // Should nobody have used the tenant since lives are noted, a later one must know all the same whose rows these are.
-    work.lives().note(life).await.map_err(|error| refused(&error))?;
+    let noted = if deleted { work.lives().end(life).await } else { work.lives().note(life).await };
+    noted.map_err(|error| refused(&error))?;
     let revoked = work.refresh_tokens().revoke_by_tenant(now, RevocationReason::TenantRevoked).await;
     let families = revoked.map_err(|error| refused(&error))?;
     work.commit().await.map_err(|error| refused(&error))?;

@@ -34,7 +34,7 @@ impl ControlService {
         let (tenant, created, index) = self.write_tenant(context, slug, input).await?;
         if tenant.status == TenantStatus::Suspended && !context.was_replayed() {
             // What cannot be done now is done by the job.
-            attempt(tokens.revoke_tenant(&tenant, self.plane.now())).await;
+            attempt(tokens.revoke_tenant(&tenant, false, self.plane.now())).await;
         }
         Ok((tenant, created, index))
     }
@@ -100,7 +100,7 @@ impl ControlService {
         let written = self.write(context, command).await.map_err(|e| self.refused(e))?;
         match (written.outcome, entry) {
             (Outcome::TenantDeleted, Some(entry)) if !context.was_replayed() => {
-                let cleanup = attempt(tokens.revoke_tenant(&entry.tenant, self.plane.now())).await;
+                let cleanup = attempt(tokens.revoke_tenant(&entry.tenant, true, self.plane.now())).await;
                 Ok(Deleted { index: written.index, cleanup })
             }
             // Done before: what was left to do then is the job's, and a tenant of this slug is another one.

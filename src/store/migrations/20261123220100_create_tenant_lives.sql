@@ -7,5 +7,7 @@ CREATE TABLE tenant_lives (
     -- A revision of that document. It is never used again for the slug, so a later life has a higher one whatever the clocks said.
     revision   bigint      NOT NULL CHECK (revision >= 0),
     -- The cluster that said so. Another one, which was made anew over this database, knows nothing of a deletion.
-    cluster_id uuid        NOT NULL
+    cluster_id uuid        NOT NULL,
+    -- Set by the deletion. Without it nobody has deleted these people, whatever a catalogue that came back from a copy says.
+    ended      boolean     NOT NULL DEFAULT false
 );

@@ -44,11 +44,14 @@ const END: &str = "UPDATE browser_sessions SET revoked_at = $3, revoke_reason = 
 pub(super) const END_ONE: &str = "UPDATE browser_sessions SET revoked_at = $4, revoke_reason = $5 \
     WHERE tenant = $1 AND user_id = $2 AND id = $3 AND revoked_at IS NULL AND expires_at > $4";
 
+// Whoever ends several locks them by id, like families, so that nobody waits in a circle.
 pub(super) const END_OF_USER: &str = "UPDATE browser_sessions SET revoked_at = $3, revoke_reason = $4 \
-    WHERE tenant = $1 AND user_id = $2 AND revoked_at IS NULL";
+    WHERE tenant = $1 AND id IN (SELECT id FROM browser_sessions \
+        WHERE tenant = $1 AND user_id = $2 AND revoked_at IS NULL ORDER BY id FOR UPDATE)";
 
 pub(super) const END_OF_PAIR: &str = "UPDATE browser_sessions SET revoked_at = $4, revoke_reason = $5 \
-    WHERE tenant = $1 AND user_id = $2 AND client_id = $3 AND revoked_at IS NULL";
+    WHERE tenant = $1 AND id IN (SELECT id FROM browser_sessions \
+        WHERE tenant = $1 AND user_id = $2 AND client_id = $3 AND revoked_at IS NULL ORDER BY id FOR UPDATE)";
 
 // In portions and in one order, like those of families.
 pub(super) const END_BY_CLIENT: &str = "UPDATE browser_sessions SET revoked_at = $3, revoke_reason = $4 \

@@ -6,23 +6,26 @@ use uuid::Uuid;
 
 use super::rows::{from_db, to_db};
 use crate::store::error::{Error, Reason};
-use crate::store::lives::Life;
+use crate::store::lives::{KeptLife, Life};
 use crate::store::ports::UnitOfWork;
 
 /// The life of the unit of work's tenant.
 #[derive(Debug)]
 pub struct Lives<'a>(pub(in crate::store) &'a mut UnitOfWork);
 
-const FIND: &str = "SELECT created_at, revision, cluster_id FROM tenant_lives WHERE tenant = $1";
+const FIND: &str = "SELECT created_at, revision, cluster_id, ended FROM tenant_lives WHERE tenant = $1";
 const FIND_FOR_UPDATE: &str =
-    "SELECT created_at, revision, cluster_id FROM tenant_lives WHERE tenant = $1 FOR UPDATE";
+    "SELECT created_at, revision, cluster_id, ended FROM tenant_lives WHERE tenant = $1 FOR UPDATE";
 
 const NOTE: &str = "INSERT INTO tenant_lives (tenant, created_at, revision, cluster_id) VALUES ($1, $2, $3, $4) \
     ON CONFLICT (tenant) DO UPDATE SET revision = excluded.revision, cluster_id = excluded.cluster_id \
     WHERE tenant_lives.created_at = excluded.created_at";
 
-const REPLACE: &str =
-    "UPDATE tenant_lives SET created_at = $2, revision = $3, cluster_id = $4 WHERE tenant = $1";
+const REPLACE: &str = "UPDATE tenant_lives SET created_at = $2, revision = $3, cluster_id = $4, ended = false WHERE tenant = $1";
+
+const END: &str = "INSERT INTO tenant_lives (tenant, created_at, revision, cluster_id, ended) VALUES ($1, $2, $3, $4, true) \
+    ON CONFLICT (tenant) DO UPDATE SET revision = excluded.revision, cluster_id = excluded.cluster_id, ended = true \
+    WHERE tenant_lives.created_at = excluded.created_at";
 
 const HOLD: &str = "SELECT true FROM tenant_lives WHERE tenant = $1 AND created_at = $2 FOR SHARE";
 
@@ -53,23 +56,24 @@ const REMOVE: [(&str, i64); 4] = [
 
 impl Lives<'_> {
     /// The life that the rows are of; `None` where nobody has noted it yet.
-    pub async fn find(&mut self) -> Result<Option<Life>, Error> {
+    pub async fn find(&mut self) -> Result<Option<KeptLife>, Error> {
         self.read("lives.find", FIND).await
     }
 
     /// As [`Lives::find`], and nobody makes an account or moves the tenant on until the unit of work ends.
-    pub async fn find_for_update(&mut self) -> Result<Option<Life>, Error> {
+    pub async fn find_for_update(&mut self) -> Result<Option<KeptLife>, Error> {
         self.read("lives.find_for_update", FIND_FOR_UPDATE).await
     }
 
-    async fn read(&mut self, name: &'static str, statement: &'static str) -> Result<Option<Life>, Error> {
+    async fn read(&mut self, name: &'static str, statement: &'static str) -> Result<Option<KeptLife>, Error> {
         let (connection, tenant, call) = self.0.call(name)?;
         let query = sqlx::query_as(statement).bind(tenant.as_str());
-        let row: Option<(OffsetDateTime, i64, Uuid)> = call.run(query.fetch_optional(connection)).await?;
-        row.map(|(created_at, revision, cluster)| {
+        let row: Option<(OffsetDateTime, i64, Uuid, bool)> =
+            call.run(query.fetch_optional(connection)).await?;
+        row.map(|(created_at, revision, cluster, ended)| {
             let revision = u64::try_from(revision)
                 .map_err(|why| Error::internal(name, format!("column tenant_lives.revision: {why}")))?;
-            Ok(Life { created_at: from_db(created_at), revision, cluster })
+            Ok(KeptLife { life: Life { created_at: from_db(created_at), revision, cluster }, ended })
         })
         .transpose()
     }
@@ -77,6 +81,11 @@ impl Lives<'_> {
     /// Writes down that the rows are of this life, unless another one is written down already.
     pub async fn note(&mut self, life: &Life) -> Result<(), Error> {
         self.write("lives.note", NOTE, life).await
+    }
+
+    /// Writes down that this life is over, unless another one is written down already.
+    pub async fn end(&mut self, life: &Life) -> Result<(), Error> {
+        self.write("lives.end", END, life).await
     }
 
     /// Writes down that the rows are of this life from now on.

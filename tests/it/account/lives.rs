@@ -255,6 +255,13 @@ async fn put(database: &Database, life: &Life, email: &str) -> Result<(), Error>
     work.commit().await
 }
 
+/// As the deletion of the tenant tells the database.
+async fn end(database: &Database, life: &Life) {
+    let mut work = database.begin(&slug("acme")).await.unwrap();
+    work.lives().end(life).await.unwrap();
+    work.commit().await.unwrap();
+}
+
 /// A node that has not heard of the new life goes on with the old one from memory, but makes nothing that the new one would
 /// inherit; and a node that looks for the first time is refused.
 #[tokio::test]
@@ -264,6 +271,12 @@ async fn a_node_that_lags_makes_nothing_in_the_new_life() {
     // The later one was made by a leader whose clock was behind.
     let (old, new) = (life(2_000, 4), life(1_000, 9));
     put(&lagging, &old, "ann@example.com").await.unwrap();
+    assert_eq!(
+        reason(put(&ahead, &new, "ben@example.com").await),
+        Reason::OtherLife,
+        "nobody deleted the old one"
+    );
+    end(&lagging, &old).await;
     put(&ahead, &new, "ben@example.com").await.unwrap();
     assert_eq!(reason(late.begin_in(&slug("acme"), &old).await), Reason::OtherLife);
 
@@ -297,6 +310,7 @@ async fn an_account_made_at_the_same_moment_is_not_left_behind() {
     let (lagging, ahead) = (db.database(), db.database());
     let (old, new) = (life(1_000, 4), life(2_000, 9));
     put(&lagging, &old, "ann@example.com").await.unwrap();
+    end(&lagging, &old).await;
     let mut making = lagging.begin_in(&slug("acme"), &old).await.unwrap();
     making.users().insert(&user("ben@example.com")).await.unwrap();
     let moving = tokio::spawn(async move { ahead.admit(&slug("acme"), &new).await });
@@ -330,6 +344,7 @@ async fn many_people_are_removed_in_portions() {
     .execute(&mut connection)
     .await
     .unwrap();
+    end(&database, &old).await;
     db.database().admit(&slug("acme"), &new).await.unwrap();
     let left: Vec<(String, i64)> = sqlx::query_as("SELECT tenant, count(*) FROM users GROUP BY tenant")
         .fetch_all(&mut connection)

@@ -22,7 +22,7 @@ impl TokenRevoker for Away {
     fn revoke_client<'a>(&'a self, _: &'a Tenant, _: Uuid, _: Timestamp) -> BoxFuture<'a, Result<()>> {
         std::future::ready(Err(Error::storage_unavailable("planted"))).boxed()
     }
-    fn revoke_tenant<'a>(&'a self, _: &'a Tenant, _: Timestamp) -> BoxFuture<'a, Result<()>> {
+    fn revoke_tenant<'a>(&'a self, _: &'a Tenant, _: bool, _: Timestamp) -> BoxFuture<'a, Result<()>> {
         std::future::ready(Err(Error::storage_unavailable("planted"))).boxed()
     }
 }

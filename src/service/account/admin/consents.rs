@@ -3,7 +3,7 @@
 use hellojohn_control::{ClientId, ScopeName, Slug};
 use uuid::Uuid;
 
-use super::found;
+use super::{found, locked};
 use crate::domain::consent::Consent;
 use crate::domain::refresh_token::RevocationReason;
 use crate::domain::user::UserId;
@@ -139,7 +139,7 @@ impl AccountService {
     async fn consent_revoked(&self, event: &AdminEvent<'_>, pair: &Pair) -> Result<()> {
         let entry = self.entry(&pair.tenant)?;
         let mut work = self.0.stores.begin(&entry.tenant).await?;
-        found(&mut work, pair.user).await?;
+        locked(&mut work, pair.user).await?;
         let revoked = work.consents().revoke(pair.user, &pair.client_id, self.0.clock.now()).await;
         revoked.map_err(|error| refused(&error))?;
         self.end_sessions_of_pair(event, work, pair).await
@@ -158,7 +158,7 @@ impl AccountService {
     async fn consent_deleted(&self, event: &AdminEvent<'_>, pair: &Pair) -> Result<()> {
         let entry = self.entry(&pair.tenant)?;
         let mut work = self.0.stores.begin(&entry.tenant).await?;
-        found(&mut work, pair.user).await?;
+        locked(&mut work, pair.user).await?;
         let deleted = work.consents().delete(pair.user, &pair.client_id).await;
         deleted.map_err(|error| refused(&error))?;
         self.end_sessions_of_pair(event, work, pair).await

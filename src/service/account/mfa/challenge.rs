@@ -93,7 +93,7 @@ impl AccountService {
         let passed = self.limited(Pool::MfaChallenge, requester, account, second).await;
         let passed = self.heard(&event, passed).await?;
         if matches!(passed.started, Started::Browser(_)) {
-            self.leave(requester, challenge.cookie.as_ref()).await?;
+            self.leave_behind(requester, challenge.cookie.as_ref()).await;
         }
         Ok(passed)
     }
