@@ -9,13 +9,12 @@ use std::str::FromStr;
 use hellojohn_control::Timestamp;
 use sqlx::FromRow;
 use time::OffsetDateTime;
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::rows::{from_db, to_db};
 use crate::domain::audit::Record;
-use crate::store::database::{Database, OPERATION};
-use crate::store::error::{Error, Reason};
+use crate::store::database::Database;
+use crate::store::error::Error;
 use crate::store::ports::UnitOfWork;
 
 /// The security events of the unit of work's tenant.
@@ -230,11 +229,8 @@ impl Database {
     /// Keeps an event of which nothing else is written: visible at once, durable within a second. `tenant` is a slug, or
     /// `_system`.
     pub async fn keep_event(&self, tenant: &str, record: &Record<'_>) -> Result<(), Error> {
-        const NAME: &str = "audit.keep_event";
-        let mut lease = self.lease(NAME).await?;
-        let run = bound(INSERT_ALONE, tenant, record).execute(lease.connection(NAME)?);
-        finished(NAME, timeout(OPERATION, run).await)?;
-        lease.give_back();
+        let query = bound(INSERT_ALONE, tenant, record);
+        self.alone("audit.keep_event", async |connection| query.execute(connection).await).await?;
         Ok(())
     }
 
@@ -246,11 +242,9 @@ impl Database {
         after: Option<AuditPlace>,
         limit: usize,
     ) -> Result<Vec<KeptEvent>, Error> {
-        const NAME: &str = "audit.page";
         let to = query.to.map(AuditPlace::start_of);
         let before = [after, to].into_iter().flatten().min().unwrap_or(AuditPlace::END);
-        let mut lease = self.lease(NAME).await?;
-        let run = sqlx::query_as::<_, Row>(query.statement(tenant))
+        let query = sqlx::query_as::<_, Row>(query.statement(tenant))
             .bind(to_db(query.from.unwrap_or_default()))
             .bind(before.moment())
             .bind(before.id)
@@ -261,21 +255,9 @@ impl Database {
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .bind(tenant)
             // Planned anew for these values: a plan for all values sorts what it may not read to the end.
-            .persistent(false)
-            .fetch_all(lease.connection(NAME)?);
-        let rows = finished(NAME, timeout(OPERATION, run).await)?;
-        lease.give_back();
+            .persistent(false);
+        let rows = self.alone("audit.page", async |connection| query.fetch_all(connection).await).await?;
         Ok(rows.into_iter().map(KeptEvent::from).collect())
-    }
-}
-
-fn finished<T>(
-    operation: &'static str,
-    ended: Result<sqlx::Result<T>, tokio::time::error::Elapsed>,
-) -> Result<T, Error> {
-    match ended {
-        Ok(result) => result.map_err(|error| Error::from_sqlx(operation, &error)),
-        Err(_) => Err(Error::unavailable(Reason::TimedOut, operation, "no answer within the limit")),
     }
 }
 

@@ -5,15 +5,12 @@ use std::sync::Arc;
 
 use hellojohn_control::Slug;
 use hellojohn_control::audit::Record;
-use tokio::time::timeout;
 use uuid::{Builder, Uuid};
 
 use super::rows::to_db;
-use crate::store::database::{Database, OPERATION};
-use crate::store::error::{Error, Reason};
-
-/// The tenant of what belongs to none; no slug.
-pub const SYSTEM_TENANT: &str = "_system";
+use crate::domain::audit::SYSTEM;
+use crate::store::database::Database;
+use crate::store::error::Error;
 
 // The identifier follows from the hash, so that a record that is copied again meets itself.
 const INSERT: &str = "INSERT INTO audit_events (tenant, at, id, action, outcome, reason, actor, target, request_id, ip, \
@@ -40,7 +37,7 @@ impl Database {
             numbers.push(number.map_err(|_| Error::internal(NAME, "a record's number is beyond bigint"))?);
         }
         let query = sqlx::query(INSERT)
-            .bind(texts(|record| record.tenant.as_ref().map_or(SYSTEM_TENANT, Slug::as_str)))
+            .bind(texts(|record| record.tenant.as_ref().map_or(SYSTEM, Slug::as_str)))
             .bind(records.iter().map(|record| to_db(record.at)).collect::<Vec<_>>())
             .bind(records.iter().map(|record| id(record)).collect::<Vec<_>>())
             .bind(texts(|record| &record.action))
@@ -52,12 +49,7 @@ impl Database {
             .bind(records.iter().map(|record| record.ip.map(|ip| ip.to_string())).collect::<Vec<_>>())
             .bind(numbers)
             .bind(records.iter().map(|record| record.hash.as_bytes().to_vec()).collect::<Vec<_>>());
-        let mut lease = self.lease(NAME).await?;
-        let done = match timeout(OPERATION, query.execute(lease.connection(NAME)?)).await {
-            Ok(done) => done.map_err(|error| Error::from_sqlx(NAME, &error))?,
-            Err(_) => return Err(Error::unavailable(Reason::TimedOut, NAME, "no answer within the limit")),
-        };
-        lease.give_back();
+        let done = self.alone(NAME, async |connection| query.execute(connection).await).await?;
         Ok(done.rows_affected())
     }
 }

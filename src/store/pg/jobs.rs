@@ -12,10 +12,9 @@ use std::time::Duration;
 
 use sqlx::Executor as _;
 use sqlx::postgres::PgConnection;
-use tokio::time::timeout;
 
-use crate::store::database::{Database, OPERATION};
-use crate::store::error::{Error, Reason};
+use crate::store::database::Database;
+use crate::store::error::Error;
 
 // No job rests as long as an hour: a row that says so was written before the database's clock was set back.
 const DUE: &str = "SELECT job.name FROM unnest($1::text[]) AS job (name) LEFT JOIN jobs ON jobs.name = job.name \
@@ -60,19 +59,14 @@ impl Database {
     /// # Errors
     /// `Unavailable`, also for a database that lacks the migration.
     pub(super) async fn due_jobs(&self, names: &[&'static str]) -> Result<Vec<String>, Error> {
-        const NAME: &str = "jobs.due";
-        let mut lease = self.lease(NAME).await?;
-        let connection = lease.connection(NAME)?;
-        let look = async {
+        self.alone("jobs.due", async |connection| {
             let due: Vec<String> = sqlx::query_scalar(DUE).bind(names).fetch_all(&mut *connection).await?;
             if !due.is_empty() {
                 connection.execute(sqlx::query(ENROL).bind(&due)).await?;
             }
             Ok(due)
-        };
-        let due = bounded(NAME, look).await?;
-        lease.give_back();
-        Ok(due)
+        })
+        .await
     }
 
     /// Runs one portion of the job if it is due and nobody else has it in hand. `work` gets the connection within the
@@ -85,9 +79,8 @@ impl Database {
         job: Job,
         work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<u64>,
     ) -> Result<Turn, Error> {
-        let mut lease = self.lease(job.name).await?;
-        let connection = lease.connection(job.name)?;
-        let run = async {
+        // Where anything fails the connection is closed, and with it go the transaction and the lock.
+        self.alone(job.name, async |connection| {
             connection.execute("BEGIN").await?;
             let ours: Option<bool> =
                 sqlx::query_scalar(TAKE).bind(job.name).fetch_optional(&mut *connection).await?;
@@ -101,17 +94,7 @@ impl Database {
             connection.execute(sqlx::query(REST).bind(job.name).bind(rest.as_secs_f64())).await?;
             connection.execute("COMMIT").await?;
             Ok(Turn::Done { rows, more })
-        };
-        // Otherwise the connection is dropped with the lease, and with it the transaction and the lock.
-        let turn = bounded(job.name, run).await?;
-        lease.give_back();
-        Ok(turn)
-    }
-}
-
-async fn bounded<T>(operation: &'static str, run: impl Future<Output = sqlx::Result<T>>) -> Result<T, Error> {
-    match timeout(OPERATION, run).await {
-        Ok(result) => result.map_err(|error| Error::from_sqlx(operation, &error)),
-        Err(_) => Err(Error::unavailable(Reason::TimedOut, operation, "no answer within the limit")),
+        })
+        .await
     }
 }

@@ -1,5 +1,6 @@
 //! The repositories: statements on the tables of the user database, and rows made into domain types.
 
+mod alone;
 pub mod audit;
 pub mod browser_sessions;
 pub mod consents;

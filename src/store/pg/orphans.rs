@@ -1,11 +1,10 @@
 //! Which clients have live token families or browser sessions, so that a job can find those whose client exists no more
 //! (spec §13.12). Like `maintenance` it looks at all tenants of a database and at no person's data.
 
-use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::store::database::{Database, OPERATION};
-use crate::store::error::{Error, Reason};
+use crate::store::database::Database;
+use crate::store::error::Error;
 
 /// A client with at least one session that is not revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,18 +61,11 @@ impl Database {
         after: Option<&LiveClient>,
         limit: i64,
     ) -> Result<Vec<LiveClient>, Error> {
-        const NAME: &str = "orphans.live_clients";
         // No tenant is named by the empty text, so the first pair may have the nil UUID too.
         let (tenant, client) = after.map_or(("", Uuid::nil()), |pair| (pair.tenant.as_str(), pair.client));
-        let mut lease = self.lease(NAME).await?;
         let query = sqlx::query_as(what.statement()).bind(tenant).bind(client).bind(limit);
-        let rows: Vec<(String, Uuid)> = match timeout(OPERATION, query.fetch_all(lease.connection(NAME)?))
-            .await
-        {
-            Ok(rows) => rows.map_err(|error| Error::from_sqlx(NAME, &error))?,
-            Err(_) => return Err(Error::unavailable(Reason::TimedOut, NAME, "no answer within the limit")),
-        };
-        lease.give_back();
+        let rows: Vec<(String, Uuid)> =
+            self.alone("orphans.live_clients", async |connection| query.fetch_all(connection).await).await?;
         Ok(rows.into_iter().map(|(tenant, client)| LiveClient { tenant, client }).collect())
     }
 }

@@ -8,13 +8,12 @@ use hellojohn_control::{Sealed, Slug, Timestamp};
 use sqlx::FromRow;
 use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::rows::{from_db, to_db};
 use crate::domain::mail::MailKind;
-use crate::store::database::{Database, OPERATION};
-use crate::store::error::{Error, Reason};
+use crate::store::database::Database;
+use crate::store::error::Error;
 
 /// A mail that was taken from the outbox, to be sent until the lease ends.
 #[derive(Debug, Clone)]
@@ -189,23 +188,6 @@ impl Database {
         let (count, oldest): (i64, Option<OffsetDateTime>) =
             self.alone("outbox.waiting", async |connection| query.fetch_one(connection).await).await?;
         Ok(Waiting { count: u64::try_from(count).unwrap_or(0), oldest: oldest.map(from_db) })
-    }
-
-    /// Runs one statement of its own within the limit of an operation.
-    async fn alone<T>(
-        &self,
-        operation: &'static str,
-        run: impl AsyncFnOnce(&mut sqlx::postgres::PgConnection) -> sqlx::Result<T>,
-    ) -> Result<T, Error> {
-        let mut lease = self.lease(operation).await?;
-        match timeout(OPERATION, run(lease.connection(operation)?)).await {
-            Ok(Ok(value)) => {
-                lease.give_back();
-                Ok(value)
-            }
-            Ok(Err(error)) => Err(Error::from_sqlx(operation, &error)),
-            Err(_) => Err(Error::unavailable(Reason::TimedOut, operation, "no answer within the limit")),
-        }
     }
 }
 

@@ -2,12 +2,13 @@
 
 use hellojohn_control::Slug;
 
+use super::locked;
 use crate::domain::refresh_token::RevocationReason;
 use crate::domain::user::UserId;
+use crate::service::Result;
 use crate::service::account::AccountService;
 use crate::service::audit::{AdminAction, AdminEvent, Administrator};
 use crate::service::user_store::refused;
-use crate::service::{Code, Result};
 
 impl AccountService {
     /// Removes the second factor of an account with its recovery codes, and a secret that waits for its first code. Every
@@ -26,8 +27,7 @@ impl AccountService {
         let entry = self.entry(tenant)?;
         let mut work = self.0.stores.begin(&entry.tenant).await?;
         // The account first: whatever is being begun with it is over by then, or sees what is ended here.
-        let user = work.users().find_for_update(id).await.map_err(|error| refused(&error))?;
-        user.ok_or(Code::UserNotFound)?;
+        locked(&mut work, id).await?;
         let reason = RevocationReason::MfaChanged;
         let ended = work.refresh_tokens().revoke_all_of_user(id, self.0.clock.now(), reason).await;
         ended.map_err(|error| refused(&error))?;

@@ -66,13 +66,13 @@ impl AccountService {
     }
 }
 
-/// The account as the unit of work sees it.
 /// As [`found`], and nobody changes the account until the unit of work ends.
 async fn locked(work: &mut UnitOfWork, id: UserId) -> Result<User> {
     let user = work.users().find_for_update(id).await.map_err(|error| refused(&error))?;
     user.ok_or_else(|| Code::UserNotFound.into())
 }
 
+/// The account as the unit of work sees it.
 async fn found(work: &mut UnitOfWork, id: UserId) -> Result<User> {
     let user = work.users().find_by_id(id).await.map_err(|error| refused(&error))?;
     user.ok_or_else(|| Code::UserNotFound.into())
