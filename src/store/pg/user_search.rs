@@ -110,27 +110,26 @@ macro_rules! given {
     };
 }
 
-// What an earlier walk has shown is not shown again.
+// The first place is one bound for both columns of the index: of two bounds PostgreSQL 15 begins its walk at the one that it
+// likes, and passes over all that lies between. What an earlier walk has shown is not shown again.
 const BY_FAMILY_NAME: &str = concat!(
     "SELECT ",
     family!(),
     " AS place, ",
     user_columns!(),
-    " FROM users WHERE tenant = $1 AND family_name IS NOT NULL AND ",
+    " FROM users WHERE tenant = $1 AND family_name IS NOT NULL AND (",
     family!(),
-    " >= $2 AND ",
+    ", id) >= ($2, $3) AND ",
     family!(),
-    " < $3 AND (",
-    family!(),
-    ", id) > ($4, $5) AND ($6::text IS NULL OR status = $6) \
-      AND NOT (email_key COLLATE \"C\" >= $8 AND email_key COLLATE \"C\" < $9) \
-      AND ($10::text IS NULL OR (",
+    " < $4 AND ($5::text IS NULL OR status = $5) \
+      AND NOT (email_key COLLATE \"C\" >= $7 AND email_key COLLATE \"C\" < $8) \
+      AND ($9::text IS NULL OR (",
     given!(),
-    " >= $10 AND ",
+    " >= $9 AND ",
     given!(),
-    " < $11)) ORDER BY ",
+    " < $10)) ORDER BY ",
     family!(),
-    ", id LIMIT $7"
+    ", id LIMIT $6"
 );
 
 const BY_GIVEN_NAME: &str = concat!(
@@ -138,21 +137,19 @@ const BY_GIVEN_NAME: &str = concat!(
     given!(),
     " AS place, ",
     user_columns!(),
-    " FROM users WHERE tenant = $1 AND given_name IS NOT NULL AND ",
+    " FROM users WHERE tenant = $1 AND given_name IS NOT NULL AND (",
     given!(),
-    " >= $2 AND ",
+    ", id) >= ($2, $3) AND ",
     given!(),
-    " < $3 AND (",
-    given!(),
-    ", id) > ($4, $5) AND ($6::text IS NULL OR status = $6) \
-      AND NOT (email_key COLLATE \"C\" >= $8 AND email_key COLLATE \"C\" < $9) \
+    " < $4 AND ($5::text IS NULL OR status = $5) \
+      AND NOT (email_key COLLATE \"C\" >= $7 AND email_key COLLATE \"C\" < $8) \
       AND NOT COALESCE(",
     family!(),
-    " >= $2 AND ",
+    " >= $9 AND ",
     family!(),
-    " < $3, false) ORDER BY ",
+    " < $4, false) ORDER BY ",
     given!(),
-    ", id LIMIT $7"
+    ", id LIMIT $6"
 );
 
 /// The last code point there is: what begins with a text lies below the text with this one after it.
@@ -199,6 +196,15 @@ impl Bounds {
             }
             None => Self { email, name: name_key(text), given: None },
         }
+    }
+}
+
+/// Where a walk by name begins: at the first of those whose name begins with `prefix`, or right after the account that the page
+/// before ended with. A cursor of another question may lie before the prefix.
+fn first_place<'a>(prefix: &'a str, after: Option<(&'a str, UserId)>) -> (&'a str, Uuid) {
+    match after {
+        Some((key, id)) if key >= prefix => (key, Uuid::from_u128(id.0.as_u128().saturating_add(1))),
+        _ => (prefix, Uuid::nil()),
     }
 }
 
@@ -253,28 +259,31 @@ impl UserSearch<'_> {
             (Walk::GivenName, _) => ("user_search.by_given_name", BY_GIVEN_NAME),
         };
         let (connection, tenant, call) = self.0.call(name)?;
-        let (key, id) = from.unwrap_or(("", UserId(Uuid::nil())));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let status = status.map(UserStatus::as_str);
         let upper = |prefix: &str| format!("{prefix}{LAST}");
         let query = sqlx::query_as::<_, Row>(statement).bind(tenant.as_str());
         let query = match walk {
             Walk::Email => {
-                query.bind(&bounds.email).bind(upper(&bounds.email)).bind(key).bind(status).bind(limit)
+                let after = from.map_or("", |(key, _)| key);
+                query.bind(&bounds.email).bind(upper(&bounds.email)).bind(after).bind(status).bind(limit)
             }
-            Walk::FamilyName | Walk::GivenName => query
-                .bind(&bounds.name)
-                .bind(upper(&bounds.name))
-                .bind(key)
-                .bind(id.0)
-                .bind(status)
-                .bind(limit)
-                .bind(&bounds.email)
-                .bind(upper(&bounds.email)),
+            Walk::FamilyName | Walk::GivenName => {
+                let (key, id) = first_place(&bounds.name, from);
+                query
+                    .bind(key)
+                    .bind(id)
+                    .bind(upper(&bounds.name))
+                    .bind(status)
+                    .bind(limit)
+                    .bind(&bounds.email)
+                    .bind(upper(&bounds.email))
+            }
         };
         let query = match walk {
             Walk::FamilyName => query.bind(bounds.given.as_deref()).bind(bounds.given.as_deref().map(upper)),
-            Walk::Email | Walk::GivenName => query,
+            Walk::GivenName => query.bind(&bounds.name),
+            Walk::Email => query,
         };
         let rows = call.run(query.fetch_all(connection)).await?;
         rows.into_iter()
@@ -294,6 +303,16 @@ impl UserSearch<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_walk_by_name_begins_at_the_prefix_or_after_the_page_before() {
+        let id = UserId(Uuid::from_u128(7));
+        let next = Uuid::from_u128(8);
+        assert_eq!(first_place("lee", None), ("lee", Uuid::nil()));
+        assert_eq!(first_place("lee", Some(("leeds", id))), ("leeds", next));
+        assert_eq!(first_place("lee", Some(("lee", id))), ("lee", next));
+        assert_eq!(first_place("lee", Some(("abel", id))), ("lee", Uuid::nil()), "of another question");
+    }
 
     #[test]
     fn a_place_comes_back_from_its_text() {
