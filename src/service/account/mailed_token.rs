@@ -61,12 +61,20 @@ impl AccountService {
         let mut work = self.0.stores.begin(tenant).await?;
         let confirmed = work.mail_tokens().confirm(&presented.hash, self.0.clock.now()).await;
         let confirmed = confirmed.map_err(|error| refused(&error))?;
-        let event = event(requester, &presented, Action::VerifyEmail, confirmed);
-        if confirmed.is_none() {
-            work.rollback();
-            return self.0.stores.judged(&event, Err(Code::InvalidMailToken.into())).await;
+        let user = confirmed.map(|confirmed| confirmed.user);
+        let event = event(requester, &presented, Action::VerifyEmail, user);
+        match confirmed {
+            None => {
+                work.rollback();
+                self.0.stores.judged(&event, Err(Code::InvalidMailToken.into())).await
+            }
+            // Nothing has happened that could be told.
+            Some(confirmed) if !confirmed.is_news => {
+                work.rollback();
+                Ok(())
+            }
+            Some(_) => self.0.stores.commit_told(work, &[event]).await,
         }
-        self.0.stores.commit_told(work, &[event]).await
     }
 
     /// Sets a new password. Every session ends, a hold after failed logins too, and every other link that was mailed to the

@@ -115,12 +115,14 @@ impl AccountService {
         let to = Recipient::of(Some(&user), &user.email);
         let link = self.0.mails.link(tenant, MailKind::Verify, &to, Some(&input.client_id), now)?;
         let issued = work.mail_tokens().issue(&link.token, now).await.map_err(|error| refused(&error))?;
+        let mut events = vec![event];
         let tokens = if self.0.settings.auto_login {
+            events.push(Event { action: Action::Login, target: None, ..event });
             Some(self.start_session(&mut work, &place, &user, password_alone(), now).await?.1)
         } else {
             None
         };
-        self.0.stores.commit_told(work, &[event]).await?;
+        self.0.stores.commit_told(work, &events).await?;
         if issued {
             self.0.mails.issued(tenant, &link);
         }

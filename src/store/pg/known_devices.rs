@@ -38,12 +38,14 @@ const REMEMBER: &str = "WITH over AS ( \
     INSERT INTO known_devices (tenant, user_id, device, seen_at, expires_at) VALUES ($1, $2, $3, $4, $5) \
     ON CONFLICT (tenant, user_id, device) DO UPDATE SET seen_at = $4, expires_at = $5";
 
-// The last notice was long ago: now. It was a moment ago: one more, when the pause is over. That one waits already: none.
+// The last notice was long ago: now. It was a moment ago: one more, when the pause is over. That one waits already: none. A
+// moment beyond two pauses was written by a clock that was wrong, and must not silence notices until it comes.
 const NEXT_NOTICE: &str = "UPDATE users SET device_notice_at = CASE \
-        WHEN device_notice_at + $4::bigint * interval '1 second' > $3::timestamptz \
+        WHEN device_notice_at <= $3::timestamptz AND device_notice_at + $4::bigint * interval '1 second' > $3::timestamptz \
             THEN device_notice_at + $4::bigint * interval '1 second' \
         ELSE $3::timestamptz END \
-    WHERE tenant = $1 AND id = $2 AND (device_notice_at IS NULL OR device_notice_at <= $3::timestamptz) \
+    WHERE tenant = $1 AND id = $2 AND (device_notice_at IS NULL OR device_notice_at <= $3::timestamptz \
+        OR device_notice_at > $3::timestamptz + 2 * $4::bigint * interval '1 second') \
     RETURNING device_notice_at";
 
 /// Devices of an account that are remembered.

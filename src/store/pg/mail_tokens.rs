@@ -62,6 +62,15 @@ pub struct ResetToken {
     pub client_id: Option<ClientId>,
 }
 
+/// An address that a mailed token has shown to be its owner's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Confirmed {
+    /// Whose.
+    pub user: UserId,
+    /// Whether it was not known before.
+    pub is_news: bool,
+}
+
 // The account is locked first, as everywhere, and looked at again after a wait. One statement for whoever has an account and for whoever has none: then no row is found, and nothing happens (S60). A
 // waiting mail with an older token goes, for its link works no more.
 const ISSUE: &str = "WITH account AS ( \
@@ -90,12 +99,14 @@ const QUEUE_NOTICE: &str = "INSERT INTO mail_outbox \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $6)";
 
 // The same link again has the same effect; mail programs and people open it more than once.
-const CONFIRM: &str = "UPDATE users u SET email_verified = true, \
-        updated_at = CASE WHEN u.email_verified THEN u.updated_at \
-            ELSE GREATEST($3, u.updated_at + interval '1 millisecond') END \
-    FROM mail_tokens t WHERE t.tenant = $1 AND t.token_hash = $2 AND t.purpose = 'verify' AND t.expires_at > $3 \
-        AND u.tenant = $1 AND u.id = t.user_id AND u.email_key = t.email_key AND u.status = 'active' \
-    RETURNING u.id";
+const CONFIRM: &str = "WITH account AS ( \
+        SELECT u.id, u.email_verified FROM mail_tokens t JOIN users u ON u.tenant = t.tenant AND u.id = t.user_id \
+        WHERE t.tenant = $1 AND t.token_hash = $2 AND t.purpose = 'verify' AND t.expires_at > $3 \
+            AND u.email_key = t.email_key AND u.status = 'active' FOR NO KEY UPDATE OF u), \
+    confirmed AS ( \
+        UPDATE users u SET email_verified = true, updated_at = GREATEST($3, u.updated_at + interval '1 millisecond') \
+        FROM account WHERE u.tenant = $1 AND u.id = account.id AND NOT account.email_verified) \
+    SELECT id, NOT email_verified AS is_news FROM account";
 
 const FIND_RESET: &str = "SELECT u.id, u.email, t.client_id FROM mail_tokens t \
     JOIN users u ON u.tenant = t.tenant AND u.id = t.user_id \
@@ -165,11 +176,11 @@ impl MailTokens<'_> {
     }
 
     /// Marks the address as verified that the token was mailed to. `None` for a token that is not valid.
-    pub async fn confirm(&mut self, hash: &[u8; 32], now: Timestamp) -> Result<Option<UserId>, Error> {
+    pub async fn confirm(&mut self, hash: &[u8; 32], now: Timestamp) -> Result<Option<Confirmed>, Error> {
         let (connection, tenant, call) = self.0.call("mail_tokens.confirm")?;
-        let query = sqlx::query_scalar(CONFIRM).bind(tenant.as_str()).bind(hash.as_slice()).bind(to_db(now));
-        let id: Option<Uuid> = call.run(query.fetch_optional(connection)).await?;
-        Ok(id.map(UserId))
+        let query = sqlx::query_as(CONFIRM).bind(tenant.as_str()).bind(hash.as_slice()).bind(to_db(now));
+        let row: Option<(Uuid, bool)> = call.run(query.fetch_optional(connection)).await?;
+        Ok(row.map(|(id, is_news)| Confirmed { user: UserId(id), is_news }))
     }
 
     /// The reset token with this hash, if it is valid. It is not used up.

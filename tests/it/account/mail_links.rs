@@ -356,6 +356,8 @@ async fn looking_at_a_link_changes_nothing_and_the_button_confirms() {
         assert_eq!(done.status, 200, "{}", done.text());
     }
     assert_eq!(world.count(verified).await, 1);
+    let told = "SELECT count(*) FROM audit_events WHERE action = 'user.verify_email' AND outcome = 'ok'";
+    assert_eq!(world.count(told).await, 1, "the second time nothing happened");
     world.clock.advance(Duration::from_secs(86_400));
     assert_eq!(world.send(form("/verify-email", &format!("token={token}"))).await.status, 400);
     for (path, evil) in [("/verify-email", "%22%3E%3Cscript%3E"), ("/reset", "hjl_acme.%22%3E%3Cscript%3E")] {

@@ -77,6 +77,21 @@ async fn the_owner_is_told_of_new_devices_at_once_and_then_once_an_hour() {
     mailing.end().await;
 }
 
+/// A node whose clock was wrong for a while does not silence notices until the time that it thought it was.
+#[tokio::test]
+async fn a_notice_of_a_wrong_clock_silences_none() {
+    let mailing = Mailing::with_ann().await;
+    let world = &mailing.world;
+    mailing.login_with("Opera").await;
+    mailing.login_with("script one").await;
+    assert!(mailing.told(2).await.contains("script one"));
+    world.sql("UPDATE users SET device_notice_at = device_notice_at + interval '30 days'").await;
+    mailing.login_with("script two").await;
+    assert_eq!(world.count(LAST_DUE).await, world.clock.now().secs());
+    assert!(mailing.told(3).await.contains("script two"));
+    mailing.end().await;
+}
+
 /// Of two logins at once from two new devices, at two nodes, one is told of now and one later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parallel_logins_share_the_pause() {

@@ -62,6 +62,8 @@ async fn camel_case_names_are_accepted_and_auto_login_answers_with_tokens() {
     assert_eq!((&json["token_type"], &json["expires_in"]), (&json!("Bearer"), &json!(900)));
     let me = world.get("/v1/me", &text_of(&json, "access_token")).await;
     assert_eq!(me.json()["user"]["id"], json["user"]["id"]);
+    let told = "SELECT count(*) FROM audit_events WHERE action = 'user.login' AND outcome = 'ok'";
+    assert_eq!(world.count(told).await, 1);
     assert_eq!(world.refresh(&text_of(&json, "refresh_token")).await.status, 200);
     world.end().await;
 }
