@@ -12,6 +12,7 @@ mod change_password;
 mod comparison;
 mod delete;
 mod device;
+mod even;
 mod fields;
 mod import;
 mod login;
