@@ -97,14 +97,14 @@ apt_install() {
 
 # need_command COMMAND PACKAGE REASON: the command must be there afterwards.
 need_command() {
-  have "$1" && return
+  have "$1" && return 0
   apt_install "$2" || true
   have "$1" || die "$1 is missing ($3); install the package $2 of your distribution and run this again"
 }
 
 # want_command COMMAND PACKAGE REASON: as need_command, but only says so when it cannot be had.
 want_command() {
-  have "$1" && return
+  have "$1" && return 0
   apt_install "$2" || true
   have "$1" || skip "$1 could not be installed (package $2): $3"
 }

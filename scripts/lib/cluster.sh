@@ -79,7 +79,7 @@ cluster_configure() {
 
 # Development certificates: one CA, one certificate a node.
 cluster_certificates() {
-  [[ -e $HJ_HOME/certs/ca.pem ]] && return
+  [[ -e $HJ_HOME/certs/ca.pem ]] && return 0
   say "making development certificates in $HJ_HOME/certs"
   local n nodes=()
   for n in "${HJ_NODES[@]}"; do nodes+=(--node "node$n"); done
@@ -116,7 +116,7 @@ HJ_WRAP=()
 # Starts a node as a process of its own that outlives this script.
 node_start() {
   local n=$1 log=$HJ_HOME/logs/node$1.log
-  node_runs "$n" && return
+  node_runs "$n" && return 0
   local detach=()
   if [[ -z ${HJ_ONE_SESSION:-} ]] && have setsid; then detach=(setsid); fi
   (
@@ -181,7 +181,7 @@ cluster_leader() {
   for n in "${HJ_NODES[@]}"; do
     if [[ $(node_status "$n" '?role=leader') == 200 ]]; then
       echo "$n"
-      return
+      return 0
     fi
   done
   return 1
@@ -218,7 +218,7 @@ cluster_wait_ready() {
     done
     if [[ $line != "$last" ]]; then note "${line# }"; fi
     last=$line
-    if ((ready)) && cluster_leader >/dev/null; then return; fi
+    if ((ready)) && cluster_leader >/dev/null; then return 0; fi
     if ((SECONDS >= deadline)); then break; fi
     sleep 0.2
   done

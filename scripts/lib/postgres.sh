@@ -7,7 +7,8 @@ pg_bin() {
   while read -r directory; do
     if [[ -x $directory/initdb && -x $directory/postgres ]]; then
       echo "$directory"
-      return
+      # With the 0: called from a trap a bare one gives the status from before the trap.
+      return 0
     fi
   done < <(
     find /usr/lib/postgresql /usr/local/lib/postgresql -mindepth 2 -maxdepth 2 -name bin 2>/dev/null | sort -rV
@@ -23,7 +24,7 @@ pg_user() {
   for user in postgres nobody; do
     if id -u "$user" >/dev/null 2>&1; then
       echo "$user"
-      return
+      return 0
     fi
   done
   die "PostgreSQL does not run as root, and this system has neither a user postgres nor nobody; create one"

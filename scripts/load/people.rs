@@ -37,6 +37,9 @@ pub(crate) struct People {
     /// After a refusal that says when to try again, wait until then.
     #[arg(long)]
     patient: bool,
+    /// That nobody is served is no error: refusals are what is asked for.
+    #[arg(long)]
+    hopeless: bool,
     /// Requests per second of all clients together; as many as they can without it.
     #[arg(long)]
     rate: Option<u32>,
@@ -140,7 +143,7 @@ pub(crate) async fn run(people: People) -> Result<(), String> {
         }
     }
     all.latencies.sort_unstable();
-    if all.latencies.is_empty() {
+    if all.latencies.is_empty() && !people.hopeless {
         return Err(format!("nobody was served: {:?}", all.statuses));
     }
     let served = u32::try_from(all.latencies.len()).unwrap_or(u32::MAX);
