@@ -211,6 +211,8 @@ fn start_jobs(process: &Process, life: &Lifecycle, assembled: &Assembled) {
     spawn(life, "job cleanup", jobs::cleanup::run(cleanup, state.control.clone(), state.stores.clone()));
     let sweep = timer("sweep", jobs::sweep::GLOBAL_EVERY, jobs::sweep::GLOBAL_LIMIT);
     spawn(life, "job sweep", jobs::sweep::run_global(sweep, state.control.clone(), state.stores.clone()));
+    let sweep = timer("sweep used", jobs::sweep::GLOBAL_EVERY, jobs::sweep::USED_LIMIT);
+    spawn(life, "job sweep used", jobs::sweep::run_used(sweep, state.control.clone(), state.stores.clone()));
     let sweep = timer("sweep tenants", jobs::sweep::TENANTS_EVERY, jobs::sweep::TENANTS_LIMIT);
     let job = jobs::sweep::run_tenants(sweep, state.control.clone(), state.stores.clone());
     spawn(life, "job sweep tenants", job);

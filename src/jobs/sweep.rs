@@ -7,14 +7,16 @@ use super::Timer;
 use crate::service::control::ControlService;
 use crate::service::user_store::UserStores;
 
-/// How often the global database is looked at: a sealed successor must not stay long after its overlap. What is due seldom is
+/// How often the global database is looked at, and those of tenants that were just used: a sealed successor must not stay long after its overlap. What is due seldom is
 /// found to be due by one of these looks.
 pub const GLOBAL_EVERY: Duration = Duration::from_secs(5);
 /// How often the databases of tenants are looked at. Seldom, because where this node leads it opens a pool that would
-/// otherwise be let go; a rotation clears overlaps by itself.
+/// otherwise be let go.
 pub const TENANTS_EVERY: Duration = Duration::from_secs(5 * 60);
 /// Longest run over the global database.
 pub const GLOBAL_LIMIT: Duration = Duration::from_secs(60);
+/// Longest run over the databases of tenants that were just used.
+pub const USED_LIMIT: Duration = Duration::from_secs(2 * 60);
 /// Longest run over the databases of tenants.
 pub const TENANTS_LIMIT: Duration = Duration::from_secs(10 * 60);
 
@@ -24,6 +26,16 @@ pub async fn run_global(timer: Timer, control: ControlService, stores: UserStore
         .run(|| {
             let (control, stores) = (control.clone(), stores.clone());
             async move { control.sweep_global(&stores).await }
+        })
+        .await;
+}
+
+/// Sweeps the databases of tenants that this node has just used.
+pub async fn run_used(timer: Timer, control: ControlService, stores: UserStores) {
+    timer
+        .run(|| {
+            let (control, stores) = (control.clone(), stores.clone());
+            async move { control.sweep_used(&stores).await }
         })
         .await;
 }

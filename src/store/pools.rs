@@ -137,6 +137,13 @@ impl Pools {
         connected.map(|entry| entry.database.clone()).collect()
     }
 
+    /// The databases of tenants that were used within that time. Looking at them is no use of theirs, either.
+    pub fn used_tenants(&self, within: Duration) -> Vec<Database> {
+        let (tenants, now) = (self.lock(), Instant::now());
+        let used = tenants.values().filter(|entry| now.duration_since(entry.last_used) < within);
+        used.map(|entry| entry.database.clone()).collect()
+    }
+
     /// How many tenants have a pool now.
     pub fn tenant_count(&self) -> usize {
         self.lock().len()

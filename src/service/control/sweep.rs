@@ -16,6 +16,9 @@ use crate::store::pg::maintenance::Sweep;
 
 /// Portions of one kind in one run; what is left waits for the next.
 const PORTIONS: usize = 50;
+/// How long after its last use the database of a tenant is swept as often as the global one: longer than an overlap lasts, and a
+/// look or two more.
+const USED: Duration = Duration::from_secs(60);
 /// Pause between two portions, so that a large sweep leaves room for what people wait for.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -47,6 +50,16 @@ impl ControlService {
         }
         let connected = stores.pools().connected_tenants();
         on_each(connected, |database| async move { self.sweep(&database, |_| {}).await }).await
+    }
+
+    /// Sweeps the databases of tenants that this node has used a short while ago: what people leave behind all the time is to be
+    /// gone as soon there as in the global database.
+    ///
+    /// # Errors
+    /// A refusal, after every database was tried.
+    pub async fn sweep_used(&self, stores: &UserStores) -> Result<()> {
+        let used = stores.pools().used_tenants(USED);
+        on_each(used, |database| async move { self.sweep(&database, |_| {}).await }).await
     }
 
     async fn sweep(&self, database: &Database, ran: impl Fn(&Sweep)) -> Result<()> {

@@ -69,12 +69,7 @@ const FIND: &str =
 const FIND_FAMILY: &str =
     concat!("SELECT ", family_columns!(), " FROM token_families f WHERE f.tenant = $1 AND f.id = $2");
 
-// Clears, on the way, what other rotations of the tenant have left behind; rows in use are left for the next.
-const MARK_USED: &str = "WITH over AS (SELECT tenant, id FROM refresh_tokens \
-        WHERE tenant = $1 AND overlap_until <= $3 LIMIT 100 FOR UPDATE SKIP LOCKED), \
-    cleared AS (UPDATE refresh_tokens o SET successor_sealed = NULL, overlap_until = NULL FROM over \
-        WHERE o.tenant = over.tenant AND o.id = over.id) \
-    UPDATE refresh_tokens SET used_at = $3, replaced_by = $4, successor_sealed = $5, overlap_until = $6 \
+const MARK_USED: &str = "UPDATE refresh_tokens SET used_at = $3, replaced_by = $4, successor_sealed = $5, overlap_until = $6 \
     WHERE tenant = $1 AND id = $2 AND used_at IS NULL";
 
 const REVOKE_FAMILY: &str = "UPDATE token_families SET revoked_at = $3, revoke_reason = $4 \
@@ -173,8 +168,7 @@ impl RefreshTokens<'_> {
     }
 
     /// Marks a token as exchanged for `successor`, which must have been inserted, and keeps the sealed successor
-    /// for the overlap. `Conflict` if it was used before. Overlaps of the tenant that are over are cleared in the
-    /// same statement.
+    /// for the overlap, until a sweep clears it. `Conflict` if it was used before.
     pub async fn mark_used_with_successor(
         &mut self,
         used: RefreshTokenId,

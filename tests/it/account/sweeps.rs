@@ -164,6 +164,30 @@ async fn sweeps_go_on_without_a_leader() {
     world.end().await;
 }
 
+/// Spec §13.11: the sealed successor of a refresh token goes soon in the database of a tenant, too, on any node that used it.
+#[tokio::test]
+async fn overlaps_in_databases_of_tenants_are_cleared_soon() {
+    let world = World::new().await;
+    let own = TestDb::new().await;
+    world.put_tenant("own", json!({"settings": {"userStore": {"dsn": own.dsn()}}})).await;
+    world.put_client("own", "web", json!({})).await;
+    world.lose_the_leader().await;
+    let ann = world.session("own", "ann@example.com").await;
+    assert_eq!(world.refresh(&ann.refresh).await.status, 200);
+    let kept = async || -> i64 {
+        let look = "SELECT count(*) FROM refresh_tokens WHERE successor_sealed IS NOT NULL";
+        sqlx::query_scalar(look).fetch_one(&mut own.connection().await).await.unwrap()
+    };
+    assert_eq!(kept().await, 1);
+    world.clock.advance(Duration::from_secs(10));
+    let (control, stores) = (&world.state.control, &world.state.stores);
+    control.sweep_global(stores).await.unwrap();
+    assert_eq!(kept().await, 1);
+    control.sweep_used(stores).await.unwrap();
+    assert_eq!(kept().await, 0);
+    world.end().await;
+}
+
 /// The node that leads opens what nobody uses, and a database that is dead holds up no other one.
 #[tokio::test]
 async fn the_leader_sweeps_all_databases_of_tenants_that_live() {
