@@ -39,7 +39,7 @@ impl Kind {
             Self::Mfa => "hjm_",
             Self::Device => "hjd_",
             Self::Mail => "hjl_",
-            Self::Browser => "hjs_",
+            Self::Browser => "hjb_",
         }
     }
 }

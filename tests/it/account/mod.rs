@@ -29,6 +29,7 @@ mod refresh;
 mod register;
 mod seed;
 mod session;
+mod session_ends;
 mod sweeps;
 mod user_store;
 mod users;
