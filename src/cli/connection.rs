@@ -19,6 +19,7 @@ const URL: &str = "HELLOJOHN_ADMIN_URL";
 const BEARER: &str = "HELLOJOHN_BEARER";
 const EMAIL: &str = "HELLOJOHN_EMAIL";
 const PASSWORD: &str = "HELLOJOHN_PASSWORD";
+const CODE: &str = "HELLOJOHN_MFA_CODE";
 const TENANT: &str = "HELLOJOHN_TENANT_ID";
 const CLIENT: &str = "HELLOJOHN_CLIENT_ID";
 const HOSTS: &str = "LEADER_REDIRECT_ALLOWED_HOSTS";
@@ -43,7 +44,8 @@ pub struct Connection {
     /// Access token; better in the variable, because others see a command line [env: HELLOJOHN_BEARER]
     ///
     /// Without a token the command logs in with HELLOJOHN_EMAIL, HELLOJOHN_PASSWORD, HELLOJOHN_TENANT_ID (local)
-    /// and HELLOJOHN_CLIENT_ID (local-web).
+    /// and HELLOJOHN_CLIENT_ID (local-web); where the account has a second factor also with HELLOJOHN_MFA_CODE, a code
+    /// of its app or a recovery code.
     #[arg(long, value_name = "TOKEN", value_parser = secret)]
     pub bearer: Option<SecretString>,
     /// Host that the credentials may follow the leader to, beside that of --url; repeatable
@@ -144,6 +146,7 @@ fn login(variables: &Variables) -> Result<Login, Failure> {
         client: ClientId::parse(client).map_err(|error| Failure::usage(format!("{CLIENT}: {error}")))?,
         email: email.to_owned(),
         password: SecretString::from(password),
+        code: variables.get(CODE).map(SecretString::from),
     })
 }
 

@@ -152,6 +152,7 @@ async fn dev_serves_seeds_stops_and_starts_again() {
     assert_eq!(status["nodes"][0]["readyz"]["cluster"]["role"], "single");
     control_plane_commands(&machine);
     keys_commands(&machine);
+    audit_command(&machine);
     seed_with_sub(&machine, &api).await;
     break_glass(&machine, &api).await;
     let password = dev.guide["password"].clone();
@@ -208,6 +209,21 @@ fn keys_commands(machine: &Machine) {
         keys["items"].as_array().unwrap().iter().map(|key| key["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["retiring", "retiring", "active"]);
     assert!(machine.says(&["keys", "list"]).contains("active"));
+}
+
+/// EP132: what happened is told, page after page.
+fn audit_command(machine: &Machine) {
+    let found =
+        machine.json(&["admin", "audit", "--tenant", "local", "--action", "user.login", "--outcome", "ok"]);
+    let events = found["items"].as_array().unwrap();
+    assert!(!events.is_empty() && events.iter().all(|event| event["tenant_id"] == "local"), "{found}");
+    assert!(machine.says(&["admin", "audit", "--tenant", "local"]).contains("user.login"));
+    let first = machine.json(&["admin", "audit", "--limit", "1"]);
+    let next = first["next_cursor"].as_str().unwrap();
+    let second = machine.json(&["admin", "audit", "--limit", "1", "--cursor", next]);
+    assert_ne!(first["items"], second["items"]);
+    let wrong = machine.command(&["admin", "audit", "--from", "yesterday"]);
+    assert!(!wrong.status.success() && String::from_utf8_lossy(&wrong.stderr).contains("from"));
 }
 
 /// T45, S104: who is in the file is there once, under the given id.

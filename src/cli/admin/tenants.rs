@@ -14,6 +14,10 @@ use crate::cli::keys::{self, Rotation};
 use crate::cli::session::Session;
 use crate::cli::terminal::{cell, pairs, table};
 
+mod migrate;
+
+use migrate::Migrate;
+
 /// The commands under `admin tenants`.
 #[derive(Debug, Subcommand)]
 pub enum Tenants {
@@ -45,6 +49,14 @@ pub enum Tenants {
     #[command(after_long_help = "Examples:
   hellojohn admin tenants rotate-keys --slug acme --grace-seconds 3600")]
     RotateKeys(RotateKeys),
+    /// Bring the tenants' own user databases to the version of the node that is asked
+    ///
+    /// All that have one, or those that are named; what is up to date stays as it is. One that cannot be brought there keeps
+    /// none of the others from it.
+    #[command(after_long_help = "Examples:
+  hellojohn admin tenants migrate
+  hellojohn admin tenants migrate acme globex")]
+    Migrate(Migrate),
     /// Remove a tenant with its clients, scopes and keys
     #[command(after_long_help = "Examples:
   hellojohn admin tenants delete acme")]
@@ -173,6 +185,7 @@ impl Tenants {
                 let wanted = Rotation { grace_seconds: *grace_seconds, ..Rotation::default() };
                 return keys::rotate(&api, Some(slug), &wanted, session).await;
             }
+            Tenants::Migrate(migrate) => return migrate.run(session).await,
             Tenants::Delete(Delete { slug, connection }) => {
                 let answer = connection.authorised(session).await?.delete(&path(slug)).await?;
                 super::show_removed(&format!("tenant {slug}"), &answer, session)?;

@@ -130,7 +130,7 @@ pub enum ApiError {
     Strange(String),
     /// The bearer token has characters that no token has.
     Bearer,
-    /// The account has a second factor, which only a person can give.
+    /// The account has a second factor, and no code was given.
     SecondFactor,
     /// The client cannot be set up.
     Client(String),
@@ -210,11 +210,11 @@ impl From<ApiError> for Failure {
                 .remedy("is --url the address of a node or of its load balancer?"),
             ApiError::Bearer => Failure::new(Exit::NotAuthorised, "the bearer token is not a token")
                 .remedy("give it without the word Bearer, without quotes and line breaks"),
-            ApiError::SecondFactor => Failure::new(
-                Exit::NotAuthorised,
-                "the account asks for a second factor, which this command cannot give",
-            )
-            .remedy("log in elsewhere and pass the access token in HELLOJOHN_BEARER"),
+            ApiError::SecondFactor => {
+                Failure::new(Exit::NotAuthorised, "the account asks for a second factor").remedy(
+                    "export HELLOJOHN_MFA_CODE, a code of its app or a recovery code; each is good once",
+                )
+            }
             ApiError::Client(reason) => Failure::failed("the HTTP client cannot be set up").because(reason),
         }
     }

@@ -19,20 +19,26 @@ pub struct Login {
     pub email: String,
     /// Password.
     pub password: SecretString,
+    /// A code of the second factor, or a recovery code.
+    pub code: Option<SecretString>,
 }
 
 impl Api {
     /// An access token for the account. Any node answers; the credentials go nowhere else.
     ///
     /// # Errors
-    /// See [`ApiError`]; an account with a second factor cannot log in here.
+    /// See [`ApiError`]; an account with a second factor needs the code.
     pub async fn log_in(&self, login: &Login) -> Result<SecretString, ApiError> {
-        let body = json!({
+        let mut body = json!({
             "tenant_id": login.tenant,
             "client_id": login.client,
             "email": login.email,
             "password": login.password.expose(),
         });
+        if let Some(code) = login.code.as_ref().map(SecretString::expose) {
+            let totp = code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
+            body[if totp { "mfa_code" } else { "recovery_code" }] = json!(code);
+        }
         let path = "/v1/auth/login";
         let call = Call { body: Some(&body), credentials: false, ..call(Method::POST, path) };
         let answer = self.send(self.base(), &call).await?;

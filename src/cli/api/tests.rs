@@ -324,6 +324,7 @@ async fn a_login_gives_a_token_and_is_never_sent_on() {
         client: hellojohn_control::ClientId::parse("local-web").unwrap(),
         email: "admin@example.com".to_owned(),
         password: "planted-password".into(),
+        code: None,
     };
     one.says([ok(&json!({"access_token": "a.b.c"})), follower(&two.url), ok(&json!({"mfa_required": true}))]);
     assert_eq!(one.api().log_in(&login).await.unwrap().expose(), "a.b.c");
@@ -333,6 +334,16 @@ async fn a_login_gives_a_token_and_is_never_sent_on() {
     assert!(matches!(one.api().log_in(&login).await, Err(ApiError::Refused(_))));
     assert!(two.lines().is_empty());
     assert_eq!(one.api().log_in(&login).await, Err(ApiError::SecondFactor));
+    for (code, member) in
+        [("123456", "mfa_code"), ("abcde-fghij", "recovery_code"), ("1234567", "recovery_code")]
+    {
+        let server = Server::start().await;
+        server.says([ok(&json!({"access_token": "a.b.c"}))]);
+        server.api().log_in(&Login { code: Some(code.into()), ..login.clone() }).await.unwrap();
+        let body = server.seen()[0].body.clone();
+        assert_eq!(body[member], code);
+        assert_eq!(body.as_object().unwrap().len(), 5, "{body}");
+    }
 }
 
 /// S111

@@ -57,7 +57,7 @@ impl Ran {
 }
 
 /// Runs the command with the administrator's login, or with `bearer`.
-async fn ran(url: &str, directory: &Path, args: &str, bearer: Option<&str>) -> Ran {
+pub(super) async fn ran(url: &str, directory: &Path, args: &str, bearer: Option<&str>) -> Ran {
     let login = [
         ("HELLOJOHN_EMAIL", "root@example.com"),
         ("HELLOJOHN_PASSWORD", PASSWORD),

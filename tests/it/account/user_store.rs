@@ -8,6 +8,7 @@ use hellojohn::service::break_glass::{BreakGlass, mint_break_glass};
 use hellojohn_control::documents::KeySet;
 use serde_json::json;
 
+use super::import_cli::{ran, serve};
 use super::world::{Answer, ISSUER, World, call, context, slug};
 use crate::harness::postgres::TestDb;
 
@@ -98,5 +99,38 @@ async fn an_admin_tenant_may_not_have_its_own_database() {
     assert!(format!("{error:?}").contains("ADMIN_TENANTS"), "{error:?}");
     let patch = serde_json::from_value(json!({"settings": {"userStore": null}})).unwrap();
     world.state.control.put_tenant(&context(), &slug("local"), patch, &world.state.stores).await.unwrap();
+    world.end().await;
+}
+
+/// EP108 on the command line: all databases of tenants, whatever becomes of one of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_migrates_all_databases_of_tenants() {
+    let world = World::new().await;
+    world.admin().await;
+    let (url, _) = serve(world.router.clone(), &[]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let migrate = async |args: &str| {
+        let command = format!("hellojohn admin tenants migrate{args}");
+        ran(&url, directory.path(), &command, None).await
+    };
+    let none = migrate("").await;
+    assert_eq!((none.code, none.out.as_str()), (0, "no tenant has a database of its own\n"), "{}", none.err);
+
+    let own = TestDb::empty().await;
+    world.put_tenant("broken", json!({})).await;
+    use_database(&world, "broken", "postgres://app:hunter2@127.0.0.1:1/customers?sslmode=disable").await;
+    use_database(&world, "acme", &own.dsn()).await;
+    let all = migrate(" --output json").await;
+    assert_eq!(all.code, 1, "{}", all.err);
+    let items = all.json()["items"].clone();
+    assert_eq!((&items[0]["slug"], &items[1]["slug"]), (&json!("acme"), &json!("broken")));
+    assert!(items[0]["applied"].as_u64() > Some(10) && items[0]["error"].is_null(), "{items}");
+    assert!(items[1]["error"]["code"] == "tenant_db_error", "{items}");
+    assert!(all.err.contains("1 of 2 databases") && !all.err.contains("hunter2"), "{}", all.err);
+    world.register("acme", "ann@example.com").await;
+
+    let named = migrate(" acme").await;
+    assert_eq!(named.code, 0, "{}", named.err);
+    assert!(named.out.contains("acme    0"), "{}", named.out);
     world.end().await;
 }
