@@ -10,6 +10,7 @@ pub mod jwt;
 pub mod keys;
 pub mod overlap;
 pub mod password;
+pub mod pkce;
 pub mod recovery_code;
 pub mod sealed;
 pub mod secret;

@@ -8,7 +8,7 @@ use super::login::Started;
 use super::place::{Goal, Place};
 use crate::crypto::secret::SecretString;
 use crate::crypto::token_hash::OpaqueToken;
-use crate::domain::refresh_token::{FamilyId, RefreshToken, RefreshTokenId, TokenFamily, TokenHash};
+use crate::domain::refresh_token::{FamilyGrant, FamilyId, RefreshToken, RefreshTokenId, TokenFamily, TokenHash};
 use crate::domain::rng;
 use crate::domain::user::User;
 use crate::service::Result;
@@ -88,6 +88,9 @@ impl AccountService {
             auth_time,
             created_at: now,
             expires_at: now.plus(life),
+            grant: FamilyGrant::Login,
+            browser_session: None,
+            resources: Vec::new(),
             revoked: None,
         };
         let scope = granted(entry, client, &client.scopes);
