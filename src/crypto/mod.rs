@@ -8,6 +8,7 @@ mod aead;
 pub mod hash_pool;
 pub mod jwt;
 pub mod keys;
+pub mod marker;
 pub mod overlap;
 pub mod password;
 pub mod pkce;
