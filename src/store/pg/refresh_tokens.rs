@@ -65,6 +65,15 @@ const FIND_BY_HASH_FOR_UPDATE: &str = concat!(
      WHERE t.tenant = $1 AND t.token_hash = $2 FOR UPDATE OF f, t"
 );
 
+const FIND_BY_HASH: &str = concat!(
+    "SELECT ",
+    token_columns!(),
+    ", ",
+    family_columns!(),
+    " FROM refresh_tokens t JOIN token_families f ON f.tenant = t.tenant AND f.id = t.family_id \
+     WHERE t.tenant = $1 AND t.token_hash = $2"
+);
+
 const FIND: &str =
     concat!("SELECT ", token_columns!(), " FROM refresh_tokens t WHERE t.tenant = $1 AND t.id = $2");
 
@@ -157,6 +166,15 @@ impl RefreshTokens<'_> {
     pub async fn find_by_hash_for_update(&mut self, hash: &TokenHash) -> Result<Option<Presented>, Error> {
         let (connection, tenant, call) = self.0.call("refresh_tokens.find_by_hash_for_update")?;
         let query = sqlx::query_as(FIND_BY_HASH_FOR_UPDATE).bind(tenant.as_str()).bind(hash.0.as_slice());
+        let row: Option<PresentedRow> = call.run(query.fetch_optional(connection)).await?;
+        row.map(|row| Ok(Presented { token: row.token.try_into()?, family: row.family.try_into()? }))
+            .transpose()
+    }
+
+    /// As [`Self::find_by_hash_for_update`], for whoever only looks.
+    pub async fn find_by_hash(&mut self, hash: &TokenHash) -> Result<Option<Presented>, Error> {
+        let (connection, tenant, call) = self.0.call("refresh_tokens.find_by_hash")?;
+        let query = sqlx::query_as(FIND_BY_HASH).bind(tenant.as_str()).bind(hash.0.as_slice());
         let row: Option<PresentedRow> = call.run(query.fetch_optional(connection)).await?;
         row.map(|row| Ok(Presented { token: row.token.try_into()?, family: row.family.try_into()? }))
             .transpose()
