@@ -10,8 +10,8 @@ use super::intake::Intake;
 use super::resolve::{Flag, Resolved, Source};
 use super::setting::Shown;
 use super::{
-    Admin, Argon2, Audit, Auth, Cache, Cluster, ControlPlane, Email, Flags, Http, Jwt, Keys, OAuth, Observability,
-    Password, Rate, Register, Server, Smtp, Storage, dotenv, table, yaml,
+    Admin, Argon2, Audit, Auth, Cache, Cluster, ControlPlane, Email, Flags, Http, Jwt, Keys, OAuth,
+    Observability, Password, Rate, Register, Server, Smtp, Storage, dotenv, table, yaml,
 };
 
 /// A file that was read, by the name the operator knows it under.

@@ -47,7 +47,10 @@ fn scopes(raw: &Raw) -> Result<Vec<ScopeName>, Invalid> {
     names
         .map(|name| {
             ScopeName::parse(name).map_err(|error| {
-                Invalid::new(format!("{} is no scope: {error}", quoted(name)), "name scopes as in a catalogue")
+                Invalid::new(
+                    format!("{} is no scope: {error}", quoted(name)),
+                    "name scopes as in a catalogue",
+                )
             })
         })
         .collect()

@@ -3,8 +3,8 @@
 use super::cluster::ClusterSettings;
 use super::setting::Setting;
 use super::{
-    Admin, Argon2, Audit, Auth, Cache, ControlPlane, Email, Flags, Http, Jwt, Keys, OAuth, Observability, Password,
-    Rate, Register, Server, Smtp, Storage, suggest,
+    Admin, Argon2, Audit, Auth, Cache, ControlPlane, Email, Flags, Http, Jwt, Keys, OAuth, Observability,
+    Password, Rate, Register, Server, Smtp, Storage, suggest,
 };
 
 /// Title of a section in the example file, and its settings.

@@ -64,7 +64,9 @@ mod tests {
         for good in ["a".repeat(43), "~".repeat(128)] {
             assert!(of(&good).is_met_by(&good));
         }
-        for bad in ["a".repeat(42), "a".repeat(129), format!("{}+", "a".repeat(43)), String::new(), "é".repeat(30)] {
+        for bad in
+            ["a".repeat(42), "a".repeat(129), format!("{}+", "a".repeat(43)), String::new(), "é".repeat(30)]
+        {
             assert!(!of(&bad).is_met_by(&bad), "{bad}");
         }
         assert!(!CodeChallenge::parse(CHALLENGE).unwrap().is_met_by(&VERIFIER.to_uppercase()));

@@ -100,7 +100,8 @@ mod tests {
         let Presented { client_id, proof } = read(&[&encoded("w%65b:s%3Acr+et%2B")], &[]).unwrap();
         assert_eq!(client_id, "web");
         assert!(matches!(proof, ClientProof::Basic(secret) if secret.expose() == "s:cr et+"));
-        let Presented { client_id, proof } = read(&[], &[("client_id", "web"), ("client_secret", "s")]).unwrap();
+        let Presented { client_id, proof } =
+            read(&[], &[("client_id", "web"), ("client_secret", "s")]).unwrap();
         assert_eq!(client_id, "web");
         assert!(matches!(proof, ClientProof::Post(secret) if secret.expose() == "s"));
         assert!(matches!(read(&[], &[("client_id", "web")]).unwrap().proof, ClientProof::None));
@@ -126,7 +127,11 @@ mod tests {
             (&[&encoded("web:%ff")], &[]),
         ];
         for (headers, params) in cases {
-            assert_eq!(read(headers, params).unwrap_err().code(), Code::InvalidClient, "{headers:?} {params:?}");
+            assert_eq!(
+                read(headers, params).unwrap_err().code(),
+                Code::InvalidClient,
+                "{headers:?} {params:?}"
+            );
         }
         assert!(read(&[&good], &[("client_id", "web")]).is_ok());
     }

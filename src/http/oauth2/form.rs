@@ -29,7 +29,10 @@ pub(super) fn query(text: Option<&str>) -> Result<Params> {
 pub(super) async fn form(request: Request) -> Result<(HeaderMap, Params)> {
     let (parts, body) = request.into_parts();
     if !is(&parts.headers, FORM) {
-        return Err(Error::bad_input(Code::UnsupportedMediaType, "the body must be application/x-www-form-urlencoded"));
+        return Err(Error::bad_input(
+            Code::UnsupportedMediaType,
+            "the body must be application/x-www-form-urlencoded",
+        ));
     }
     let bytes = body::read(&parts.extensions, body).await?;
     Ok((parts.headers, encoded(&bytes)?))

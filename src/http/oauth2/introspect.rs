@@ -23,6 +23,7 @@ pub(super) async fn introspect(
         Introspector::Client(Box::new(presented))
     };
     let token = params.get("token");
-    let token = token.ok_or_else(|| Error::bad_input(Code::InvalidParameter, "the parameter token is missing"))?;
+    let token =
+        token.ok_or_else(|| Error::bad_input(Code::InvalidParameter, "the parameter token is missing"))?;
     Ok(Json(oauth.introspect(&whereabouts(path, &params), &introspector, token).await?))
 }

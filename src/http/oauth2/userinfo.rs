@@ -29,7 +29,9 @@ pub(super) async fn post(
         let bearer = bearer_of(request.headers())?;
         let (_, params) = form::form_or_json(request).await?;
         if params.get("access_token").is_some() {
-            return Err(Error::bad_input(Code::InvalidParameter, "the token is sent in two ways at once").into());
+            return Err(
+                Error::bad_input(Code::InvalidParameter, "the token is sent in two ways at once").into()
+            );
         }
         return Ok(Json(oauth.userinfo(path.as_ref(), bearer.expose()).await?));
     }

@@ -37,9 +37,9 @@ pub use logout::Logout;
 pub use mail_link::LinkRequest;
 pub use mailed_token::PasswordReset;
 pub use mfa::{Challenge, Enrolled, MfaRequired, MfaStatus, Passed, Proof, Reauthentication};
+pub(in crate::service) use place::{PASSWORD, Place, admit, ref_of};
 pub use profile::ProfilePatch;
 pub use refresh::{Exchange, Redemption};
-pub(in crate::service) use place::{PASSWORD, Place, admit, ref_of};
 pub use register::{NewAccount, Registered, Registration};
 
 pub(in crate::service) use session::{Opening, may_refresh};

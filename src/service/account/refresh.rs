@@ -218,7 +218,11 @@ impl AccountService {
 }
 
 /// Whether the client has shown what this family asks of it. What it got for its proof it gets again for its proof only (S33).
-fn proven(family: &TokenFamily, client: &Client, redemption: Option<&Redemption>) -> std::result::Result<(), Dead> {
+fn proven(
+    family: &TokenFamily,
+    client: &Client,
+    redemption: Option<&Redemption>,
+) -> std::result::Result<(), Dead> {
     match redemption {
         Some(redemption) if redemption.client_uuid != client.id => Err("another_client"),
         Some(_) => Ok(()),

@@ -8,7 +8,9 @@ use super::login::Started;
 use super::place::{Goal, Place};
 use crate::crypto::secret::SecretString;
 use crate::crypto::token_hash::OpaqueToken;
-use crate::domain::refresh_token::{FamilyGrant, FamilyId, RefreshToken, RefreshTokenId, TokenFamily, TokenHash};
+use crate::domain::refresh_token::{
+    FamilyGrant, FamilyId, RefreshToken, RefreshTokenId, TokenFamily, TokenHash,
+};
 use crate::domain::rng;
 use crate::domain::user::User;
 use crate::service::Result;

@@ -112,7 +112,9 @@ impl OAuthService {
         match params.get("response_mode").map(ResponseMode::parse) {
             None => {}
             Some(Some(mode)) if mode.is_allowed(&place.client) => {}
-            Some(_) => return Err(bad("response_mode must be one that the client may use: query or form_post")),
+            Some(_) => {
+                return Err(bad("response_mode must be one that the client may use: query or form_post"));
+            }
         }
         let request = Request::read(params, place)?;
         let now = self.0.clock.now();
@@ -176,13 +178,7 @@ impl OAuthService {
     }
 
     /// Where somebody logs in who comes back to this request then.
-    fn log_in(
-        &self,
-        asked: &Asked<'_>,
-        proven: &Proven,
-        prompt: Prompt,
-        begun: Timestamp,
-    ) -> Result<LogIn> {
+    fn log_in(&self, asked: &Asked<'_>, proven: &Proven, prompt: Prompt, begun: Timestamp) -> Result<LogIn> {
         let Place { entry, client, .. } = &proven.place;
         let hint = asked.params.get("login_hint");
         Ok(LogIn {
@@ -201,7 +197,8 @@ impl OAuthService {
         let mark = self.0.begun.mark(begun, &self.about(asked, place));
         let below = asked.path.as_ref().map(|slug| format!("/t/{slug}")).unwrap_or_default();
         let path = format!("{below}/oauth2/authorize?{}", query_of(asked.params, Some(&mark)));
-        path.parse().map_err(|_| bad("the request is too long to come back to after a login: 4096 bytes at most"))
+        path.parse()
+            .map_err(|_| bad("the request is too long to come back to after a login: 4096 bytes at most"))
     }
 
     /// A code, if the person lets the client have what it asks for; else the question.
@@ -241,7 +238,8 @@ impl OAuthService {
         let given = !client.require_consent
             && known.as_ref().is_none_or(|known| known.revoked_at.is_none())
             && request.scope.iter().all(|scope| {
-                self.0.settings.consented.contains(scope) || held.is_some_and(|held| held.scopes.contains(scope))
+                self.0.settings.consented.contains(scope)
+                    || held.is_some_and(|held| held.scopes.contains(scope))
             });
         let answered = asked.answered == Some(true);
         if !answered && (request.prompt.consent || !(covered || given)) {
@@ -249,7 +247,10 @@ impl OAuthService {
                 return Err(Code::ConsentRequired.into());
             }
             work.rollback();
-            return self.ask(asked, proven, request, &user, begun.unwrap_or(now)).map(Box::new).map(Decision::Consent);
+            return self
+                .ask(asked, proven, request, &user, begun.unwrap_or(now))
+                .map(Box::new)
+                .map(Decision::Consent);
         }
         if !covered && !request.scope.is_empty() {
             let document = (client.id, &client.client_id);
@@ -270,7 +271,10 @@ impl OAuthService {
             created_at: now,
             expires_at: now.plus(CODE_LIFE),
         };
-        work.authorization_codes().insert(&TokenHash(code.hash()), &row).await.map_err(|error| refused(&error))?;
+        work.authorization_codes()
+            .insert(&TokenHash(code.hash()), &row)
+            .await
+            .map_err(|error| refused(&error))?;
         self.0.stores.commit_told(work, &[event]).await?;
         Ok(Decision::Back(proven.back(vec![("code", code.expose().to_owned())])))
     }
@@ -325,7 +329,9 @@ fn is_strong(seated: &Seated) -> bool {
 fn address(client: &Client, sent: Option<&str>) -> Result<String> {
     let mut registered = client.redirect_uris.iter();
     match sent {
-        Some(sent) if client.redirect_uris.iter().any(|known| matches(client, known, sent)) => Ok(sent.to_owned()),
+        Some(sent) if client.redirect_uris.iter().any(|known| matches(client, known, sent)) => {
+            Ok(sent.to_owned())
+        }
         Some(_) => Err(bad("redirect_uri is none that the client has registered")),
         None => match (registered.next(), registered.next()) {
             (Some(only), None) => Ok(only.clone()),

@@ -7,8 +7,28 @@ use crate::domain::user::User;
 
 /// Claims that say who made a token, for whom and when: no attribute of a person takes their place.
 const RESERVED: [&str; 22] = [
-    "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "nonce", "auth_time", "acr", "amr", "at_hash", "c_hash", "sid",
-    "tid", "client_id", "scope", "roles", "permissions", "custom", "cnf",
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "azp",
+    "nonce",
+    "auth_time",
+    "acr",
+    "amr",
+    "at_hash",
+    "c_hash",
+    "sid",
+    "tid",
+    "client_id",
+    "scope",
+    "roles",
+    "permissions",
+    "custom",
+    "cnf",
 ];
 
 /// The claims that the catalogue names for the granted scopes, as far as the account has them.

@@ -36,7 +36,8 @@ impl OAuthService {
     /// # Errors
     /// `invalid_client` for everything that is wrong with it; `invalid_parameter` where the tenant is in doubt.
     pub(super) fn authenticate(&self, whereabouts: &Whereabouts, presented: &Presented) -> Result<Place> {
-        let client_id = ClientId::parse(&presented.client_id).map_err(|_| invalid("its name is malformed"))?;
+        let client_id =
+            ClientId::parse(&presented.client_id).map_err(|_| invalid("its name is malformed"))?;
         let place = self.place(whereabouts, &client_id).map_err(|error| match error.code() {
             Code::ClientNotFound | Code::TenantNotFound => invalid(error.code().as_str()),
             _ => error,

@@ -18,14 +18,17 @@ impl OAuthService {
     pub(super) fn client_credentials(&self, place: &Place, params: &Params) -> Result<Tokens> {
         let Place { view, entry, client } = place;
         if !client.grant_types.contains(&GrantType::ClientCredentials) {
-            return Err(Error::new(Code::UnauthorizedClient).detail("the client may not use client_credentials"));
+            return Err(
+                Error::new(Code::UnauthorizedClient).detail("the client may not use client_credentials")
+            );
         }
         let wanted = scope::parsed(params.get("scope"))?;
         let named = wanted.is_some();
         let mut scope = scope::allowed(entry, client, wanted)?;
         let of_people = scope.iter().position(|scope| OF_PEOPLE.contains(&scope.as_str()));
         if named && let Some(of_people) = of_people.and_then(|index| scope.get(index)) {
-            return Err(Error::new(Code::InvalidScope).detail(format!("{of_people} is about a person, and there is none")));
+            return Err(Error::new(Code::InvalidScope)
+                .detail(format!("{of_people} is about a person, and there is none")));
         }
         scope.retain(|scope| !OF_PEOPLE.contains(&scope.as_str()));
         let resources = scope::resources(params, client)?;

@@ -152,7 +152,8 @@ impl OAuthService {
                 live.map(|session| Authentication { amr: session.amr, auth_time: session.auth_time })
             }
             Authorizer::Family(family) => {
-                let family = work.refresh_tokens().find_family(family).await.map_err(|error| refused(&error))?;
+                let family =
+                    work.refresh_tokens().find_family(family).await.map_err(|error| refused(&error))?;
                 let live = family.filter(|family| family.user_id == user.id && family.live_at(now));
                 live.map(|family| Authentication { amr: family.amr, auth_time: family.auth_time })
             }

@@ -162,7 +162,8 @@ impl OAuthService {
         let mut work = self.0.stores.begin(&entry.tenant).await?;
         let found = work.refresh_tokens().find_by_hash(&TokenHash(token.hash())).await;
         let Some(presented) = found.map_err(|error| refused(&error))? else { return Ok(None) };
-        let user = work.users().find_by_id(presented.family.user_id).await.map_err(|error| refused(&error))?;
+        let user =
+            work.users().find_by_id(presented.family.user_id).await.map_err(|error| refused(&error))?;
         work.commit().await.map_err(|error| refused(&error))?;
         let now = self.0.clock.now();
         let (row, family) = (presented.token, presented.family);

@@ -87,7 +87,8 @@ mod tests {
     fn only_resource_may_be_repeated() {
         let repeated = params(&[("scope", "a"), ("state", "b"), ("scope", "a")]);
         assert_eq!(repeated.unwrap_err(), ParamsError::Repeated("scope".to_owned()));
-        let two = params(&[("resource", "https://a.example"), ("resource", ""), ("resource", "https://b.example")]);
+        let two =
+            params(&[("resource", "https://a.example"), ("resource", ""), ("resource", "https://b.example")]);
         assert_eq!(two.unwrap().resources().collect::<Vec<_>>(), ["https://a.example", "https://b.example"]);
     }
 

@@ -26,7 +26,8 @@ impl Whereabouts {
     /// `invalid_slug`; `invalid_parameter` where two different ones are.
     pub fn slug(&self) -> Result<Option<Slug>> {
         let named = self.named.as_deref().map(Slug::parse).transpose();
-        let named = named.map_err(|error| Error::bad_input(Code::InvalidSlug, format!("tenant_id: {error}")))?;
+        let named =
+            named.map_err(|error| Error::bad_input(Code::InvalidSlug, format!("tenant_id: {error}")))?;
         let mut said = [&self.path, &named, &self.token].into_iter().flatten();
         let Some(first) = said.next() else { return Ok(None) };
         if said.all(|other| other == first) {

@@ -56,11 +56,14 @@ impl Request {
             None => return Err(bad("the parameter response_type is missing")),
         }
         if !client.grant_types.contains(&GrantType::AuthorizationCode) {
-            return Err(Error::new(Code::UnauthorizedClient).detail("the client may not use authorization_code"));
+            return Err(
+                Error::new(Code::UnauthorizedClient).detail("the client may not use authorization_code")
+            );
         }
         let wanted = scope::parsed(params.get("scope"))?;
         let max_age = params.get("max_age").map(|text| {
-            let digits = !text.is_empty() && text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit());
+            let digits =
+                !text.is_empty() && text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit());
             digits.then(|| text.parse().ok()).flatten().ok_or_else(|| bad("max_age is no number of seconds"))
         });
         let nonce = params.get("nonce");
@@ -99,9 +102,9 @@ fn challenge(params: &Params, client: &Client) -> Result<Option<[u8; 32]>> {
         (None, None) if client.require_pkce => Err(bad("the parameter code_challenge is missing (RFC 7636)")),
         (None, None) => Ok(None),
         (None, Some(_)) => Err(bad("code_challenge_method comes without code_challenge")),
-        (Some(text), Some("S256")) => {
-            CodeChallenge::parse(text).map(|challenge| Some(challenge.0)).map_err(|error| bad(error.to_string()))
-        }
+        (Some(text), Some("S256")) => CodeChallenge::parse(text)
+            .map(|challenge| Some(challenge.0))
+            .map_err(|error| bad(error.to_string())),
         (Some(_), Some(_) | None) => Err(bad("code_challenge_method must be S256")),
     }
 }

@@ -53,13 +53,16 @@ impl OAuthService {
         let mut work = self.0.stores.begin(&place.entry.tenant).await?;
         let found = work.refresh_tokens().find_by_hash(&TokenHash(token.hash())).await;
         let found = found.map_err(|error| refused(&error))?.map(|presented| presented.family);
-        let Some(family) = found.filter(|family| family.client_uuid == place.client.id) else { return Ok(()) };
+        let Some(family) = found.filter(|family| family.client_uuid == place.client.id) else {
+            return Ok(());
+        };
         let (now, reason) = (self.0.clock.now(), RevocationReason::Revoked);
         let revoked = work.refresh_tokens().revoke_family(family.id, now, reason).await;
         if !revoked.map_err(|error| refused(&error))? {
             return Ok(());
         }
-        let event = Event { actor: Some(family.user_id), target: Some(family.id.0), ..event(requester, place) };
+        let event =
+            Event { actor: Some(family.user_id), target: Some(family.id.0), ..event(requester, place) };
         self.0.stores.commit_told(work, &[event]).await
     }
 

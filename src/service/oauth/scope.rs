@@ -20,13 +20,16 @@ pub(super) fn parsed(text: Option<&str>) -> Result<Option<Vec<ScopeName>>> {
     // Exactly one space between two names (RFC 6749 §3.3), and forgiving about more.
     for name in text.split(' ').filter(|name| !name.is_empty()) {
         let scope = ScopeName::parse(name).map_err(|_| {
-            Error::new(Code::InvalidScope).detail("a scope has the form a-z, 0-9, ':', '_', '.', '-', 64 characters at most")
+            Error::new(Code::InvalidScope)
+                .detail("a scope has the form a-z, 0-9, ':', '_', '.', '-', 64 characters at most")
         })?;
         if !scopes.contains(&scope) {
             scopes.push(scope);
         }
         if scopes.len() > MAX_SCOPES {
-            return Err(Error::new(Code::InvalidScope).detail(format!("more than {MAX_SCOPES} scopes are asked for")));
+            return Err(
+                Error::new(Code::InvalidScope).detail(format!("more than {MAX_SCOPES} scopes are asked for"))
+            );
         }
     }
     Ok(Some(scopes))
@@ -46,7 +49,9 @@ pub(super) fn allowed(
     let allowed = granted(entry, client, &wanted);
     match wanted.iter().find(|scope| !allowed.contains(scope)) {
         None => Ok(wanted),
-        Some(more) => Err(Error::new(Code::InvalidScope).detail(format!("the client may not ask for {more}"))),
+        Some(more) => {
+            Err(Error::new(Code::InvalidScope).detail(format!("the client may not ask for {more}")))
+        }
     }
 }
 

@@ -66,11 +66,8 @@ const OF_CLIENT: &str = concat!(
       ORDER BY user_id, client_uuid LIMIT $4"
 );
 
-const FIND: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM consents WHERE tenant = $1 AND user_id = $2 AND client_uuid = $3"
-);
+const FIND: &str =
+    concat!("SELECT ", columns!(), " FROM consents WHERE tenant = $1 AND user_id = $2 AND client_uuid = $3");
 
 // By the client's name: also a consent to a client that was deleted can be revoked.
 const REVOKE: &str = "UPDATE consents SET revoked_at = $4, updated_at = $4 \

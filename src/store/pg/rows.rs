@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use crate::domain::email::Email;
 use crate::domain::refresh_token::{
-    FamilyGrant, FamilyId, Overlap, RefreshToken, RefreshTokenId, Revocation, RevocationReason, TokenFamily, TokenHash,
+    FamilyGrant, FamilyId, Overlap, RefreshToken, RefreshTokenId, Revocation, RevocationReason, TokenFamily,
+    TokenHash,
 };
 use crate::domain::user::{PasswordHash, User, UserId, UserStatus};
 use crate::store::error::Error;
