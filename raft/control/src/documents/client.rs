@@ -61,8 +61,9 @@ impl ResponseMode {
         vec![Self::Query, Self::FormPost]
     }
 
-    fn are_all(modes: &Vec<Self>) -> bool {
-        *modes == Self::all()
+    /// Whether these are what a client has that names none.
+    pub fn are_all(modes: &[Self]) -> bool {
+        modes == Self::all()
     }
 }
 

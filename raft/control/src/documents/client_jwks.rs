@@ -70,9 +70,7 @@ impl ClientJwk {
             _ => Err(format!("{name} must be 32 bytes in base64url without padding")),
         };
         let public = match (needed("kty")?, text("crv")?) {
-            ("OKP", Some("Ed25519")) => {
-                PublicJwk::Okp { crv: "Ed25519".to_owned(), x: of_32_bytes("x")? }
-            }
+            ("OKP", Some("Ed25519")) => PublicJwk::Okp { crv: "Ed25519".to_owned(), x: of_32_bytes("x")? },
             ("EC", Some("P-256")) => {
                 PublicJwk::Ec { crv: "P-256".to_owned(), x: of_32_bytes("x")?, y: of_32_bytes("y")? }
             }

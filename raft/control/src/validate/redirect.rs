@@ -114,9 +114,19 @@ mod tests {
     }
 
     fn url() -> impl Strategy<Value = String> {
-        let host = prop::sample::select(vec!["127.0.0.1", "[::1]", "localhost", "app.example.com", "127.0.0.2"]);
+        let host =
+            prop::sample::select(vec!["127.0.0.1", "[::1]", "localhost", "app.example.com", "127.0.0.2"]);
         let port = prop::sample::select(vec!["", ":1", ":3000", ":0", ":", ":99999"]);
-        let rest = prop::sample::select(vec!["", "/", "/cb", "/CB", "/cb?x=1", "/cb#x", "/a/../cb", "@evil.example"]);
+        let rest = prop::sample::select(vec![
+            "",
+            "/",
+            "/cb",
+            "/CB",
+            "/cb?x=1",
+            "/cb#x",
+            "/a/../cb",
+            "@evil.example",
+        ]);
         let scheme = prop::sample::select(vec!["http", "https", "HTTP"]);
         (scheme, host, port, rest).prop_map(|(s, h, p, r)| format!("{s}://{h}{p}{r}"))
     }
