@@ -14,6 +14,13 @@ use crate::validate::Findings;
 /// Members that are private, or of a key that is secret as a whole (RFC 7518 §6.2.2, §6.3.2, §6.4).
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
+/// Members that are kept.
+const KEPT: [&str; 8] = ["kty", "kid", "alg", "crv", "x", "y", "n", "e"];
+
+/// Members that public keys come with and that say nothing to us. Any other one is refused: a later release may have
+/// given it a meaning, and a member that dropped it would have another state.
+const DROPPED: [&str; 7] = ["use", "key_ops", "ext", "x5u", "x5c", "x5t", "x5t#S256"];
+
 /// A JWK set (RFC 7517 §5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +56,11 @@ impl ClientJwk {
     fn read(members: &Map<String, Value>) -> Result<Self, String> {
         if let Some(name) = PRIVATE.into_iter().find(|name| members.contains_key(*name)) {
             return Err(format!("{name} is a private member; send public keys alone, and make a new key"));
+        }
+        let known = |name: &str| KEPT.contains(&name) || DROPPED.contains(&name);
+        if let Some(name) = members.keys().find(|name| !known(name)) {
+            let name: String = name.chars().take(64).collect();
+            return Err(format!("unknown field `{name}`, there is no such member of a public key"));
         }
         let text = |name: &str| match members.get(name) {
             None => Ok(None),

@@ -192,6 +192,7 @@ fn private_unknown_weak_and_malformed_keys_are_refused_when_they_are_read() {
     for key in [ed(), ec(), rsa(256), rsa(512), with(rsa(256), &json!({"e": "Aw", "alg": "RS256"}))] {
         assert_eq!(refusal(&key), None, "{key}");
     }
+    assert!(refusal(&with(ed(), &json!({"zz": 1}))).unwrap().starts_with("unknown field `zz`"));
     let more = json!({"jwks": {"keys": [ed()], "more": 1}});
     assert!(serde_json::from_value::<ClientPatch>(more).is_err());
 }
