@@ -4,6 +4,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hellojohn_control::Slug;
+use hellojohn_control::documents::ResponseMode;
 use url::form_urlencoded;
 
 use super::{form, form_post};
@@ -15,7 +16,7 @@ use crate::http::extract::Below;
 use crate::http::pages::error_page;
 use crate::http::{ApiError, ApiResult};
 use crate::service::audit::Requester;
-use crate::service::oauth::{AskConsent, Asked, Back, Decision, LogIn, OAuthService, Params, ResponseMode};
+use crate::service::oauth::{AskConsent, Asked, Back, Decision, LogIn, OAuthService, Params};
 use crate::service::{Code, Error, Result};
 
 pub(super) async fn get(

@@ -6,13 +6,13 @@
 //! Whoever must log in or consent comes back to the same request, with a mark of when it was begun: that tells a login which was
 //! asked for from one that happened before (`prompt=login`). Nothing of the request is kept here, so strangers fill no table.
 
-use hellojohn_control::documents::{Client, ClientType};
+use hellojohn_control::documents::{Client, ResponseMode};
 use hellojohn_control::{ClientId, Slug, Timestamp};
 use url::form_urlencoded;
 
 use super::decision::AskConsent;
 use super::request::{Prompt, Request, bad};
-use super::{Back, Decision, LogIn, OAuthService, Params, ResponseMode, Whereabouts};
+use super::{Back, Decision, LogIn, OAuthService, Params, Whereabouts};
 use crate::crypto::secret::SecretString;
 use crate::crypto::token_hash::{Kind, OpaqueToken};
 use crate::domain::authorization_code::{AuthorizationCode, Authorizer, CODE_LIFE};
@@ -95,7 +95,7 @@ impl OAuthService {
         }
         let sent = params.get("redirect_uri");
         let redirect_uri = address(&place.client, sent)?;
-        let mode = params.get("response_mode").map(ResponseMode::parse);
+        let mode = params.get("response_mode").map(mode_of);
         Ok(Proven {
             issuer: place.view.issuer_of(&place.entry),
             place,
@@ -103,15 +103,15 @@ impl OAuthService {
             redirect_uri_sent: sent.is_some(),
             state: params.get("state").map(str::to_owned),
             // One that is unknown is told of in the usual way.
-            mode: mode.flatten().unwrap_or_default(),
+            mode: mode.flatten().unwrap_or(ResponseMode::Query),
         })
     }
 
     async fn decide(&self, asked: &Asked<'_>, proven: &Proven) -> Result<Decision> {
         let (params, place) = (asked.params, &proven.place);
-        match params.get("response_mode").map(ResponseMode::parse) {
+        match params.get("response_mode").map(mode_of) {
             None => {}
-            Some(Some(mode)) if mode.is_allowed(&place.client) => {}
+            Some(Some(mode)) if place.client.response_modes.contains(&mode) => {}
             Some(_) => {
                 return Err(bad("response_mode must be one that the client may use: query or form_post"));
             }
@@ -329,9 +329,7 @@ fn is_strong(seated: &Seated) -> bool {
 fn address(client: &Client, sent: Option<&str>) -> Result<String> {
     let mut registered = client.redirect_uris.iter();
     match sent {
-        Some(sent) if client.redirect_uris.iter().any(|known| matches(client, known, sent)) => {
-            Ok(sent.to_owned())
-        }
+        Some(sent) if client.allows_redirect_uri(sent) => Ok(sent.to_owned()),
         Some(_) => Err(bad("redirect_uri is none that the client has registered")),
         None => match (registered.next(), registered.next()) {
             (Some(only), None) => Ok(only.clone()),
@@ -340,10 +338,13 @@ fn address(client: &Client, sent: Option<&str>) -> Result<String> {
     }
 }
 
-/// Character by character (RFC 9700 §2.1).
-fn matches(_: &Client, registered: &str, sent: &str) -> bool {
-    let _ = ClientType::Public;
-    registered == sent
+/// The mode of that name (OAuth 2.0 Multiple Response Types §2.1, Form Post Response Mode §2).
+fn mode_of(name: &str) -> Option<ResponseMode> {
+    match name {
+        "query" => Some(ResponseMode::Query),
+        "form_post" => Some(ResponseMode::FormPost),
+        _ => None,
+    }
 }
 
 /// The parameters as a query, without a mark or with this one.

@@ -1,37 +1,11 @@
 //! What becomes of an authorization request: back to the client, or first to a page of ours.
 
-use hellojohn_control::documents::Client;
+use hellojohn_control::documents::ResponseMode;
 use hellojohn_control::{ClientId, ScopeName, Slug};
 use url::form_urlencoded;
 
 use crate::domain::return_to::ReturnTo;
 use crate::service::Error;
-
-/// How the answer travels to the client (OAuth 2.0 Multiple Response Types §2.1, Form Post Response Mode §2).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ResponseMode {
-    /// In the query of its address.
-    #[default]
-    Query,
-    /// In a form that the browser posts to it.
-    FormPost,
-}
-
-impl ResponseMode {
-    /// The mode of that name.
-    pub(super) fn parse(name: &str) -> Option<Self> {
-        match name {
-            "query" => Some(Self::Query),
-            "form_post" => Some(Self::FormPost),
-            _ => None,
-        }
-    }
-
-    /// Whether the client may have answers so (S14).
-    pub(super) fn is_allowed(self, _: &Client) -> bool {
-        true
-    }
-}
 
 /// An answer to the client, at an address that is proven to be its own.
 #[derive(Clone, PartialEq, Eq)]

@@ -21,7 +21,7 @@ mod userinfo;
 
 pub use authorize::Asked;
 pub use client::{ClientProof, Presented};
-pub use decision::{AskConsent, Back, Decision, LogIn, ResponseMode};
+pub use decision::{AskConsent, Back, Decision, LogIn};
 pub use introspect::{Introspection, Introspector};
 pub use params::{Params, ParamsError};
 pub use place::Whereabouts;

@@ -62,7 +62,7 @@ pub(super) fn allowed(
 pub(super) fn resources(params: &Params, client: &Client) -> Result<Vec<String>> {
     let mut resources: Vec<String> = Vec::new();
     for resource in params.resources() {
-        if !registered(client).iter().any(|known| known == resource) {
+        if !client.resources.iter().any(|known| known == resource) {
             return Err(Error::new(Code::InvalidTarget).detail("the client may not ask for this resource"));
         }
         if !resources.iter().any(|known| known == resource) {
@@ -70,9 +70,4 @@ pub(super) fn resources(params: &Params, client: &Client) -> Result<Vec<String>>
         }
     }
     Ok(resources)
-}
-
-/// The resources of the client's document.
-fn registered(_: &Client) -> &[String] {
-    &[]
 }
