@@ -320,7 +320,7 @@ async fn requests_to_a_route_are_limited_by_address() {
     }
     assert!(is(&ask("192.0.2.1", "/nor/here").await, REFUSED));
     // Where there is nothing in the dialect of OAuth, it is told in that.
-    let answer = ask("192.0.2.1", "/oauth2/token").await;
+    let answer = ask("192.0.2.1", "/oauth2/nowhere").await;
     assert_eq!((answer.status.as_u16(), &answer.json()["error"]), (429, &json!("temporarily_unavailable")));
     world.clock.advance(Duration::from_secs(60));
     assert_eq!(ask("192.0.2.1", "/v1/me").await.status, 401);

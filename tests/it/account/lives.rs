@@ -20,7 +20,7 @@ use crate::harness::postgres::TestDb;
 /// Tables with a column `tenant` whose rows outlive the tenant, on purpose.
 const KEPT: [&str; 2] = ["audit_events", "tenant_lives"];
 /// Tables with a column `tenant` that are emptied by name; all others hang on one of them.
-const ROOTS: [&str; 3] = ["denied_jti", "role_permissions", "users"];
+const ROOTS: [&str; 4] = ["client_assertions", "denied_jti", "role_permissions", "users"];
 
 const PEOPLE: &str = "SELECT count(*) FROM users WHERE tenant = 'acme'";
 
