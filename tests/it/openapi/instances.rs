@@ -87,6 +87,8 @@ fn gather<'a>(place: Place<'a>, value: &Value, all: &mut Vec<Place<'a>>) {
     all.push(place);
     let alternatives = DESCRIBED.alternatives(schema);
     match value {
+        // Which members it may have hangs on the others, and a refusal names the whole.
+        Value::Object(_) if alternatives.iter().any(|schema| schema["x-judged-together"] == true) => {}
         Value::Object(members) => {
             for (name, value) in members {
                 let find = |schema: &&'a Value| {
