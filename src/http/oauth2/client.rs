@@ -111,8 +111,9 @@ mod tests {
     /// S43
     #[test]
     fn what_is_in_doubt_is_refused() {
+        type Presented<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
         let good = encoded("web:s");
-        let cases: [(&[&str], &[(&str, &str)]); 12] = [
+        let cases: [Presented<'_>; 12] = [
             (&[], &[]),
             (&[&good, &good], &[]),
             (&[&good], &[("client_secret", "s")]),

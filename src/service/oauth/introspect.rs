@@ -128,7 +128,10 @@ impl OAuthService {
             Err(error) if error.code() == Code::InvalidToken => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(asker.is_none_or(|place| concerns(place, &claims)).then(|| Introspection {
+        if asker.is_some_and(|place| !concerns(place, &claims)) {
+            return Ok(None);
+        }
+        Ok(Some(Introspection {
             active: true,
             scope: Some(claims.scope),
             client_id: Some(claims.client_id),

@@ -11,8 +11,7 @@ const INTROSPECT: &str = "/oauth2/introspect";
 const PASSWORD: &str = "a password of resource servers";
 
 async fn ask(world: &World, header: &str, token: &str) -> Answer {
-    let header = header.replace(' ', " ");
-    world.form(INTROSPECT, &[("authorization", &header)], &[("token", token)]).await
+    world.form(INTROSPECT, &[("authorization", header)], &[("token", token)]).await
 }
 
 fn inactive() -> Value {
