@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use hellojohn_control::Slug;
+use hellojohn_control::documents::Alg;
 use serde_json::{Map, Value, json};
 
 use super::api::Api;
@@ -31,6 +32,7 @@ pub enum Keys {
     #[command(after_long_help = "Examples:
   hellojohn keys rotate --grace-seconds 3600
   hellojohn keys rotate --tenant acme
+  hellojohn keys rotate --alg RS256 --prepublish-seconds 86400
   hellojohn keys rotate --activate now --grace-seconds 0     # after a compromise")]
     Rotate(Rotate),
     /// Take the key that signs now out of use; it stays published for a time
@@ -60,6 +62,30 @@ pub enum Activate {
     Now,
 }
 
+/// Keys of which algorithm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Algorithm {
+    /// Ed25519.
+    #[value(name = "EdDSA")]
+    EdDsa,
+    /// ECDSA with P-256.
+    #[value(name = "ES256")]
+    Es256,
+    /// RSA with 2048 bits.
+    #[value(name = "RS256")]
+    Rs256,
+}
+
+impl From<Algorithm> for Alg {
+    fn from(alg: Algorithm) -> Self {
+        match alg {
+            Algorithm::EdDsa => Self::EdDsa,
+            Algorithm::Es256 => Self::Es256,
+            Algorithm::Rs256 => Self::Rs256,
+        }
+    }
+}
+
 /// Options of `keys rotate`.
 #[derive(Debug, Args)]
 pub struct Rotate {
@@ -75,6 +101,9 @@ pub struct Rotate {
     /// Sign at once, without waiting until every node has the key
     #[arg(long, value_name = "WHEN", conflicts_with = "prepublish_seconds")]
     activate: Option<Activate>,
+    /// Which of the keys; EdDSA without it
+    #[arg(long, value_name = "ALG")]
+    alg: Option<Algorithm>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -88,6 +117,9 @@ pub struct Retire {
     /// Tenant with keys of its own; the global keys without it
     #[arg(long, value_name = "SLUG", value_parser = Slug::parse)]
     tenant: Option<Slug>,
+    /// Which of the keys; EdDSA without it
+    #[arg(long, value_name = "ALG")]
+    alg: Option<Algorithm>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -109,12 +141,14 @@ impl Keys {
                     grace_seconds: rotate.grace_seconds,
                     prepublish_seconds: rotate.prepublish_seconds,
                     now: rotate.activate == Some(Activate::Now),
+                    alg: rotate.alg.map(Alg::from),
                 };
                 self::rotate(&api, rotate.tenant.as_ref(), &wanted, session).await
             }
             Keys::Retire(retire) => {
                 let api = retire.connection.authorised(session).await?;
-                let wanted = Rotation { grace_seconds: Some(retire.retire_after), ..Rotation::default() };
+                let (grace_seconds, alg) = (Some(retire.retire_after), retire.alg.map(Alg::from));
+                let wanted = Rotation { grace_seconds, alg, ..Rotation::default() };
                 self::rotate(&api, retire.tenant.as_ref(), &wanted, session).await
             }
         }
@@ -130,6 +164,8 @@ pub(super) struct Rotation {
     pub(super) prepublish_seconds: Option<u32>,
     /// Sign at once.
     pub(super) now: bool,
+    /// Of which algorithm.
+    pub(super) alg: Option<Alg>,
 }
 
 /// Rotates the keys of a tenant, or the global ones, and shows what came of it.
@@ -148,6 +184,9 @@ pub(super) async fn rotate(
     }
     if wanted.now {
         body.insert("activate".to_owned(), json!("now"));
+    }
+    if let Some(alg) = wanted.alg {
+        body.insert("alg".to_owned(), json!(alg));
     }
     let path = format!("{}/rotate", path(tenant));
     let answer = api.post(&path, &Value::Object(body)).await.map_err(|error| {

@@ -173,6 +173,8 @@ codes! {
     NoSuccessor = "no_successor", 4009, "Nobody can take over";
     /// Some member runs a release that could not read the change; it can be made once every node is upgraded.
     UpgradePending = "upgrade_pending", 4010, "Not every node is upgraded yet";
+    /// The key that the client's or the tenant's algorithm asks for is being made; try again in a moment.
+    SigningKeyPending = "signing_key_pending", 4011, "The signing key is not there yet";
 
     /// A fault of this server; the details are in its log under the request id.
     Internal = "internal", 5001, "The server failed to answer";

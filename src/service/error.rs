@@ -154,6 +154,11 @@ impl Error {
         Self::with(Code::NoLeader, Payload::RetryAfter(retry_after))
     }
 
+    /// 503: the key that is to sign is being made.
+    pub fn signing_key_pending() -> Self {
+        Self::with(Code::SigningKeyPending, Payload::RetryAfter(Duration::from_secs(1)))
+    }
+
     /// 503: the write may or may not have happened.
     pub fn outcome_unknown(retry_after: Duration) -> Self {
         Self::with(Code::OutcomeUnknown, Payload::RetryAfter(retry_after))

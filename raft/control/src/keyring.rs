@@ -112,7 +112,7 @@ impl KeyRing {
 
     /// Algorithms that the set can sign with, in a fixed order.
     pub fn algs(&self) -> Vec<Alg> {
-        [Alg::EdDsa, Alg::Es256, Alg::Rs256].into_iter().filter(|alg| self.active(*alg).is_some()).collect()
+        Alg::ALL.into_iter().filter(|alg| self.active(*alg).is_some()).collect()
     }
 
     /// Notes what hinders the key from entering the set. A key never replaces another one under its kid: the

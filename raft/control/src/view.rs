@@ -1,5 +1,6 @@
 //! The read model: an immutable view of the state at one index, shared by all readers without a lock.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use imbl::OrdMap;
 use crate::audit::Outbox;
 use crate::command::{Command, KeyRef};
 use crate::discovery;
-use crate::documents::{Activation, Client, IssuerMode, KeySet, KeyState};
+use crate::documents::{Activation, Alg, Client, IssuerMode, KeySet, KeyState};
 use crate::envelope::Idempotency;
 use crate::keyring::KeyRing;
 use crate::outcome::Reject;
@@ -171,6 +172,20 @@ impl View {
         due.into_iter().map(|(key, _)| key).collect()
     }
 
+    /// Keys that somebody has chosen an algorithm for and that do not exist yet, at most `most`: those of the global set, and
+    /// those that a tenant with an issuer of its own, or one of its clients, asks for (spec §2.2). A scan over all tenants, for
+    /// the leader's job.
+    pub fn missing_keys(&self, most: usize) -> Vec<(KeySet, Alg)> {
+        let lacks = |ring: &KeyRing, alg: Alg| ring.active(alg).is_none() && ring.next(alg).is_none();
+        let global = Alg::ALL.into_iter().filter(|alg| lacks(self.global_keys(), *alg));
+        let of_tenants = self.state.tenants.iter().flat_map(|(slug, entry)| {
+            let chosen = chosen_algs(entry);
+            let missing = chosen.into_iter().filter(|alg| lacks(&entry.keys, *alg));
+            missing.map(|alg| (KeySet::Tenant(slug.clone()), alg))
+        });
+        global.map(|alg| (KeySet::Global, alg)).chain(of_tenants).take(most).collect()
+    }
+
     fn scan_keys<T>(&self, pick: impl Fn(&crate::documents::SigningKey) -> Option<T>) -> Vec<(KeyRef, T)> {
         let tenants =
             self.state.tenants.iter().map(|(slug, entry)| (KeySet::Tenant(slug.clone()), &entry.keys));
@@ -179,5 +194,18 @@ impl View {
             .flat_map(|(set, ring)| ring.keys().values().map(move |key| (set.clone(), key)))
             .filter_map(|(set, key)| pick(key).map(|t| (KeyRef { set, kid: key.kid.clone() }, t)))
             .collect()
+    }
+}
+
+/// The algorithms that a tenant with an issuer of its own signs with; none for one that uses the global keys.
+fn chosen_algs(entry: &TenantEntry) -> BTreeSet<Alg> {
+    match entry.tenant.settings.issuer_mode {
+        IssuerMode::Global => BTreeSet::new(),
+        IssuerMode::Path => {
+            let of_clients = entry.clients.values().flat_map(|client| {
+                [client.id_token_signed_response_alg, client.access_token_signed_response_alg]
+            });
+            entry.tenant.settings.signing_algs.iter().copied().chain(of_clients.flatten()).collect()
+        }
     }
 }

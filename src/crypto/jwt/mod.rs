@@ -4,6 +4,9 @@
 //! key that the kid names has exactly one, and the header has to agree with it.
 
 mod claims;
+mod hint;
+mod id_claims;
+mod jws;
 mod proven;
 mod strict_json;
 mod verify;
@@ -12,6 +15,8 @@ mod verify;
 mod tests;
 
 pub use claims::AccessClaims;
+pub use hint::{IdHint, read_hint};
+pub use id_claims::{IdClaims, at_hash};
 pub use verify::{Expect, TokenError, Unverified, keys_of};
 
 /// Longest token that is read or signed, in bytes.

@@ -1,7 +1,7 @@
 //! Signatures that were found right before.
 //!
 //! Whether a signature fits a message and a key never changes, so it need not be computed again for each
-//! request that carries the same token: an Ed25519 verification costs more than the rest of a small request.
+//! request that carries the same token: a verification costs more than the rest of a small request.
 //! Only that one fact is remembered. Which key a kid names, whether it is still published, and every claim are
 //! checked each time.
 
@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use sha2::{Digest as _, Sha256};
+
+use crate::crypto::keys::Members;
 
 /// Signatures that are remembered at most; a new one takes the place of another.
 const SLOTS: usize = 4096;
@@ -29,7 +31,7 @@ impl Proven {
     /// right is remembered, so that nobody fills the memory without a key of ours.
     pub(super) fn or_verify(
         &self,
-        key: &[u8; 32],
+        key: Members<'_>,
         message: &str,
         signature: &str,
         verify: impl FnOnce() -> bool,
@@ -52,13 +54,13 @@ impl Proven {
     }
 }
 
-/// The lengths of key and message are part of it, so the parts cannot shift.
-fn fact(key: &[u8; 32], message: &str, signature: &str) -> Fact {
+/// The length of each part is part of it, so the parts cannot shift.
+fn fact([alg, first, second]: Members<'_>, message: &str, signature: &str) -> Fact {
     let mut hash = Sha256::new();
-    hash.update(key);
-    hash.update(u64::try_from(message.len()).unwrap_or(u64::MAX).to_be_bytes());
-    hash.update(message);
-    hash.update(signature);
+    for part in [alg, first, second, message, signature] {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(part);
+    }
     hash.finalize().into()
 }
 
@@ -66,19 +68,21 @@ fn fact(key: &[u8; 32], message: &str, signature: &str) -> Fact {
 mod tests {
     use super::*;
 
+    const KEY: Members<'static> = ["ES256", "x", "y"];
+
     #[test]
     fn a_right_signature_is_verified_once_and_a_wrong_one_each_time() {
         let proven = Proven::new();
         let mut verified = 0;
         for _ in 0..3 {
-            assert!(proven.or_verify(&[1; 32], "a.b", "sig", || {
+            assert!(proven.or_verify(KEY, "a.b", "sig", || {
                 verified += 1;
                 true
             }));
         }
         assert_eq!(verified, 1);
         for _ in 0..3 {
-            assert!(!proven.or_verify(&[1; 32], "a.b", "forged", || {
+            assert!(!proven.or_verify(KEY, "a.b", "forged", || {
                 verified += 1;
                 false
             }));
@@ -89,15 +93,18 @@ mod tests {
     #[test]
     fn what_is_remembered_speaks_for_no_other_key_message_or_signature() {
         let proven = Proven::new();
-        assert!(proven.or_verify(&[1; 32], "a.b", "sig", || true));
+        assert!(proven.or_verify(KEY, "a.b", "sig", || true));
         let others = [
-            ([2; 32], "a.b", "sig"),
-            ([1; 32], "a.c", "sig"),
-            ([1; 32], "a.b", "sih"),
-            ([1; 32], "a.bs", "ig"),
+            (["ES256", "x", "z"], "a.b", "sig"),
+            (["RS256", "x", "y"], "a.b", "sig"),
+            (["ES256", "xy", ""], "a.b", "sig"),
+            (["ES256", "x", "ya"], ".b", "sig"),
+            (KEY, "a.c", "sig"),
+            (KEY, "a.b", "sih"),
+            (KEY, "a.bs", "ig"),
         ];
         for (key, message, signature) in others {
-            assert!(!proven.or_verify(&key, message, signature, || false));
+            assert!(!proven.or_verify(key, message, signature, || false));
         }
     }
 }

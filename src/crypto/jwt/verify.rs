@@ -1,25 +1,14 @@
-//! Reading tokens back, strictly (S36 to S39).
-//!
-//! Every token that comes here is one of ours, so there is no room for interpretation: exactly three parts of
-//! canonical base64url, a header of exactly `alg`, `kid` and `typ`, one spelling of each. A header that
-//! carries a key or points to one (`jwk`, `jku`, `x5c`, `x5u`), `crit`, `zip`, `b64` or anything else is
-//! refused unread.
+//! Reading access tokens back, strictly (S36 to S39).
 
 use std::fmt;
-use std::sync::LazyLock;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hellojohn_control::documents::{Alg, KeyState, PublicJwk, SigningKey};
 use hellojohn_control::{Kid, Timestamp};
-use jsonwebtoken::{Algorithm, DecodingKey};
-use serde::Deserialize;
 
 use super::claims::AccessClaims;
-use super::proven::Proven;
+use super::jws::Jws;
 use super::strict_json;
 use super::{MAX_TOKEN_BYTES, SKEW_SECS, TokenType};
-use crate::crypto::keys::ed25519_public;
 
 /// Why a token is refused. The texts hold nothing of the token; clients are told `invalid_token` only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,8 +22,8 @@ pub enum TokenError {
     /// The header has unknown, repeated, missing or wrongly typed members.
     #[error("the token's header is not exactly alg, kid and typ")]
     Header,
-    /// Another `typ`: an ID token, or something else that is no access token.
-    #[error("the token is not an access token (typ at+jwt)")]
+    /// Another `typ` than that of the kind of token which is read: an ID token is no access token.
+    #[error("the token is of another type")]
     WrongType,
     /// No key of this issuer has that kid.
     #[error("the token's kid names no key of this issuer")]
@@ -42,14 +31,14 @@ pub enum TokenError {
     /// The header's `alg` is not the key's.
     #[error("the token's alg is not the algorithm of its key")]
     WrongAlgorithm,
-    /// The key is of a kind that this release does not verify with.
-    #[error("this release of hellojohn verifies EdDSA only")]
-    UnsupportedKey,
+    /// The public half is of another kind than the algorithm of its key.
+    #[error("the token's key is not one for its algorithm")]
+    UnfitKey,
     /// The signature is not the key's.
     #[error("the token's signature is wrong")]
     Signature,
     /// A claim is missing, empty, repeated or has the wrong type.
-    #[error("the token's claims are not those of an access token")]
+    #[error("the token's claims are not those of its type")]
     Claims,
     /// `iss` is not the expected issuer.
     #[error("the token is from another issuer")]
@@ -79,21 +68,10 @@ pub struct Expect<'a> {
     pub tenant: Option<&'a str>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    alg: String,
-    kid: Kid,
-    typ: String,
-}
-
 /// A token whose form is right; nothing in it is proven. What it says about its issuer and tenant is good for
 /// choosing the key set to verify with, and for nothing else.
 pub struct Unverified<'a> {
-    /// What is signed: header and payload as they stand in the token.
-    message: &'a str,
-    signature: &'a str,
-    header: Header,
+    jws: Jws<'a>,
     claims: AccessClaims,
 }
 
@@ -110,22 +88,9 @@ impl<'a> Unverified<'a> {
     /// # Errors
     /// Another kind of token, or one whose form, header or claims are not exactly those of ours.
     pub fn parse(token: &'a str) -> Result<Self, TokenError> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(TokenError::TooLarge);
-        }
-        let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
-        let (header, payload) = message.split_once('.').ok_or(TokenError::Malformed)?;
-        // A dot too many is in the payload now, where base64 refuses it.
-        let [header, payload, signature_bytes] = [decode(header)?, decode(payload)?, decode(signature)?];
-        if signature_bytes.is_empty() {
-            return Err(TokenError::Malformed);
-        }
-        let header: Header = strict_json::parse(&header).map_err(|_| TokenError::Header)?;
-        if header.typ != TokenType::Access.as_str() {
-            return Err(TokenError::WrongType);
-        }
+        let (jws, payload) = Jws::parse(token, TokenType::Access)?;
         let claims = strict_json::parse(&payload).map_err(|_| TokenError::Claims)?;
-        Ok(Self { message, signature, header, claims })
+        Ok(Self { jws, claims })
     }
 
     /// The claimed issuer.
@@ -149,36 +114,10 @@ impl<'a> Unverified<'a> {
         now: Timestamp,
         expect: &Expect<'_>,
     ) -> Result<AccessClaims, TokenError> {
-        let (alg, jwk) = keys(&self.header.kid).ok_or(TokenError::UnknownKey)?;
-        if self.header.alg != alg.as_str() {
-            return Err(TokenError::WrongAlgorithm);
-        }
-        self.verify_signature(alg, &jwk)?;
+        self.jws.verify(keys)?;
         check(&self.claims, now, expect)?;
         Ok(self.claims)
     }
-
-    fn verify_signature(&self, alg: Alg, jwk: &PublicJwk) -> Result<(), TokenError> {
-        static PROVEN: LazyLock<Proven> = LazyLock::new(Proven::new);
-        let public = match alg {
-            Alg::EdDsa => ed25519_public(jwk).ok_or(TokenError::UnsupportedKey)?,
-            Alg::Es256 | Alg::Rs256 => return Err(TokenError::UnsupportedKey),
-        };
-        let verify = || {
-            let (message, key) = (self.message.as_bytes(), DecodingKey::from_ed_der(&public));
-            matches!(jsonwebtoken::crypto::verify(self.signature, message, &key, Algorithm::EdDSA), Ok(true))
-        };
-        if PROVEN.or_verify(&public, self.message, self.signature, verify) {
-            Ok(())
-        } else {
-            Err(TokenError::Signature)
-        }
-    }
-}
-
-/// Canonical base64url without padding: no other text decodes to the same bytes.
-fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)
 }
 
 fn check(claims: &AccessClaims, now: Timestamp, expect: &Expect<'_>) -> Result<(), TokenError> {

@@ -52,6 +52,8 @@ pub(in crate::http) struct TokensBody<'a> {
     access_token: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<&'a str>,
     token_type: &'static str,
     expires_in: u64,
     expires_at: Timestamp,
@@ -63,6 +65,7 @@ impl<'a> From<&'a TokenSet> for TokensBody<'a> {
         Self {
             access_token: tokens.access.token.expose(),
             refresh_token: tokens.refresh.as_ref().map(SecretString::expose),
+            id_token: tokens.id.as_ref().map(SecretString::expose),
             token_type: "Bearer",
             expires_in: tokens.access.expires_in,
             expires_at: tokens.access.expires_at,

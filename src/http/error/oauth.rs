@@ -89,6 +89,7 @@ pub fn error_of(code: Code) -> (StatusCode, &'static str) {
         | Code::OutcomeUnknown
         | Code::IndexNotReached
         | Code::ClusterNotFormed
+        | Code::SigningKeyPending
         | Code::StorageUnavailable
         | Code::Busy
         | Code::DeadlineExceeded

@@ -74,6 +74,7 @@ pub fn of(code: Code) -> StatusCode {
         | Code::OutcomeUnknown
         | Code::IndexNotReached
         | Code::ClusterNotFormed
+        | Code::SigningKeyPending
         | Code::StorageUnavailable
         | Code::Busy
         | Code::DeadlineExceeded

@@ -12,7 +12,7 @@ use crate::http::extract::Below;
 use crate::service::audit::Requester;
 use crate::service::oauth::{OAuthService, Params, Whereabouts};
 
-/// RFC 6749 §5.1.
+/// RFC 6749 §5.1; OpenID Connect Core §3.1.3.3.
 #[derive(Serialize)]
 struct Body<'a> {
     access_token: &'a str,
@@ -20,6 +20,8 @@ struct Body<'a> {
     expires_in: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<&'a str>,
     scope: &'a str,
 }
 
@@ -37,6 +39,7 @@ pub(super) async fn token(
         token_type: "Bearer",
         expires_in: tokens.access.expires_in,
         refresh_token: tokens.refresh.as_ref().map(SecretString::expose),
+        id_token: tokens.id.as_ref().map(SecretString::expose),
         scope: &tokens.access.scope,
     };
     Ok(Json(body).into_response())

@@ -136,10 +136,11 @@ impl AccountService {
         let family = &TokenFamily { resources, ..family.clone() };
         let authority = self.authority(&mut work, entry, user.id, &access_scope).await?;
         let scope = &access_scope;
-        let grant = Grant { view: &view, entry, client, user, family, scope, authority: &authority };
-        let access = self.0.tokens.access(&grant, now)?;
+        let grant =
+            Grant { view: &view, entry, client, user, family, scope, authority: &authority, nonce: None };
+        let tokens = self.0.tokens.issue(&grant, Some(SecretString::from(successor.expose())), now)?;
         self.0.stores.commit_told(work, &[event]).await?;
-        Ok(TokenSet { access, refresh: Some(SecretString::from(successor.expose())) })
+        Ok(tokens)
     }
 
     /// Judges a token by its own row and its family's.

@@ -36,6 +36,8 @@ pub(in crate::service) struct Opening {
     pub(in crate::service) browser_session: Option<FamilyId>,
     /// What its access tokens are for (RFC 8707).
     pub(in crate::service) resources: Vec<String>,
+    /// For its first ID token.
+    pub(in crate::service) nonce: Option<String>,
 }
 
 /// A session that a password alone has started.
@@ -102,6 +104,7 @@ impl AccountService {
             grant: FamilyGrant::Login,
             browser_session: None,
             resources: Vec::new(),
+            nonce: None,
         };
         self.open_family(work, place, user, opening, now).await
     }
@@ -118,7 +121,7 @@ impl AccountService {
         now: Timestamp,
     ) -> Result<(FamilyId, TokenSet)> {
         let Place { view, entry, client } = place;
-        let Opening { amr, auth_time, scope, grant, browser_session, resources } = opening;
+        let Opening { amr, auth_time, scope, grant, browser_session, resources, nonce } = opening;
         let life = self.0.tokens.lifetimes().refresh_of(entry, client);
         let family = TokenFamily {
             id: FamilyId(rng::uuid(self.0.rng.as_ref())),
@@ -144,9 +147,17 @@ impl AccountService {
             None
         };
         let authority = self.authority(work, entry, user.id, &scope).await?;
-        let grant =
-            Grant { view, entry, client, user, family: &family, scope: &scope, authority: &authority };
-        Ok((family.id, TokenSet { access: self.0.tokens.access(&grant, now)?, refresh }))
+        let grant = Grant {
+            view,
+            entry,
+            client,
+            user,
+            family: &family,
+            scope: &scope,
+            authority: &authority,
+            nonce: nonce.as_deref(),
+        };
+        Ok((family.id, self.0.tokens.issue(&grant, refresh, now)?))
     }
 
     /// A refresh token of the family and the row that stands for it.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use hellojohn_control::Reject;
 
 use crate::cluster::{ProposeError, SealFailure};
-use crate::crypto::keys::KeyError;
 use crate::service::error::FieldError;
 use crate::service::{Code, Error};
 
@@ -19,7 +18,7 @@ pub(super) fn refused(error: ProposeError, retry_after: Duration) -> Error {
     }
 }
 
-fn rejected(reject: Reject) -> Error {
+pub(super) fn rejected(reject: Reject) -> Error {
     let text = reject.to_string();
     match reject {
         Reject::TenantNotFound => Error::new(Code::TenantNotFound),
@@ -53,16 +52,7 @@ fn rejected(reject: Reject) -> Error {
 
 pub(super) fn unsealable(error: SealFailure) -> Error {
     match error {
-        SealFailure::Key(KeyError::UnsupportedAlg(alg)) => unsupported_alg("alg", alg.as_str()),
         SealFailure::Key(error) => Error::internal(error),
         SealFailure::Secret(error) => Error::invalid_field("settings", "too_long", error.to_string()),
     }
-}
-
-pub(super) fn unsupported_alg(field: &'static str, alg: &str) -> Error {
-    Error::invalid_field(
-        field,
-        "unsupported_alg",
-        format!("{alg} keys are not available in this release; use EdDSA"),
-    )
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hellojohn_control::documents::{Alg, KeySet, NewKey, SigningKey};
+use hellojohn_control::format::OIDC_FORMAT;
 use hellojohn_control::{Command, KeyRef, Outcome, Reject, Slug, Timestamp};
 use serde::Deserialize;
 
@@ -50,7 +51,9 @@ pub struct Rotated {
 const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
 /// Keys that one command retires: it must fit into an entry.
 const RETIRED_AT_ONCE: usize = 1_000;
-/// How long a rotation waits for the one before it.
+/// Keys that a run of the leader's job makes: the next run goes on.
+const MADE_AT_ONCE: usize = 8;
+/// How long a rotation, or the making of a key, waits for the one before it.
 const TURN: Duration = Duration::from_secs(10);
 
 impl ControlService {
@@ -74,7 +77,7 @@ impl ControlService {
             KeySet::Global => None,
             KeySet::Tenant(slug) => Some(slug.clone()),
         };
-        let key = self.mint_key(tenant.as_ref(), alg)?;
+        let key = self.mint_key(tenant.as_ref(), alg).await?;
         let kid = key.kid.clone();
         let command = Command::RotateKeys {
             set: set.clone(),
@@ -136,19 +139,46 @@ impl ControlService {
         if self.plane.may_write().is_err() {
             return Ok(());
         }
-        let view = self.plane.view();
         let system = Origin::system("job-keys");
-        if view.formation().is_some() && view.global_keys().active(Alg::EdDsa).is_none() {
-            let key = self.mint_key(None, Alg::EdDsa)?;
-            let command = Command::EnsureGlobalKeys { keys: vec![key] };
-            self.propose(&system, command).await.map_err(|e| self.refused(e))?;
-        }
+        self.make_missing_keys(&system).await?;
+        let view = self.plane.view();
         let mut due = view.pending_activations();
         due.retain(|(_, activation)| activation.not_before <= now);
         self.finish_activations(&system, view.applied_index(), due.into_iter().map(|(key, _)| key)).await?;
         for keys in view.due_retirements(now).chunks(RETIRED_AT_ONCE) {
             let command = Command::RetireKeys { keys: keys.to_vec() };
             self.propose(&system, command).await.map_err(|e| self.refused(e))?;
+        }
+        Ok(())
+    }
+
+    /// Makes keys that somebody has chosen an algorithm for. The first ones of the installation sign at once, because nothing is
+    /// signed without them; those of a tenant by an ordinary rotation, so that every node knows them first.
+    async fn make_missing_keys(&self, system: &Origin) -> Result<()> {
+        let view = self.plane.view();
+        if view.formation().is_none() {
+            return Ok(());
+        }
+        let missing = view.missing_keys(MADE_AT_ONCE).into_iter();
+        for (set, alg) in missing.filter(|(_, alg)| known_to_all(*alg, view.format())) {
+            let command = match set {
+                KeySet::Global => Command::EnsureGlobalKeys { keys: vec![self.mint_key(None, alg).await?] },
+                KeySet::Tenant(slug) => Command::RotateKeys {
+                    key: self.mint_key(Some(&slug), alg).await?,
+                    set: KeySet::Tenant(slug),
+                    grace_seconds: self.defaults.grace_seconds,
+                    prepublish_seconds: 0,
+                    activate_now: false,
+                },
+            };
+            match self.propose(system, command).await {
+                // Somebody was faster, or nobody needs it any more.
+                Ok(_)
+                | Err(ProposeError::Rejected(
+                    Reject::RotationPending { .. } | Reject::TenantNotFound | Reject::IssuerModeGlobal,
+                )) => {}
+                Err(error) => return Err(self.refused(error)),
+            }
         }
         Ok(())
     }
@@ -182,17 +212,29 @@ impl ControlService {
         }
     }
 
-    /// A new signing key.
+    /// A new signing key. RSA keys take a good part of a second to find, so they are made on a thread that nobody waits for, one
+    /// at a time.
     ///
     /// # Errors
     /// `node_failed` where the key that signs now is sealed with another master key than this node's: no other node would open
-    /// the new one; and `validation_failed` for an algorithm without keys.
-    pub(super) fn mint_key(&self, tenant: Option<&Slug>, alg: Alg) -> Result<NewKey> {
-        if self.sealing.is_foreign_to(&self.plane.view()) {
+    /// the new one; `upgrade_pending` for an algorithm that a member of the cluster does not know; `busy`.
+    pub(super) async fn mint_key(&self, tenant: Option<&Slug>, alg: Alg) -> Result<NewKey> {
+        let view = self.plane.view();
+        if self.sealing.is_foreign_to(&view) {
             return Err(Error::fatal("keys are sealed with another SIGNING_MASTER_KEY than this node's")
                 .detail("this node does not open the cluster's keys and makes none; see its /readyz"));
         }
-        self.sealing.mint_key(tenant, alg).map_err(errors::unsealable)
+        check_known_to_all(alg, view.format())?;
+        let turn = tokio::time::timeout(TURN, Arc::clone(&self.minting).acquire_owned()).await;
+        let Ok(Ok(permit)) = turn else {
+            return Err(Error::busy(self.defaults.retry_after));
+        };
+        let (sealing, tenant) = (self.sealing.clone(), tenant.cloned());
+        let minted = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            sealing.mint_key(tenant.as_ref(), alg)
+        });
+        minted.await.map_err(Error::internal)?.map_err(errors::unsealable)
     }
 
     /// The keys of a set, by kid.
@@ -206,9 +248,41 @@ impl ControlService {
     }
 }
 
+/// Whether every member of a cluster of this format verifies with `alg`: before OpenID Connect there was EdDSA alone.
+fn known_to_all(alg: Alg, format: u16) -> bool {
+    alg == Alg::EdDsa || format >= OIDC_FORMAT
+}
+
+/// # Errors
+/// `upgrade_pending` for an algorithm that a member of the cluster does not know.
+pub(super) fn check_known_to_all(alg: Alg, format: u16) -> Result<()> {
+    if known_to_all(alg, format) {
+        Ok(())
+    } else {
+        Err(errors::rejected(Reject::UpgradePending { needed: OIDC_FORMAT, format }))
+    }
+}
+
 fn rotated(written: Written) -> Result<Rotated> {
     match written.outcome {
         Outcome::Keys { key: Some(key), retiring } => Ok(Rotated { key, retiring, index: written.index }),
         other => Err(unexpected(&other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node of the release before verifies EdDSA alone: it would refuse what others sign.
+    #[test]
+    fn other_algorithms_wait_for_the_upgrade_of_every_node() {
+        for format in [OIDC_FORMAT - 1, OIDC_FORMAT] {
+            for alg in Alg::ALL {
+                let code = check_known_to_all(alg, format).map_err(|error| error.code());
+                let waits = alg != Alg::EdDsa && format < OIDC_FORMAT;
+                assert_eq!(code, if waits { Err(Code::UpgradePending) } else { Ok(()) }, "{alg:?} {format}");
+            }
+        }
     }
 }

@@ -59,6 +59,8 @@ pub struct ControlService {
     /// Rotations wait for their new key to be seen everywhere; one at a time, so that two callers get two
     /// rotations instead of one refusal.
     rotations: Arc<Semaphore>,
+    /// One key is made at a time: finding one takes a core.
+    minting: Arc<Semaphore>,
     // Reads that wait for an index.
     waiting: Arc<Semaphore>,
     /// One archive is made or sent at a time.
@@ -77,6 +79,7 @@ impl ControlService {
             sealing,
             defaults,
             rotations: Arc::new(Semaphore::new(1)),
+            minting: Arc::new(Semaphore::new(1)),
             waiting: Arc::new(Semaphore::new(MAX_WAITING_READS)),
             archives: Arc::new(Semaphore::new(1)),
         }

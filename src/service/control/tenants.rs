@@ -6,6 +6,7 @@ use hellojohn_control::documents::{Alg, IssuerMode, NewKey, Patch, Tenant, Tenan
 use hellojohn_control::{Command, Outcome, Reject, Slug, TenantEntry};
 
 use super::cleanup::{Cleanup, Deleted, TokenRevoker, attempt};
+use super::keys::check_known_to_all;
 use super::tenant_rules::Installation;
 use super::{ControlService, errors, unexpected};
 use crate::cluster::ProposeError;
@@ -48,9 +49,12 @@ impl ControlService {
         let view = self.plane.view();
         self.installation(view.global_issuer()).check(slug, &input)?;
         let wanted_algs = wanted_algs(&input);
+        for alg in wanted_algs.iter().flatten() {
+            check_known_to_all(*alg, view.format())?;
+        }
         let wants_path = wants_path(&input);
         let patch = self.sealing.seal_patch(slug, input).map_err(errors::unsealable)?;
-        let mut new_keys = self.missing_keys(slug, wants_path, wanted_algs.as_deref())?;
+        let mut new_keys = self.missing_keys(slug, wants_path, wanted_algs.as_deref()).await?;
         for _ in 0..KEY_ATTEMPTS {
             let command =
                 Command::PutTenant { slug: slug.clone(), patch: patch.clone(), new_keys: new_keys.clone() };
@@ -62,7 +66,7 @@ impl ControlService {
                     };
                 }
                 Err(ProposeError::Rejected(Reject::KeyNeeded { alg })) => {
-                    new_keys.push(self.mint_key(Some(slug), alg)?);
+                    new_keys.push(self.mint_key(Some(slug), alg).await?);
                 }
                 Err(error) => return Err(self.refused(error)),
             }
@@ -127,20 +131,21 @@ impl ControlService {
     }
 
     /// Keys that the tenant will need and does not have, made before the proposal and off its path.
-    fn missing_keys(&self, slug: &Slug, wants_path: bool, algs: Option<&[Alg]>) -> Result<Vec<NewKey>> {
+    async fn missing_keys(&self, slug: &Slug, wants_path: bool, algs: Option<&[Alg]>) -> Result<Vec<NewKey>> {
         let view = self.plane.view();
         let entry = view.tenant(slug);
         let is_path = entry.is_some_and(|entry| entry.tenant.settings.issuer_mode == IssuerMode::Path);
         if !wants_path && !is_path {
             return Ok(Vec::new());
         }
-        let current =
-            entry.map_or_else(|| vec![Alg::EdDsa], |entry| entry.tenant.settings.signing_algs.clone());
-        algs.unwrap_or(&current)
-            .iter()
-            .filter(|alg| entry.is_none_or(|entry| entry.keys.active(**alg).is_none()))
-            .map(|alg| self.mint_key(Some(slug), *alg))
-            .collect()
+        let current = entry.map_or(&[Alg::EdDsa][..], |entry| &entry.tenant.settings.signing_algs);
+        let mut made = Vec::new();
+        for alg in algs.unwrap_or(current) {
+            if entry.is_none_or(|entry| entry.keys.active(*alg).is_none()) {
+                made.push(self.mint_key(Some(slug), *alg).await?);
+            }
+        }
+        Ok(made)
     }
 }
 

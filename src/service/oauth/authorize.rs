@@ -120,6 +120,12 @@ impl OAuthService {
         let now = self.0.clock.now();
         let begun = self.begun(asked, place, now);
         let seated = self.seated(asked, place).await?;
+        // Whoever logged in for this request as somebody else would be sent to the login again and again.
+        let another = |seated: &Seated| request.meant.is_some_and(|meant| meant != seated.user);
+        if begun.is_some() && seated.as_ref().is_some_and(another) {
+            return Err(Code::LoginRequired.into());
+        }
+        let seated = seated.filter(|seated| !another(seated));
         let seated = seated.filter(|seated| is_fresh(&request, seated, begun, now));
         let Some(seated) = seated else {
             if request.prompt.none {

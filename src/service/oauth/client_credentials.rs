@@ -2,9 +2,9 @@
 
 use hellojohn_control::documents::GrantType;
 
-use super::redeem::Tokens;
 use super::{OAuthService, Params, scope};
 use crate::service::account::Place;
+use crate::service::tokens::TokenSet;
 use crate::service::{Code, Error, Result};
 
 /// Scopes that are about a person, of which there is none (OpenID Connect Core §3.1.2.1, §11).
@@ -15,7 +15,7 @@ impl OAuthService {
     ///
     /// # Errors
     /// `unauthorized_client`, `invalid_scope`, `invalid_target`.
-    pub(super) fn client_credentials(&self, place: &Place, params: &Params) -> Result<Tokens> {
+    pub(super) fn client_credentials(&self, place: &Place, params: &Params) -> Result<TokenSet> {
         let Place { view, entry, client } = place;
         if !client.grant_types.contains(&GrantType::ClientCredentials) {
             return Err(
@@ -34,6 +34,6 @@ impl OAuthService {
         let resources = scope::resources(params, client)?;
         let now = self.0.clock.now();
         let access = self.0.tokens.for_client(view, entry, client, &scope, &resources, now)?;
-        Ok(Tokens { access, refresh: None })
+        Ok(TokenSet { access, refresh: None, id: None })
     }
 }

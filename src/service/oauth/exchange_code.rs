@@ -7,7 +7,7 @@
 use hellojohn_control::Timestamp;
 use hellojohn_control::documents::GrantType;
 
-use super::redeem::{Tokens, missing};
+use super::redeem::missing;
 use super::{OAuthService, Params};
 use crate::crypto::pkce::CodeChallenge;
 use crate::crypto::token_hash::{Kind, OpaqueToken};
@@ -16,7 +16,7 @@ use crate::domain::refresh_token::{FamilyGrant, RevocationReason, TokenHash};
 use crate::domain::user::{User, UserStatus};
 use crate::service::account::{Opening, PASSWORD, Place, admit};
 use crate::service::audit::{Action, Event, Outcome, Requester};
-use crate::service::tokens::granted;
+use crate::service::tokens::{TokenSet, granted};
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Result};
 use crate::store::UnitOfWork;
@@ -37,7 +37,7 @@ impl OAuthService {
         requester: &Requester,
         place: &Place,
         params: &Params,
-    ) -> Result<Tokens> {
+    ) -> Result<TokenSet> {
         let Place { entry, client, .. } = place;
         let text = params.get("code").ok_or_else(|| missing("code"))?;
         let token = OpaqueToken::parse_of(Kind::Code, text).map_err(|_| dead("malformed"))?;
@@ -91,6 +91,7 @@ impl OAuthService {
                 Authorizer::Family(_) => None,
             },
             resources: code.resources,
+            nonce: code.nonce,
         };
         let (family, set) = self.0.accounts.open_family(&mut work, place, &user, opening, now).await?;
         let used = work.authorization_codes().use_up(&hash, Some(family), now).await;
@@ -99,7 +100,7 @@ impl OAuthService {
         }
         let event = Event { target: Some(family.0), ..event };
         self.0.stores.commit_told(work, &[event]).await?;
-        Ok(Tokens { access: set.access, refresh: set.refresh })
+        Ok(set)
     }
 
     /// Revokes what the first use of a code has yielded (S30).

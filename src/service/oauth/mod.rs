@@ -5,11 +5,11 @@
 //! need the user database for what no person is behind.
 
 mod authorize;
-mod claims;
 mod client;
 mod client_credentials;
 mod decision;
 mod exchange_code;
+mod hint;
 mod introspect;
 mod params;
 mod place;
@@ -25,7 +25,7 @@ pub use decision::{AskConsent, Back, Decision, LogIn};
 pub use introspect::{Introspection, Introspector};
 pub use params::{Params, ParamsError};
 pub use place::Whereabouts;
-pub use redeem::{Grant, Tokens};
+pub use redeem::Grant;
 
 use std::sync::Arc;
 

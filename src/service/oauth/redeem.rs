@@ -3,11 +3,10 @@
 use hellojohn_control::Slug;
 
 use super::{OAuthService, Params, Presented, Whereabouts, scope};
-use crate::crypto::secret::SecretString;
 use crate::crypto::token_hash::{Kind, OpaqueToken};
 use crate::service::account::{Exchange, Redemption};
 use crate::service::audit::Requester;
-use crate::service::tokens::AccessToken;
+use crate::service::tokens::TokenSet;
 use crate::service::{Code, Error, Result};
 
 /// What a client wants tokens for.
@@ -37,15 +36,6 @@ impl Grant {
     }
 }
 
-/// What the token endpoint yields.
-#[derive(Debug)]
-pub struct Tokens {
-    /// The access token.
-    pub access: AccessToken,
-    /// The refresh token, where the client gets one.
-    pub refresh: Option<SecretString>,
-}
-
 impl OAuthService {
     /// Yields tokens for a grant.
     ///
@@ -57,7 +47,7 @@ impl OAuthService {
         mut whereabouts: Whereabouts,
         presented: &Presented,
         params: &Params,
-    ) -> Result<Tokens> {
+    ) -> Result<TokenSet> {
         let grant = Grant::parse(params.get("grant_type"))?;
         whereabouts.token = tenant_in(grant, params);
         let place = self.authenticate(&whereabouts, presented)?;
@@ -77,8 +67,7 @@ impl OAuthService {
                     client_id: Some(place.client.client_id.clone()),
                     at_token_endpoint: Some(redemption),
                 };
-                let set = Box::pin(self.0.accounts.refresh(requester, &exchange)).await?;
-                Ok(Tokens { access: set.access, refresh: set.refresh })
+                Box::pin(self.0.accounts.refresh(requester, &exchange)).await
             }
         }
     }

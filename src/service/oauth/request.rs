@@ -5,8 +5,10 @@
 use hellojohn_control::ScopeName;
 use hellojohn_control::documents::{Client, GrantType};
 
+use super::hint::hinted;
 use super::{Params, scope};
 use crate::crypto::pkce::CodeChallenge;
+use crate::domain::user::UserId;
 use crate::service::account::Place;
 use crate::service::{Code, Error, Result};
 
@@ -40,6 +42,8 @@ pub(super) struct Request {
     pub(super) max_age: Option<i64>,
     /// Whether two factors are asked for.
     pub(super) two_factors: bool,
+    /// Whom the client means (`id_token_hint`).
+    pub(super) meant: Option<UserId>,
 }
 
 impl Request {
@@ -78,6 +82,7 @@ impl Request {
             prompt: prompt(params)?,
             max_age: max_age.transpose()?,
             two_factors: params.get("acr_values").is_some_and(|acr| acr.split(' ').any(|acr| acr == LOA_TWO)),
+            meant: params.get("id_token_hint").map(|token| hinted(place, token)).transpose()?,
         })
     }
 }

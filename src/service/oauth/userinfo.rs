@@ -3,8 +3,9 @@
 use hellojohn_control::{ScopeName, Slug};
 use serde_json::{Map, Value};
 
-use super::{OAuthService, claims};
+use super::OAuthService;
 use crate::service::principal::UserAuthorizer as _;
+use crate::service::tokens::person;
 use crate::service::user_store::refused;
 use crate::service::{Code, Error, Result};
 
@@ -33,7 +34,7 @@ impl OAuthService {
         let user = user.ok_or(Code::InvalidToken)?;
         let scope: Vec<ScopeName> =
             principal.scopes.iter().filter_map(|scope| ScopeName::parse(scope).ok()).collect();
-        let mut told = claims::of(entry, &scope, &user);
+        let mut told = person::claims(entry, &scope, &user);
         told.insert("sub".to_owned(), Value::from(principal.subject));
         Ok(told)
     }

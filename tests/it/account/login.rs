@@ -26,7 +26,9 @@ async fn a_login_yields_tokens_with_the_claims_of_the_specification() {
     let json = answer.json();
     let mut names: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
     names.sort_unstable();
-    assert_eq!(names, ["access_token", "expires_at", "expires_in", "refresh_token", "scope", "token_type"]);
+    let expected =
+        ["access_token", "expires_at", "expires_in", "id_token", "refresh_token", "scope", "token_type"];
+    assert_eq!(names, expected);
     assert_eq!((&json["token_type"], &json["expires_in"]), (&json!("Bearer"), &json!(900)));
     assert_eq!(json["expires_at"], "2027-01-15T08:15:00.000Z");
     assert_eq!(json["scope"], "openid profile email");

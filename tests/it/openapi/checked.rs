@@ -261,7 +261,7 @@ mod tests {
             (Bent { method: Method::PUT, ..Bent::login() }, "the method is not described"),
             (Bent { status: 202, ..Bent::login() }, "the status is not described"),
             (Bent { headers: vec![], ..Bent::login() }, "the content type \"\" is not described"),
-            (with_member(Bent::login(), "id_token", json!("t")), "is not valid under any of the schemas"),
+            (with_member(Bent::login(), "password", json!("t")), "is not valid under any of the schemas"),
             (with_member(Bent::login(), "expires_in", json!("900")), "is not valid under any of the schemas"),
             (with_member(Bent::login(), "expires_at", json!("soon")), "is not valid under any"),
             (with_member(Bent::tenant(), "status", json!("gone")), "/status: \"gone\" is not one of"),

@@ -64,6 +64,9 @@ pub enum Alg {
 }
 
 impl Alg {
+    /// Every algorithm, the default first.
+    pub const ALL: [Self; 3] = [Self::EdDsa, Self::Es256, Self::Rs256];
+
     /// The name in a JOSE header.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -13,8 +13,8 @@ use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::crypto::keys::mint;
 use crate::crypto::keys::tests::{document, sealer};
-use crate::crypto::keys::{ed25519_public, mint_eddsa};
 use crate::crypto::signer::{KeyOpener, SigningKeyHandle};
 use crate::domain::rng::OsRng;
 
@@ -28,8 +28,14 @@ struct Issuer {
     handle: Arc<SigningKeyHandle>,
 }
 
+const ALGS: [Alg; 3] = [Alg::EdDsa, Alg::Es256, Alg::Rs256];
+
 fn issuer() -> Issuer {
-    let key = document(mint_eddsa(&OsRng, &sealer(), None).unwrap());
+    issuer_of(Alg::EdDsa)
+}
+
+fn issuer_of(alg: Alg) -> Issuer {
+    let key = document(mint(&OsRng, &sealer(), None, alg).unwrap());
     let handle = KeyOpener::new(Arc::new(sealer())).handle(None, &key).unwrap();
     Issuer { key, handle }
 }
@@ -47,15 +53,13 @@ impl Issuer {
     /// A token with a valid signature over whatever text.
     fn sign_raw(&self, header: &str, payload: &str) -> String {
         let message = format!("{}.{}", b64(header), b64(payload));
-        let der = crate::crypto::keys::open(&sealer(), None, &self.key).unwrap();
-        let key = EncodingKey::from_ed_der(der.expose());
-        let signature =
-            jsonwebtoken::crypto::sign(message.as_bytes(), &key, jsonwebtoken::Algorithm::EdDSA).unwrap();
-        format!("{message}.{signature}")
+        let private = crate::crypto::keys::open(&sealer(), None, &self.key).unwrap();
+        let signature = private.sign(message.as_bytes()).unwrap();
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
     fn header(&self) -> Value {
-        json!({"alg": "EdDSA", "kid": self.key.kid, "typ": "at+jwt"})
+        json!({"alg": self.key.alg, "kid": self.key.kid, "typ": "at+jwt"})
     }
 
     fn sign_claims(&self, claims: &Value) -> String {
@@ -97,13 +101,15 @@ fn with(name: &str, value: Value) -> Value {
 
 #[test]
 fn a_signed_token_verifies_to_the_same_claims() {
-    let issuer = issuer();
     let mut claims = claims();
     claims.aud.push("other".into());
     claims.roles = vec!["sys:admin".into()];
     claims.custom = json!({"urn:hellojohn:sys": {"is_admin": true}}).as_object().cloned();
-    let token = issuer.handle.sign_access(&claims).unwrap();
-    assert_eq!(issuer.verify(&token).unwrap(), claims);
+    for alg in ALGS {
+        let issuer = issuer_of(alg);
+        let token = issuer.handle.sign_access(&claims).unwrap();
+        assert_eq!(issuer.verify(&token).unwrap(), claims);
+    }
     assert!(claims.has_scope("profile:read") && !claims.has_scope("profile"));
 }
 
@@ -140,34 +146,51 @@ fn alg_none_is_refused() {
     }
 }
 
-/// S36
+/// S36: whatever of a public key an attacker takes for a secret.
 #[test]
 fn hs256_with_the_public_key_as_secret_is_refused() {
-    let issuer = issuer();
-    let raw = ed25519_public(&issuer.key.public_jwk).unwrap().to_vec();
-    let jwk = serde_json::to_vec(&issuer.key.public_jwk).unwrap();
-    for secret in [raw, jwk] {
-        let mut header = Header::new(jsonwebtoken::Algorithm::HS256);
-        header.typ = Some("at+jwt".into());
-        header.kid = Some(issuer.key.kid.to_string());
-        let token = jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(&secret)).unwrap();
-        assert_eq!(issuer.verify(&token).unwrap_err(), TokenError::WrongAlgorithm);
-        // The same signature under a header that says EdDSA.
-        let (_, rest) = token.split_once('.').unwrap();
-        let relabelled = format!("{}.{rest}", b64(&issuer.header().to_string()));
-        assert_eq!(issuer.verify(&relabelled).unwrap_err(), TokenError::Signature);
+    for issuer in ALGS.map(issuer_of) {
+        let jwk = serde_json::to_value(&issuer.key.public_jwk).unwrap();
+        let members = jwk.as_object().unwrap().values().map(|value| value.as_str().unwrap());
+        let decoded = members.filter_map(|text| URL_SAFE_NO_PAD.decode(text).ok());
+        for secret in decoded.chain([jwk.to_string().into_bytes()]) {
+            let mut header = Header::new(jsonwebtoken::Algorithm::HS256);
+            header.typ = Some("at+jwt".into());
+            header.kid = Some(issuer.key.kid.to_string());
+            let token = jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(&secret)).unwrap();
+            assert_eq!(issuer.verify(&token).unwrap_err(), TokenError::WrongAlgorithm);
+            // The same signature under a header that names the key's own algorithm.
+            let (_, rest) = token.split_once('.').unwrap();
+            let relabelled = format!("{}.{rest}", b64(&issuer.header().to_string()));
+            assert_eq!(issuer.verify(&relabelled).unwrap_err(), TokenError::Signature);
+        }
     }
 }
 
 /// S36
 #[test]
 fn another_asymmetric_algorithm_than_the_keys_is_refused() {
-    let issuer = issuer();
-    for alg in ["RS256", "ES256", "PS256", "Ed25519", "eddsa", "EdDSA "] {
-        let mut header = issuer.header();
-        header["alg"] = alg.into();
-        let token = issuer.sign_raw(&header.to_string(), &json!(claims()).to_string());
-        assert_eq!(issuer.verify(&token).unwrap_err(), TokenError::WrongAlgorithm, "{alg}");
+    for issuer in ALGS.map(issuer_of) {
+        let own = issuer.key.alg.as_str();
+        for alg in ["EdDSA", "RS256", "ES256", "PS256", "RS512", "Ed25519", "eddsa", "EdDSA "] {
+            let mut header = issuer.header();
+            header["alg"] = alg.into();
+            let token = issuer.sign_raw(&header.to_string(), &json!(claims()).to_string());
+            let expected = if alg == own { Ok(()) } else { Err(TokenError::WrongAlgorithm) };
+            assert_eq!(issuer.verify(&token).map(drop), expected, "{alg}");
+        }
+    }
+}
+
+/// S36: a signature of one kind of key under the kid of another.
+#[test]
+fn a_signature_of_another_kind_of_key_is_refused() {
+    let issuers = ALGS.map(issuer_of);
+    for (i, named) in issuers.iter().enumerate() {
+        for other in issuers.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, other)| other) {
+            let token = other.sign_raw(&named.header().to_string(), &json!(claims()).to_string());
+            assert_eq!(named.verify(&token).unwrap_err(), TokenError::Signature);
+        }
     }
 }
 
@@ -246,8 +269,9 @@ fn a_key_verifies_in_every_state_but_retired() {
     }
 }
 
+/// S36: a document whose public half is not one for its algorithm verifies nothing.
 #[test]
-fn keys_of_a_later_release_are_refused_clearly() {
+fn a_key_that_does_not_fit_its_algorithm_is_refused() {
     let issuer = issuer();
     for alg in [Alg::Es256, Alg::Rs256] {
         let mut header = issuer.header();
@@ -256,7 +280,7 @@ fn keys_of_a_later_release_are_refused_clearly() {
         let keys = |_: &Kid| Some((alg, issuer.key.public_jwk.clone()));
         let verdict =
             Unverified::parse(&token).and_then(|t| t.verify(&keys, Timestamp::from_secs(NOW), &EXPECT));
-        assert_eq!(verdict.unwrap_err(), TokenError::UnsupportedKey);
+        assert_eq!(verdict.unwrap_err(), TokenError::UnfitKey);
     }
 }
 
@@ -266,7 +290,8 @@ fn an_independent_verifier_accepts_our_signature() {
     let issuer = issuer();
     let token = issuer.handle.sign_access(&claims()).unwrap();
     let (message, signature) = token.rsplit_once('.').unwrap();
-    let public = ed25519_public(&issuer.key.public_jwk).unwrap();
+    let jwk = serde_json::to_value(&issuer.key.public_jwk).unwrap();
+    let public = URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap().try_into().unwrap();
     let key = ed25519_dalek::VerifyingKey::from_bytes(&public).unwrap();
     let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
     let signature = ed25519_dalek::Signature::from_slice(&signature).unwrap();

@@ -2,6 +2,7 @@
 
 mod authorize;
 mod code;
+mod id_token;
 mod introspect;
 mod redirect;
 mod revoke;

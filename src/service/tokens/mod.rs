@@ -1,7 +1,10 @@
-//! Access tokens: which claims a person's token carries, for how long, and which key signs it (spec §7).
+//! Tokens: which claims a person's access token carries, for how long, and which key signs it (spec §7). ID tokens are next door.
 //!
 //! Owns the claims and the lifetimes. Must never sign with anything but the active key of the set that the view
-//! names for the tenant, and never give `custom` to the people of a tenant that may not administer.
+//! names for the tenant, of the algorithm that was chosen, and never give `custom` to the people of a tenant that may not administer.
+
+mod id_token;
+pub(super) mod person;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::{Code, Error, Result};
 use crate::crypto::jwt::AccessClaims;
 use crate::crypto::secret::SecretString;
-use crate::crypto::signer::KeyOpener;
+use crate::crypto::signer::{KeyOpener, SigningKeyHandle};
 use crate::domain::mfa::AMR_MFA;
 use crate::domain::refresh_token::TokenFamily;
 use crate::domain::rng::{self, Rng};
@@ -71,6 +74,8 @@ pub struct Grant<'a> {
     pub scope: &'a [ScopeName],
     /// What the person may do by their roles, as far as the token is to say it.
     pub authority: &'a Authority,
+    /// What the authorization request sent for the ID token; none after a refresh (OpenID Connect Core §12.2).
+    pub nonce: Option<&'a str>,
 }
 
 /// Roles and permissions of a person, for the claims of a token.
@@ -104,9 +109,11 @@ pub struct TokenSet {
     pub access: AccessToken,
     /// The refresh token; absent for a client that may not refresh.
     pub refresh: Option<SecretString>,
+    /// The ID token, where `openid` is granted.
+    pub id: Option<SecretString>,
 }
 
-/// Makes access tokens.
+/// Makes access tokens and ID tokens.
 #[derive(Debug)]
 pub struct TokenIssuer {
     keys: Arc<KeyOpener>,
@@ -142,33 +149,34 @@ impl TokenIssuer {
         });
     }
 
-    /// Signs an access token with the tenant's active key.
+    /// Signs what a person's grant yields, beside the refresh token that was made for it.
     ///
     /// # Errors
-    /// `cluster_not_formed` while there is no key yet; `internal` for a key that does not open.
-    pub fn access(&self, grant: &Grant<'_>, now: Timestamp) -> Result<AccessToken> {
+    /// `cluster_not_formed` or `signing_key_pending` while there is no key yet; `internal` for a key that does not open.
+    pub fn issue(
+        &self,
+        grant: &Grant<'_>,
+        refresh: Option<SecretString>,
+        now: Timestamp,
+    ) -> Result<TokenSet> {
         let life = self.lifetimes.access_of(grant.entry, grant.client);
         let claims = self.claims(grant, now, now.plus(life));
-        self.signed(grant.view, grant.entry, claims, life, now)
+        let access = self.signed(grant.view, grant.entry, grant.client, claims, life, now)?;
+        let id = self.id_token(grant, &access, now)?;
+        Ok(TokenSet { access, refresh, id })
     }
 
     fn signed(
         &self,
         view: &View,
         entry: &TenantEntry,
+        client: &Client,
         claims: AccessClaims,
         life: Duration,
         now: Timestamp,
     ) -> Result<AccessToken> {
-        let set = view.signing_set(entry);
-        let owner = match &set {
-            KeySet::Global => None,
-            KeySet::Tenant(slug) => Some(slug),
-        };
-        let key = view.keys(&set).and_then(|ring| ring.active(Alg::EdDsa));
-        let key = key.ok_or_else(|| Error::new(Code::ClusterNotFormed).context("no active EdDSA key"))?;
-        let handle = self.keys.handle(owner, key).map_err(Error::internal)?;
-        let token = handle.sign_access(&claims).map_err(Error::internal)?;
+        let key = self.key(view, entry, access_alg(entry, client))?;
+        let token = key.sign_access(&claims).map_err(Error::internal)?;
         metrics::counter!("hellojohn_tokens_issued_total", "kind" => "access").increment(1);
         Ok(AccessToken {
             token: SecretString::from(token),
@@ -176,6 +184,20 @@ impl TokenIssuer {
             expires_at: now.plus(life),
             scope: claims.scope,
         })
+    }
+
+    /// The key that signs for the tenant with `alg` now. Another algorithm never takes its place: whoever verifies the token may
+    /// know that one alone.
+    fn key(&self, view: &View, entry: &TenantEntry, alg: Alg) -> Result<Arc<SigningKeyHandle>> {
+        let set = view.signing_set(entry);
+        let owner = match &set {
+            KeySet::Global => None,
+            KeySet::Tenant(slug) => Some(slug),
+        };
+        let ring = view.keys(&set).filter(|ring| !ring.is_empty());
+        let ring = ring.ok_or_else(|| Error::new(Code::ClusterNotFormed).context("no signing key yet"))?;
+        let key = ring.active(alg).ok_or_else(Error::signing_key_pending)?;
+        self.keys.handle(owner, key).map_err(Error::internal)
     }
 
     /// Signs an access token that speaks for the client itself (RFC 6749 §4.4, RFC 9068 §2.2).
@@ -212,7 +234,7 @@ impl TokenIssuer {
             permissions: Vec::new(),
             custom: None,
         };
-        self.signed(view, entry, claims, life, now)
+        self.signed(view, entry, client, claims, life, now)
     }
 
     fn claims(&self, grant: &Grant<'_>, now: Timestamp, expires_at: Timestamp) -> AccessClaims {
@@ -253,6 +275,19 @@ impl TokenIssuer {
             Map::from_iter([(SYS_CLAIM.to_owned(), rights)])
         })
     }
+}
+
+/// What signs access tokens: what the client chose; else EdDSA, unless the tenant does without it (spec §2.2).
+fn access_alg(entry: &TenantEntry, client: &Client) -> Alg {
+    client.access_token_signed_response_alg.unwrap_or_else(|| {
+        let of_tenant = &entry.tenant.settings.signing_algs;
+        if of_tenant.contains(&Alg::EdDsa) { Alg::EdDsa } else { first(of_tenant) }
+    })
+}
+
+/// The default among the algorithms of a tenant. There is always one.
+fn first(of_tenant: &[Alg]) -> Alg {
+    of_tenant.first().copied().unwrap_or(Alg::EdDsa)
 }
 
 /// Whom a token is for: the resources that were asked for (RFC 8707 §2), else the client itself.
