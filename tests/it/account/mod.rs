@@ -23,6 +23,7 @@ mod mail_outbox;
 mod mfa;
 mod notices;
 mod own;
+mod pages;
 mod path_mode;
 mod rbac;
 mod refresh;
