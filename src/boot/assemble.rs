@@ -40,6 +40,7 @@ use crate::service::control::{ControlService, Defaults};
 use crate::service::health::{HealthService, Schema};
 use crate::service::limits::Limits;
 use crate::service::mail::{Delivery, DeliveryParts, MailSettings, Mails};
+use crate::service::oauth::{OAuthParts, OAuthService, OAuthSettings};
 use crate::service::tokens::{Lifetimes, TokenIssuer};
 use crate::service::user_store::UserStores;
 use crate::store::pools::PoolSettings;
@@ -130,16 +131,29 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
     // Now, so that the first requests are counted with those of the other nodes; a Redis that is down comes later.
     limits.tend().await;
     let authenticator = Authenticator::new(plane.clone(), stores.clone(), Arc::clone(&clock), policy);
+    let tokens = TokenIssuer::new(Arc::clone(&keys), Arc::clone(&rng), lifetimes, admin_tenants);
+    let tokens = Arc::new(tokens);
     let accounts = AccountService::new(AccountParts {
         plane: plane.clone(),
         stores: stores.clone(),
         hashes: Arc::clone(&hashes),
-        tokens: TokenIssuer::new(Arc::clone(&keys), Arc::clone(&rng), lifetimes, admin_tenants),
+        tokens: Arc::clone(&tokens),
         sealer: secretbox,
         mails: mails.clone(),
         authenticator: authenticator.clone(),
         limits: limits.clone(),
         settings: AccountSettings::new(&config, blacklist),
+        clock: Arc::clone(&clock),
+        rng: Arc::clone(&rng),
+    });
+    let oauth = OAuthService::new(OAuthParts {
+        plane: plane.clone(),
+        stores: stores.clone(),
+        accounts: accounts.clone(),
+        authenticator: authenticator.clone(),
+        tokens,
+        settings: OAuthSettings::new(&config),
+        begun: OAuthService::marker(config.keys.secretbox_master_key.expose())?,
         clock: Arc::clone(&clock),
         rng: Arc::clone(&rng),
     });
@@ -179,6 +193,7 @@ pub async fn assemble(config: Arc<Config>, process: &Process) -> Result<Assemble
     let state = AppState::from(Parts {
         control,
         accounts,
+        oauth,
         stores,
         settings: config,
         cookies,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::boot::listeners::BindError;
 use crate::boot::tls::TlsError;
+use crate::crypto::CipherFailure;
 use crate::crypto::hash_pool;
 use crate::crypto::password::ParamsError;
 use crate::crypto::sealed::MasterKeyError;
@@ -31,6 +32,9 @@ pub enum BootError {
     /// A master key.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
+    /// A key that is derived from a master key.
+    #[error(transparent)]
+    Derivation(#[from] CipherFailure),
     /// Password hashing.
     #[error(transparent)]
     HashParams(#[from] ParamsError),

@@ -40,6 +40,7 @@ pub(super) fn failed(error: &BootError) -> Failure {
         BootError::Bind(_)
         | BootError::Tls(_)
         | BootError::MasterKey(_)
+        | BootError::Derivation(_)
         | BootError::HashParams(_)
         | BootError::Blacklist { .. }
         | BootError::Templates(_)

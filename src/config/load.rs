@@ -10,8 +10,8 @@ use super::intake::Intake;
 use super::resolve::{Flag, Resolved, Source};
 use super::setting::Shown;
 use super::{
-    Admin, Argon2, Audit, Auth, Cache, Cluster, ControlPlane, Email, Flags, Http, Jwt, Keys, Observability,
-    Password, Rate, Register, Server, Smtp, Storage, dotenv, table, yaml,
+    Admin, Argon2, Audit, Auth, Cache, Cluster, ControlPlane, Email, Flags, Http, Jwt, Keys, OAuth,
+    Observability, Password, Rate, Register, Server, Smtp, Storage, dotenv, table, yaml,
 };
 
 /// A file that was read, by the name the operator knows it under.
@@ -98,6 +98,8 @@ pub struct Config {
     pub register: Register,
     /// Logins.
     pub auth: Auth,
+    /// OAuth and OpenID Connect.
+    pub oauth: OAuth,
     /// Mails to people.
     pub email: Email,
     /// Mail server of tenants that have none of their own.
@@ -196,6 +198,7 @@ fn read(intake: &mut Intake<'_>) -> Option<Config> {
     let admin = Admin::read(intake);
     let register = Register::read(intake);
     let auth = Auth::read(intake);
+    let oauth = OAuth::read(intake);
     let mut email = Email::read(intake);
     let smtp = Smtp::read(intake);
     let password = Password::read(intake);
@@ -229,6 +232,9 @@ fn read(intake: &mut Intake<'_>) -> Option<Config> {
     }
     if let Some((auth, server)) = auth.as_ref().zip(server.as_ref()) {
         auth.validate(&server.public_url, intake);
+    }
+    if let Some(oauth) = &oauth {
+        oauth.validate(intake);
     }
     if let Some((register, smtp)) = register.as_ref().zip(smtp.as_ref()) {
         register.validate(smtp.host.is_some(), intake);
@@ -270,6 +276,7 @@ fn read(intake: &mut Intake<'_>) -> Option<Config> {
         admin: admin?,
         register: register?,
         auth: auth?,
+        oauth: oauth?,
         email: email?,
         smtp: smtp?,
         password: password?,

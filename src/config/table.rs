@@ -3,8 +3,8 @@
 use super::cluster::ClusterSettings;
 use super::setting::Setting;
 use super::{
-    Admin, Argon2, Audit, Auth, Cache, ControlPlane, Email, Flags, Http, Jwt, Keys, Observability, Password,
-    Rate, Register, Server, Smtp, Storage, suggest,
+    Admin, Argon2, Audit, Auth, Cache, ControlPlane, Email, Flags, Http, Jwt, Keys, OAuth, Observability,
+    Password, Rate, Register, Server, Smtp, Storage, suggest,
 };
 
 /// Title of a section in the example file, and its settings.
@@ -18,6 +18,7 @@ pub(super) const SECTIONS: &[(&str, &[Setting])] = &[
     ("Administrators.", Admin::SETTINGS),
     ("Self-registration.", Register::SETTINGS),
     ("Logins.", Auth::SETTINGS),
+    ("OAuth and OpenID Connect.", OAuth::SETTINGS),
     ("Mails to people.", Email::SETTINGS),
     ("Mail server of tenants that have none of their own.", Smtp::SETTINGS),
     ("Password policy.", Password::SETTINGS),

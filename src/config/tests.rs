@@ -149,13 +149,13 @@ fn unknown_yaml_keys_are_refused_with_a_suggestion() {
         "config.yaml: server.adress: is not a setting; the keys of server are: addr, public_url, tls_cert_file, \
          tls_key_file, cors_allowed_origins, ui_public_origin, trusted_proxies\n\
          config.yaml: server.adr: is not a setting; did you mean server.addr?\n\
-         config.yaml: ldap: is not a setting; the sections are: server, jwt, keys, storage, control_plane, cluster, admin, register, auth, \
+         config.yaml: ldap: is not a setting; the sections are: server, jwt, keys, storage, control_plane, cluster, admin, register, auth, oauth, \
          email, smtp, password, argon2, cache, rate, http, audit, observability, flags\n\
          config.yaml: server.addr (SERVER_ADDR): is not a setting; write 'addr' indented under 'server:'\n\
          config.yaml: SERVER_ADDR: is not a setting; did you mean server.addr?\n\
          config.yaml: cluter: is not a setting; did you mean cluster?\n\
          config.yaml: has a key that is not a text; remove it\n\
-         config.yaml: a\\nb: is not a setting; the sections are: server, jwt, keys, storage, control_plane, cluster, admin, register, auth, \
+         config.yaml: a\\nb: is not a setting; the sections are: server, jwt, keys, storage, control_plane, cluster, admin, register, auth, oauth, \
          email, smtp, password, argon2, cache, rate, http, audit, observability, flags\n\
          config.yaml: jwt: is a section, not a value; indent its keys under it\n"
     );

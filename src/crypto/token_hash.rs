@@ -1,4 +1,4 @@
-//! Opaque tokens (refresh tokens, the halves of logins, trusted devices, mailed links, browser sessions): made, parsed, hashed for storage.
+//! Opaque tokens (refresh tokens, the halves of logins, trusted devices, mailed links, browser sessions, authorization codes): made, parsed, hashed for storage.
 //!
 //! A token has 256 random bits, so a plain SHA-256 is a safe form to store: nobody can search for its
 //! preimage, and a look-up by hash needs no comparison of secrets. In front of the random part stands the
@@ -29,6 +29,8 @@ pub enum Kind {
     Mail,
     /// Is the cookie of a browser session (S77).
     Browser,
+    /// Is an authorization code (RFC 6749 §4.1.2).
+    Code,
 }
 
 impl Kind {
@@ -40,6 +42,7 @@ impl Kind {
             Self::Device => "hjd_",
             Self::Mail => "hjl_",
             Self::Browser => "hjb_",
+            Self::Code => "hjc_",
         }
     }
 }
@@ -154,7 +157,7 @@ pub(super) mod tests {
     /// S68, S73: the half of a login is no refresh token, a device is neither, a mailed link and a browser session none of them.
     #[test]
     fn a_token_of_one_kind_is_none_of_another() {
-        let kinds = [Kind::Refresh, Kind::Mfa, Kind::Device, Kind::Mail, Kind::Browser];
+        let kinds = [Kind::Refresh, Kind::Mfa, Kind::Device, Kind::Mail, Kind::Browser, Kind::Code];
         for made in kinds {
             let token = OpaqueToken::generate_of(made, &OsRng, &Slug::parse("acme").unwrap());
             assert!(token.expose().len() <= MAX_LEN && token.expose().starts_with(made.prefix()));

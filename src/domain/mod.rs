@@ -1,6 +1,7 @@
 //! L0: plain types and rules. Knows no I/O.
 
 pub mod audit;
+pub mod authorization_code;
 pub mod browser_session;
 pub mod clock;
 pub mod consent;

@@ -116,6 +116,38 @@ pub struct Revocation {
     pub reason: RevocationReason,
 }
 
+/// How a family came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FamilyGrant {
+    /// By a login at our own API, where the client has proven nothing.
+    Login,
+    /// By an authorization code, which the client redeemed with its proof (RFC 6749 §4.1).
+    AuthorizationCode,
+}
+
+/// A text is not the name of a [`FamilyGrant`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown kind of grant")]
+pub struct InvalidFamilyGrant;
+
+impl FamilyGrant {
+    /// The name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::AuthorizationCode => "authorization_code",
+        }
+    }
+}
+
+impl FromStr for FamilyGrant {
+    type Err = InvalidFamilyGrant;
+    fn from_str(text: &str) -> Result<Self, InvalidFamilyGrant> {
+        let all = [Self::Login, Self::AuthorizationCode];
+        all.into_iter().find(|grant| grant.as_str() == text).ok_or(InvalidFamilyGrant)
+    }
+}
+
 /// What all refresh tokens of one login share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenFamily {
@@ -138,6 +170,12 @@ pub struct TokenFamily {
     pub created_at: Timestamp,
     /// Absolute end; no rotation moves it (S33).
     pub expires_at: Timestamp,
+    /// How it came about.
+    pub grant: FamilyGrant,
+    /// The session of the browser in which it was granted. Unless it was granted for longer (`offline_access`), it ends with it.
+    pub browser_session: Option<FamilyId>,
+    /// The resources that its access tokens are for (RFC 8707); none: they are for the client alone.
+    pub resources: Vec<String>,
     /// Set once, by the first revocation.
     pub revoked: Option<Revocation>,
 }

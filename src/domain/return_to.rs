@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, de};
 
 /// Longest path that is taken, in bytes.
-pub const MAX_RETURN_TO: usize = 2048;
+pub const MAX_RETURN_TO: usize = 4096;
 
 /// A path below this server's public URL, with an optional query; without scheme, host and fragment.
 ///

@@ -19,6 +19,7 @@ mod json_objects;
 pub mod me;
 pub mod mfa;
 pub mod middleware;
+pub mod oauth2;
 pub mod openapi;
 mod own_page;
 pub mod pages;

@@ -13,7 +13,7 @@ use axum::routing::MethodFilter;
 
 use crate::http::bearer::bearer_of;
 use crate::http::edge::Edge;
-use crate::http::error::{ApiError, ApiResult};
+use crate::http::error::{ApiError, ApiResult, oauth};
 use crate::http::extract::{Caller, ClientInfo, idempotency, precondition_of};
 use crate::http::forward;
 use crate::http::read::{APPLIED_INDEX, set_applied};
@@ -217,7 +217,7 @@ pub(super) async fn guard(
 
 async fn admit(edge: &Edge, spec: &RouteSpec, request: &mut Request) -> Result<(), Error> {
     // Health and key sets answer for themselves.
-    if spec.path.starts_with("/v1/") {
+    if spec.path.starts_with("/v1/") || oauth::speaks_at(spec.path) {
         edge.gate().check_knows()?;
     }
     let principal = match spec.auth {

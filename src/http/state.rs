@@ -13,6 +13,7 @@ use crate::http::health::HealthState;
 use crate::http::openapi::Document;
 use crate::service::account::AccountService;
 use crate::service::control::ControlService;
+use crate::service::oauth::OAuthService;
 use crate::service::user_store::UserStores;
 
 /// The state of every surface. Surfaces are generic over a state from which the parts they need can be had
@@ -27,6 +28,8 @@ pub struct Parts {
     pub control: ControlService,
     /// People: register, login, refresh, logout, profile.
     pub accounts: AccountService,
+    /// Clients: authorize, redeem, look at and revoke tokens.
+    pub oauth: OAuthService,
     /// The user databases and which tenant is in which.
     pub stores: UserStores,
     /// The configuration of this node; its secrets are redacted in `Debug` and are no business of a handler.
@@ -70,6 +73,7 @@ macro_rules! part {
 part!(
     control: ControlService,
     accounts: AccountService,
+    oauth: OAuthService,
     stores: UserStores,
     health: HealthState,
     openapi: Document,

@@ -91,9 +91,54 @@ impl Authenticator {
         person_of(&principal_of(claims))
     }
 
+    /// The claims of an access token of ours. Does not ask whether it is still live.
+    ///
+    /// # Errors
+    /// `invalid_token`.
+    pub(super) fn read(&self, bearer: &str) -> Result<AccessClaims> {
+        let token = Unverified::parse(bearer).map_err(refuse)?;
+        Ok(verify_for_anybody(&self.plane.view(), token, self.clock.now())?.claims)
+    }
+
+    /// The claims of an access token of ours, whoever it is for, if it and all that it speaks for are live now.
+    ///
+    /// # Errors
+    /// `invalid_token`; `storage_unavailable`: a look-up that fails refuses (S40).
+    pub(super) async fn inspect(&self, bearer: &str) -> Result<AccessClaims> {
+        let view = self.plane.view();
+        let token = Unverified::parse(bearer).map_err(refuse)?;
+        let verified = verify_for_anybody(&view, token, self.clock.now())?;
+        if verified.claims.sid.is_some() {
+            return Ok(self.stands(verified).await?.0.claims);
+        }
+        let Verified { claims, entry, .. } = verified;
+        match entry.tenant.status {
+            TenantStatus::Active => {}
+            TenantStatus::Suspended => return Err(invalid("the tenant is suspended")),
+        }
+        // A client that was deleted and made again is another one (spec §4).
+        let client = entry.clients.get(claims.client_id.as_str());
+        if client.is_none_or(|client| !client.enabled || claims.iat < client.created_at.secs()) {
+            return Err(invalid("the client is gone"));
+        }
+        // Where no database is, nothing was ever denied.
+        if !self.stores.has_none(&entry.tenant) {
+            let mut work = self.stores.begin(&entry.tenant).await?;
+            let denied = work.denied_jtis().contains(&claims.jti).await.map_err(|error| refused(&error))?;
+            work.commit().await.map_err(|error| refused(&error))?;
+            if denied {
+                return Err(invalid("the token is denied"));
+            }
+        }
+        Ok(claims)
+    }
+
     /// The token, verified, of a person and a session that are live now.
     async fn live(&self, view: &View, token: Unverified<'_>) -> Result<(Verified, Standing)> {
-        let verified = verify(view, token, self.clock.now())?;
+        self.stands(verify(view, token, self.clock.now())?).await
+    }
+
+    async fn stands(&self, verified: Verified) -> Result<(Verified, Standing)> {
         let person = person_of(&principal_of(verified.claims.clone()))?;
         match verified.entry.tenant.status {
             TenantStatus::Active => {}
@@ -188,6 +233,16 @@ impl AdminAuthorizer for Authenticator {
 /// A path tenant's tokens from before its switch carry the global issuer and verify with the global keys for as
 /// long as those are published.
 fn verify(view: &View, token: Unverified<'_>, now: Timestamp) -> Result<Verified> {
+    let verified = verify_for_anybody(view, token, now)?;
+    // Ours are for the client that they were issued to; a token for another audience is not for us.
+    if !verified.claims.aud.contains(&verified.claims.client_id) {
+        return Err(refuse(TokenError::WrongAudience));
+    }
+    Ok(verified)
+}
+
+/// As [`verify`], whoever the token is for.
+fn verify_for_anybody(view: &View, token: Unverified<'_>, now: Timestamp) -> Result<Verified> {
     let slug = Slug::parse(token.tid()).map_err(|_| invalid("the token names no tenant"))?;
     let entry = view.tenant(&slug).ok_or_else(|| invalid("the token names an unknown tenant"))?;
     let issuer = token.iss().to_owned();
@@ -199,10 +254,6 @@ fn verify(view: &View, token: Unverified<'_>, now: Timestamp) -> Result<Verified
     let find = keys_of(|kid| ring.get(kid.as_str()).map(AsRef::as_ref));
     let expect = Expect { issuer: &issuer, audience: None, tenant: Some(slug.as_str()) };
     let claims = token.verify(&find, now, &expect).map_err(refuse)?;
-    // Ours are for the client that they were issued to; a token for another audience is not for us.
-    if !claims.aud.contains(&claims.client_id) {
-        return Err(refuse(TokenError::WrongAudience));
-    }
     Ok(Verified { claims, entry: Arc::clone(entry), global })
 }
 

@@ -117,6 +117,33 @@ codes! {
     /// The token of a mailed link is unknown, expired, used, replaced by a newer one or for something else.
     InvalidMailToken = "invalid_mail_token", 3030, "The link is not valid any more";
 
+    /// The client has not proven who it is (RFC 6749 §5.2).
+    InvalidClient = "invalid_client", 3041, "The client is not known or has not proven who it is";
+    /// The code is unknown, expired, used or for something else (RFC 6749 §5.2).
+    InvalidGrant = "invalid_grant", 3042, "The grant is not valid";
+    /// A scope is malformed, or more than the client may have (RFC 6749 §4.1.2.1).
+    InvalidScope = "invalid_scope", 3043, "The scope is not one that the client may have";
+    /// The client may not use this grant (RFC 6749 §5.2).
+    UnauthorizedClient = "unauthorized_client", 3044, "The client may not use this grant";
+    /// There is no such grant here (RFC 6749 §5.2).
+    UnsupportedGrantType = "unsupported_grant_type", 3045, "The grant type is not supported";
+    /// There is no such response here (RFC 6749 §4.1.2.1).
+    UnsupportedResponseType = "unsupported_response_type", 3046, "The response type is not supported";
+    /// A resource is malformed, or not one that the client may ask for (RFC 8707 §2).
+    InvalidTarget = "invalid_target", 3047, "The resource is not one that the client may ask for";
+    /// The person said no (RFC 6749 §4.1.2.1).
+    AccessDenied = "access_denied", 3048, "The person does not let the client in";
+    /// Nobody is logged in, and nobody may be asked (OpenID Connect Core §3.1.2.6).
+    LoginRequired = "login_required", 3049, "Somebody must log in";
+    /// The person has not consented, and may not be asked (OpenID Connect Core §3.1.2.6).
+    ConsentRequired = "consent_required", 3050, "The person must consent";
+    /// Request objects are not taken (OpenID Connect Core §3.1.2.6).
+    RequestNotSupported = "request_not_supported", 3051, "Request objects are not supported";
+    /// Request objects are not fetched (OpenID Connect Core §3.1.2.6).
+    RequestUriNotSupported = "request_uri_not_supported", 3052, "Request URIs are not supported";
+    /// Clients do not register themselves (OpenID Connect Core §3.1.2.6).
+    RegistrationNotSupported = "registration_not_supported", 3053, "Registration by a request is not supported";
+
     /// The token of a half login is unknown, expired, used, or dead after a change of the password or too many wrong codes.
     InvalidMfaToken = "invalid_mfa_token", 3061, "The login must be begun anew";
     /// The code is not valid, or was used before: one answer for all.

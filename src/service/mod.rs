@@ -13,6 +13,7 @@ pub mod error;
 pub mod health;
 pub mod limits;
 pub mod mail;
+pub mod oauth;
 pub mod principal;
 pub mod tokens;
 pub mod user_store;

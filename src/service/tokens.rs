@@ -147,25 +147,72 @@ impl TokenIssuer {
     /// # Errors
     /// `cluster_not_formed` while there is no key yet; `internal` for a key that does not open.
     pub fn access(&self, grant: &Grant<'_>, now: Timestamp) -> Result<AccessToken> {
-        let set = grant.view.signing_set(grant.entry);
+        let life = self.lifetimes.access_of(grant.entry, grant.client);
+        let claims = self.claims(grant, now, now.plus(life));
+        self.signed(grant.view, grant.entry, claims, life, now)
+    }
+
+    fn signed(
+        &self,
+        view: &View,
+        entry: &TenantEntry,
+        claims: AccessClaims,
+        life: Duration,
+        now: Timestamp,
+    ) -> Result<AccessToken> {
+        let set = view.signing_set(entry);
         let owner = match &set {
             KeySet::Global => None,
             KeySet::Tenant(slug) => Some(slug),
         };
-        let key = grant.view.keys(&set).and_then(|ring| ring.active(Alg::EdDsa));
+        let key = view.keys(&set).and_then(|ring| ring.active(Alg::EdDsa));
         let key = key.ok_or_else(|| Error::new(Code::ClusterNotFormed).context("no active EdDSA key"))?;
         let handle = self.keys.handle(owner, key).map_err(Error::internal)?;
-        let life = self.lifetimes.access_of(grant.entry, grant.client);
-        let expires_at = now.plus(life);
-        let claims = self.claims(grant, now, expires_at);
         let token = handle.sign_access(&claims).map_err(Error::internal)?;
         metrics::counter!("hellojohn_tokens_issued_total", "kind" => "access").increment(1);
         Ok(AccessToken {
             token: SecretString::from(token),
             expires_in: life.as_secs(),
-            expires_at,
+            expires_at: now.plus(life),
             scope: claims.scope,
         })
+    }
+
+    /// Signs an access token that speaks for the client itself (RFC 6749 §4.4, RFC 9068 §2.2).
+    ///
+    /// # Errors
+    /// As [`Self::access`].
+    pub(super) fn for_client(
+        &self,
+        view: &View,
+        entry: &TenantEntry,
+        client: &Client,
+        scope: &[ScopeName],
+        resources: &[String],
+        now: Timestamp,
+    ) -> Result<AccessToken> {
+        let life = self.lifetimes.access_of(entry, client);
+        let client_id = client.client_id.as_str().to_owned();
+        let claims = AccessClaims {
+            iss: view.issuer_of(entry),
+            sub: client_id.clone(),
+            aud: audience(resources, &client_id),
+            azp: Some(client_id.clone()),
+            client_id,
+            scope: joined(scope),
+            tid: entry.tenant.slug.as_str().to_owned(),
+            sid: None,
+            exp: now.plus(life).secs(),
+            iat: now.secs(),
+            nbf: now.secs(),
+            jti: rng::uuid(self.rng.as_ref()).to_string(),
+            amr: Vec::new(),
+            acr: None,
+            roles: Vec::new(),
+            permissions: Vec::new(),
+            custom: None,
+        };
+        self.signed(view, entry, claims, life, now)
     }
 
     fn claims(&self, grant: &Grant<'_>, now: Timestamp, expires_at: Timestamp) -> AccessClaims {
@@ -173,7 +220,7 @@ impl TokenIssuer {
         AccessClaims {
             iss: grant.view.issuer_of(grant.entry),
             sub: grant.user.id.to_string(),
-            aud: vec![client_id.clone()],
+            aud: audience(&grant.family.resources, &client_id),
             azp: Some(client_id.clone()),
             client_id,
             scope: joined(grant.scope),
@@ -206,6 +253,11 @@ impl TokenIssuer {
             Map::from_iter([(SYS_CLAIM.to_owned(), rights)])
         })
     }
+}
+
+/// Whom a token is for: the resources that were asked for (RFC 8707 §2), else the client itself.
+fn audience(resources: &[String], client_id: &str) -> Vec<String> {
+    if resources.is_empty() { vec![client_id.to_owned()] } else { resources.to_vec() }
 }
 
 /// What a login was worth, by how it was made.

@@ -40,8 +40,16 @@ impl UserStores {
     /// `storage_unavailable` when no global database is configured or too many tenant databases are in use;
     /// `tenant_db_error` when the tenant's DSN does not open on this node.
     pub fn database(&self, tenant: &Tenant) -> Result<Database> {
+        self.database_by(tenant, |dsn| self.pools.tenant(&tenant.slug, dsn))
+    }
+
+    fn database_by(
+        &self,
+        tenant: &Tenant,
+        own: impl FnOnce(&Dsn) -> std::result::Result<Database, store::Error>,
+    ) -> Result<Database> {
         match self.own_dsn(tenant)? {
-            Some(dsn) => self.pools.tenant(&tenant.slug, &dsn).map_err(|error| refused(&error)),
+            Some(dsn) => own(&dsn).map_err(|error| refused(&error)),
             None => self.pools.global().cloned().ok_or_else(|| {
                 Error::storage_unavailable("STORAGE_DSN is not set").detail(
                     "this node has no user database: set STORAGE_DSN, or give the tenant a database of its own",
@@ -61,7 +69,8 @@ impl UserStores {
     /// As [`Self::database`], and `storage_unavailable` when the database does not answer, or has people of another life of
     /// the tenant.
     pub async fn begin(&self, tenant: &Tenant) -> Result<UnitOfWork> {
-        let begun = self.database(tenant)?.begin_in(&tenant.slug, &self.life(tenant)).await;
+        let database = self.database_by(tenant, |dsn| self.pools.tenant_for_request(&tenant.slug, dsn))?;
+        let begun = database.begin_in(&tenant.slug, &self.life(tenant)).await;
         begun.map_err(|error| refused(&error))
     }
 

@@ -63,6 +63,8 @@ struct Entry {
     fingerprint: Fingerprint,
     database: Database,
     last_used: Instant,
+    /// When somebody last waited for it, and not a job.
+    last_asked: Option<Instant>,
 }
 
 impl Pools {
@@ -90,6 +92,18 @@ impl Pools {
     ///
     /// `Unavailable` if there are as many tenant databases in use as may be.
     pub fn tenant(&self, slug: &Slug, dsn: &Dsn) -> Result<Database, Error> {
+        self.own(slug, dsn, None)
+    }
+
+    /// As [`Self::tenant`], for a request that somebody waits for.
+    ///
+    /// # Errors
+    /// As [`Self::tenant`].
+    pub fn tenant_for_request(&self, slug: &Slug, dsn: &Dsn) -> Result<Database, Error> {
+        self.own(slug, dsn, Some(Instant::now()))
+    }
+
+    fn own(&self, slug: &Slug, dsn: &Dsn, asked: Option<Instant>) -> Result<Database, Error> {
         let now = Instant::now();
         let fingerprint = dsn.fingerprint();
         let mut tenants = self.lock();
@@ -97,13 +111,15 @@ impl Pools {
             && entry.fingerprint == fingerprint
         {
             entry.last_used = now;
+            entry.last_asked = asked.or(entry.last_asked);
             return Ok(entry.database.clone());
         }
         let mut retired: Vec<Entry> = tenants.remove(slug).into_iter().collect();
         self.make_room(&mut tenants, &mut retired, now);
         let made = if tenants.len() < self.settings.max_tenant_databases {
             let database = Database::lazy(dsn, self.tenant_limits());
-            tenants.insert(slug.clone(), Entry { fingerprint, database: database.clone(), last_used: now });
+            let entry = Entry { fingerprint, database: database.clone(), last_used: now, last_asked: asked };
+            tenants.insert(slug.clone(), entry);
             Ok(database)
         } else {
             Err(Error::unavailable(Reason::Busy, "pools.tenant", "too many tenant databases are in use"))
@@ -137,11 +153,11 @@ impl Pools {
         connected.map(|entry| entry.database.clone()).collect()
     }
 
-    /// The databases of tenants that were used within that time. Looking at them is no use of theirs, either.
+    /// The databases of tenants that requests have used within that time. Jobs come to all of them; that says nothing.
     pub fn used_tenants(&self, within: Duration) -> Vec<Database> {
         let (tenants, now) = (self.lock(), Instant::now());
-        let used = tenants.values().filter(|entry| now.duration_since(entry.last_used) < within);
-        used.map(|entry| entry.database.clone()).collect()
+        let used = |entry: &&Entry| entry.last_asked.is_some_and(|asked| now.duration_since(asked) < within);
+        tenants.values().filter(used).map(|entry| entry.database.clone()).collect()
     }
 
     /// How many tenants have a pool now.
@@ -202,6 +218,18 @@ mod tests {
 
     fn same(a: &Database, b: &Database) -> bool {
         a.is(b)
+    }
+
+    /// A job goes to every database; that must not make it one that people use.
+    #[tokio::test]
+    async fn only_a_request_makes_a_database_a_used_one() {
+        let pools = Pools::new(PoolSettings::default(), None);
+        let minute = Duration::from_secs(60);
+        pools.tenant(&slug("acme"), &dsn("one.invalid")).unwrap();
+        assert!(pools.used_tenants(minute).is_empty());
+        pools.tenant_for_request(&slug("acme"), &dsn("one.invalid")).unwrap();
+        pools.tenant(&slug("acme"), &dsn("one.invalid")).unwrap();
+        assert_eq!(pools.used_tenants(minute).len(), 1);
     }
 
     #[tokio::test]

@@ -16,7 +16,9 @@ use super::database::{Lease, OPERATION};
 use super::error::{Error, Reason};
 use super::lives::Life;
 use super::pg::audit::Audit;
+use super::pg::authorization_codes::AuthorizationCodes;
 use super::pg::browser_sessions::BrowserSessions;
+use super::pg::client_assertions::ClientAssertions;
 use super::pg::consents::Consents;
 use super::pg::denied_jtis::DeniedJtis;
 use super::pg::import::Imports;
@@ -98,6 +100,16 @@ impl UnitOfWork {
     /// Sessions of browsers.
     pub fn browser_sessions(&mut self) -> BrowserSessions<'_> {
         BrowserSessions(self)
+    }
+
+    /// Authorization codes.
+    pub fn authorization_codes(&mut self) -> AuthorizationCodes<'_> {
+        AuthorizationCodes(self)
+    }
+
+    /// Assertions of clients that were used.
+    pub fn client_assertions(&mut self) -> ClientAssertions<'_> {
+        ClientAssertions(self)
     }
 
     /// Live sessions of accounts.

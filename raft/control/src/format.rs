@@ -13,13 +13,16 @@ use crate::state::{Formation, State};
 /// What every release knows, and what a cluster writes in the beginning.
 pub const FIRST_FORMAT: u16 = 1;
 
+/// The first format with what OpenID Connect asks of clients and of upstream providers.
+pub const OIDC_FORMAT: u16 = 3;
+
 /// The newest format that this release knows.
 #[cfg(not(feature = "next-format"))]
-pub const FORMAT: u16 = 2;
+pub const FORMAT: u16 = OIDC_FORMAT;
 /// The newest format that this release knows: one more than is released, so that a test has a newer build to put beside
 /// the current one.
 #[cfg(feature = "next-format")]
-pub const FORMAT: u16 = 3;
+pub const FORMAT: u16 = 4;
 
 /// What a member says about an entry that only a newer release understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,8 +49,10 @@ impl Command {
     pub fn format(&self) -> u16 {
         match self {
             #[cfg(feature = "next-format")]
-            Command::RenameTenant { .. } => 3,
+            Command::RenameTenant { .. } => 4,
             Command::TrimAudit { .. } => AUDIT_FORMAT,
+            Command::PutClient { patch, .. } if patch.is_of_oidc_format() => OIDC_FORMAT,
+            Command::PutTenant { patch, .. } if patch.is_of_oidc_format() => OIDC_FORMAT,
             // Every release knows it: one that is refused must harm nobody. One that is done stops a machine that does
             // not know the format, see `Machine::apply`.
             Command::RaiseFormat { .. }

@@ -40,5 +40,5 @@ pub use refound::{RefoundError, Refounded};
 pub use sealed::{NotSealed, Sealed};
 pub use state::{Formation, MemberIdentity, MemberRole, TenantEntry};
 pub use timestamp::Timestamp;
-pub use validate::FieldError;
+pub use validate::{FieldError, redirect_uri_matches};
 pub use view::{Issuer, View};

@@ -18,6 +18,10 @@ pub const SECRETS: usize = 5;
 pub const PUBLISHED_KEYS: usize = 16;
 /// Characters in one member of a public key; an RSA modulus of 8,192 bits has 1,366.
 pub const JWK_MEMBER: usize = 1_400;
+/// Public keys of a client.
+pub const CLIENT_KEYS: usize = 10;
+/// Longest age of a login in seconds that a client may ask for: one year.
+pub const DEFAULT_MAX_AGE_SECONDS: u32 = 31_536_000;
 /// Names of deleted documents whose last revision is remembered one by one.
 pub const TOMBSTONES: usize = 100_000;
 /// Retired keys that a key set remembers.

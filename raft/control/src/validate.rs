@@ -1,9 +1,11 @@
 //! Checks that every document goes through before it enters the state; errors name the field.
 
+mod redirect;
 mod uri;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::redirect::redirect_uri_matches;
 use self::uri::Uri;
 use crate::limits;
 
@@ -104,6 +106,21 @@ impl Findings {
                     "must use https, http on a loopback address, or a private-use scheme such as com.example.app",
                 );
             }
+        }
+    }
+
+    /// A resource indicator (RFC 8707 §2): an absolute URI without fragment. It names something and is never called.
+    pub fn resource(&mut self, field: &str, text: &str) {
+        let urn = text.len() <= limits::URL && uri::is_urn(text);
+        if !urn {
+            self.absolute_url(field, text);
+        }
+    }
+
+    /// The name of a domain in lower case, with at least one dot.
+    pub fn domain(&mut self, field: &str, text: &str) {
+        if !uri::is_domain(text) {
+            self.add(field, "invalid_domain", "must be a domain in lower case such as example.com");
         }
     }
 

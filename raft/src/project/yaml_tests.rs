@@ -59,6 +59,9 @@ fn full_tenant() -> Tenant {
             client_secret: Some(sealed("social")),
             issuer: Some("https://op.example".to_owned()),
             scopes: vec!["openid".to_owned()],
+            allowed_clients: Vec::new(),
+            hosted_domains: Vec::new(),
+            link_by_email: true,
         },
     );
     tenant

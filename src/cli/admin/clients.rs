@@ -28,7 +28,8 @@ pub enum Clients {
     /// Make a client or change one
     ///
     /// What is given is merged into the document; the rest stays, and a list replaces the whole list. The secret
-    /// of a new confidential client is shown once, now.
+    /// of a new confidential client is shown once, now. What has no option of its own, such as jwks or resources, goes
+    /// into a file.
     #[command(after_long_help = "Examples:
   hellojohn admin clients put --tenant acme web --type public --scope openid --scope email \\
       --redirect-uri https://app.example.com/cb

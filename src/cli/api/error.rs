@@ -212,7 +212,8 @@ impl From<ApiError> for Failure {
                 .remedy("give it without the word Bearer, without quotes and line breaks"),
             ApiError::SecondFactor => {
                 Failure::new(Exit::NotAuthorised, "the account asks for a second factor").remedy(
-                    "export HELLOJOHN_MFA_CODE, a code of its app or a recovery code; each is good once",
+                    "put a code of its app, or a recovery code, in front of the one command: HELLOJOHN_MFA_CODE=… hellojohn …; each \
+                     is good once, and a used one counts as a wrong one. For several commands take HELLOJOHN_BEARER",
                 )
             }
             ApiError::Client(reason) => Failure::failed("the HTTP client cannot be set up").because(reason),
@@ -252,6 +253,7 @@ fn remedy(code: &str) -> Option<&'static str> {
              node: HELLOJOHN_BEARER=$(hellojohn admin mint-token), which is nobody's and good for nothing else",
         ),
         "invalid_credentials" => Some("check HELLOJOHN_EMAIL, HELLOJOHN_PASSWORD and HELLOJOHN_TENANT_ID"),
+        "invalid_mfa_code" => Some("the code is wrong or was used before: wait for the next one of the app"),
         "forbidden" => {
             Some("use an account that administers this installation; see ADMIN_SUBS and ADMIN_TENANTS")
         }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::error::ApiError;
 use super::{Api, Call, call};
 use crate::crypto::secret::SecretString;
+use crate::domain::mfa::TotpCode;
 
 /// What an account logs in with.
 #[derive(Debug, Clone)]
@@ -36,7 +37,7 @@ impl Api {
             "password": login.password.expose(),
         });
         if let Some(code) = login.code.as_ref().map(SecretString::expose) {
-            let totp = code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
+            let totp = code.parse::<TotpCode>().is_ok();
             body[if totp { "mfa_code" } else { "recovery_code" }] = json!(code);
         }
         let path = "/v1/auth/login";

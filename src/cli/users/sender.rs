@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::report::Reason;
 use crate::cli::api::{Answer, Api, ApiError};
-use crate::cli::connection::Connection;
+use crate::cli::connection::{CODE, Connection};
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
 use crate::domain::rng;
@@ -109,7 +109,8 @@ impl<'a> Sender<'a> {
 
     fn may_log_in(&self, session: &Session<'_>) -> Result<bool, NotSent> {
         let variables = session.variables().map_err(NotSent::Failed)?;
-        Ok(self.connection.token(&variables).is_none())
+        // The code of a second factor is good once, and was used; to send it again would count as a wrong guess.
+        Ok(self.connection.token(&variables).is_none() && variables.get(CODE).is_none())
     }
 }
 

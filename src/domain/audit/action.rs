@@ -33,6 +33,14 @@ actions! {
         Refresh = "token.refresh",
         /// A refresh token was used again after its successor; its family is revoked (S32).
         TokenReuse = "token.reuse",
+        /// A client redeemed an authorization code.
+        RedeemCode = "code.redeem",
+        /// An authorization code was redeemed again; what it had yielded is revoked (S30).
+        CodeReuse = "code.reuse",
+        /// A client took a token back.
+        RevokeToken = "token.revoke",
+        /// Somebody let a client in, or refused to.
+        Authorize = "client.authorize",
         /// Somebody logged out.
         Logout = "user.logout",
         /// Somebody logged out everywhere.

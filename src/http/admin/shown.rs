@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use hellojohn_control::documents::{
-    Alg, AuthMethod, Branding, Client, ClientSecret, ClientType, DiscoveryEndpoints, GrantType, IssuerMode,
-    KeyState, PasswordRules, PublicJwk, SigningKey, Smtp, SmtpTls, SocialKind, SocialProvider, Tenant,
-    TenantSettings, TenantStatus, TokenTtls,
+    Alg, AuthMethod, Branding, Client, ClientJwks, ClientSecret, ClientType, DiscoveryEndpoints, GrantType,
+    IssuerMode, KeyState, PasswordRules, PublicJwk, ResponseMode, SigningKey, Smtp, SmtpTls, SocialKind,
+    SocialProvider, Tenant, TenantSettings, TenantStatus, TokenTtls,
 };
 use hellojohn_control::{ClientId, Kid, ScopeName, Slug, Timestamp};
 use serde::Serialize;
@@ -75,6 +75,13 @@ struct ShownProvider {
     issuer: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    allowed_clients: Vec<ClientId>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hosted_domains: Vec<String>,
+    /// Only where it is off: what a GET shows can be put back while an older release is in the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link_by_email: Option<bool>,
 }
 
 impl From<&Tenant> for ShownTenant {
@@ -137,7 +144,17 @@ impl From<&Smtp> for ShownSmtp {
 
 impl From<&SocialProvider> for ShownProvider {
     fn from(provider: &SocialProvider) -> Self {
-        let SocialProvider { kind, enabled, client_id, client_secret, issuer, scopes } = provider;
+        let SocialProvider {
+            kind,
+            enabled,
+            client_id,
+            client_secret,
+            issuer,
+            scopes,
+            allowed_clients,
+            hosted_domains,
+            link_by_email,
+        } = provider;
         Self {
             kind: *kind,
             enabled: *enabled,
@@ -145,6 +162,9 @@ impl From<&SocialProvider> for ShownProvider {
             client_secret_set: client_secret.is_some(),
             issuer: issuer.clone(),
             scopes: scopes.clone(),
+            allowed_clients: allowed_clients.clone(),
+            hosted_domains: hosted_domains.clone(),
+            link_by_email: (!link_by_email).then_some(false),
         }
     }
 }
@@ -176,6 +196,29 @@ pub(super) struct ShownClient {
     enabled: bool,
     require_consent: bool,
     require_pkce: bool,
+    // Only what differs from the default: what a GET shows can be put back while an older release is in the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwks: Option<ClientJwks>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token_signed_response_alg: Option<Alg>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_modes: Option<Vec<ResponseMode>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backchannel_logout_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backchannel_logout_session_required: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    resources: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logo_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tos_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_max_age: Option<u32>,
     version: u64,
     revision: u64,
     created_at: Timestamp,
@@ -221,6 +264,17 @@ impl From<&Client> for ShownClient {
             enabled,
             require_consent,
             require_pkce,
+            jwks,
+            access_token_signed_response_alg,
+            response_modes,
+            backchannel_logout_uri,
+            backchannel_logout_session_required,
+            resources,
+            logo_uri,
+            client_uri,
+            policy_uri,
+            tos_uri,
+            default_max_age,
             revision,
             created_at,
             updated_at,
@@ -249,6 +303,17 @@ impl From<&Client> for ShownClient {
             enabled: *enabled,
             require_consent: *require_consent,
             require_pkce: *require_pkce,
+            jwks: jwks.clone(),
+            access_token_signed_response_alg: *access_token_signed_response_alg,
+            response_modes: (!ResponseMode::are_all(response_modes)).then(|| response_modes.clone()),
+            backchannel_logout_uri: backchannel_logout_uri.clone(),
+            backchannel_logout_session_required: backchannel_logout_session_required.then_some(true),
+            resources: resources.clone(),
+            logo_uri: logo_uri.clone(),
+            client_uri: client_uri.clone(),
+            policy_uri: policy_uri.clone(),
+            tos_uri: tos_uri.clone(),
+            default_max_age: *default_max_age,
             version: *version,
             revision: *revision,
             created_at: *created_at,

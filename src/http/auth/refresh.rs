@@ -29,7 +29,12 @@ pub(super) async fn refresh(
     requester: Requester,
     JsonBody(body): JsonBody<Body>,
 ) -> ApiResult<Response> {
-    let exchange = Exchange { token: body.refresh_token, tenant: body.tenant_id, client_id: body.client_id };
+    let exchange = Exchange {
+        token: body.refresh_token,
+        tenant: body.tenant_id,
+        client_id: body.client_id,
+        at_token_endpoint: None,
+    };
     let tokens = accounts.refresh(&requester, &exchange).await?;
     Ok(Json(TokensBody::from(&tokens)).into_response())
 }

@@ -70,7 +70,19 @@ pub fn error_of(code: Code) -> (StatusCode, &'static str) {
         | Code::AccountLocked
         | Code::TenantSuspended => (StatusCode::BAD_REQUEST, "invalid_grant"),
         Code::Forbidden | Code::ProviderNotAllowed => (StatusCode::BAD_REQUEST, "unauthorized_client"),
-        Code::ClientDisabled => (StatusCode::UNAUTHORIZED, "invalid_client"),
+        Code::ClientDisabled | Code::InvalidClient => (StatusCode::UNAUTHORIZED, "invalid_client"),
+        Code::LoginRequired => (StatusCode::UNAUTHORIZED, "login_required"),
+        Code::InvalidGrant
+        | Code::InvalidScope
+        | Code::UnauthorizedClient
+        | Code::UnsupportedGrantType
+        | Code::UnsupportedResponseType
+        | Code::InvalidTarget
+        | Code::AccessDenied
+        | Code::ConsentRequired
+        | Code::RequestNotSupported
+        | Code::RequestUriNotSupported
+        | Code::RegistrationNotSupported => (StatusCode::BAD_REQUEST, code.as_str()),
         Code::TooManyRequests
         | Code::FollowerConflict
         | Code::NoLeader
@@ -89,9 +101,20 @@ pub fn error_of(code: Code) -> (StatusCode, &'static str) {
 
 /// The JSON body for `error`.
 pub fn body(error: &Error) -> Vec<u8> {
-    let body = Body { error: error_of(error.code()).1, error_description: error.public_text() };
+    let description = described(error);
+    let body = Body { error: error_of(error.code()).1, error_description: &description };
     // Strings only: serialisation cannot fail, and an empty body is the safe answer if it did.
     serde_json::to_vec(&body).unwrap_or_default()
+}
+
+/// The public text in the characters that an `error_description` may have (RFC 6749 §5.2).
+pub fn described(error: &Error) -> String {
+    let allowed = |character: char| match character {
+        '"' | '\\' => '\'',
+        ' '..='~' => character,
+        _ => '?',
+    };
+    error.public_text().chars().map(allowed).collect()
 }
 
 #[cfg(test)]

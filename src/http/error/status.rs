@@ -12,7 +12,17 @@ pub fn of(code: Code) -> StatusCode {
         | Code::InvalidClientId
         | Code::InvalidParameter
         | Code::InvalidHeader
-        | Code::InvalidMailToken => StatusCode::BAD_REQUEST,
+        | Code::InvalidMailToken
+        | Code::InvalidGrant
+        | Code::InvalidScope
+        | Code::UnauthorizedClient
+        | Code::UnsupportedGrantType
+        | Code::UnsupportedResponseType
+        | Code::InvalidTarget
+        | Code::ConsentRequired
+        | Code::RequestNotSupported
+        | Code::RequestUriNotSupported
+        | Code::RegistrationNotSupported => StatusCode::BAD_REQUEST,
         Code::ValidationFailed | Code::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -43,11 +53,14 @@ pub fn of(code: Code) -> StatusCode {
         Code::TenantDbMissing => StatusCode::NOT_IMPLEMENTED,
         Code::TenantDbError | Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Code::InvalidToken
+        | Code::InvalidClient
+        | Code::LoginRequired
         | Code::InvalidCredentials
         | Code::InvalidRefreshToken
         | Code::InvalidMfaToken
         | Code::InvalidMfaCode => StatusCode::UNAUTHORIZED,
         Code::Forbidden
+        | Code::AccessDenied
         | Code::InsufficientScope
         | Code::AccountDisabled
         | Code::AccountLocked

@@ -2,6 +2,7 @@
 //!
 //! Everything is parsed once, here, with a limit on every size; a handler sees typed values only.
 
+mod below;
 pub mod body;
 pub mod caller;
 pub mod client_info;
@@ -13,6 +14,7 @@ pub mod query;
 mod requester;
 pub mod segment;
 
+pub use below::Below;
 pub use body::{JsonBody, OptionalJsonBody};
 pub use caller::Caller;
 pub use client_info::ClientInfo;

@@ -101,7 +101,7 @@ fn write(response: &mut Response, error: &Error, asker: &Asker, edge: &Edge) {
     if answer == StatusCode::SERVICE_UNAVAILABLE && !headers.contains_key(header::RETRY_AFTER) {
         set_number(headers, header::RETRY_AFTER, 1);
     }
-    if let Some(challenge) = challenge(error) {
+    if let Some(challenge) = challenge(error, oauth_dialect) {
         set_text(headers, header::WWW_AUTHENTICATE, &challenge);
     }
     let (media_type, body) = if oauth_dialect {
@@ -139,15 +139,18 @@ fn write_leader(headers: &mut HeaderMap, name: &str, asker: &Asker, edge: &Edge)
     }
 }
 
-/// The bearer challenge of RFC 6750 §3; other 401s are answers to credentials in a body and have none.
-fn challenge(error: &Error) -> Option<String> {
+/// The bearer challenge of RFC 6750 §3, and that of clients; other 401s are answers to credentials in a body and have none.
+fn challenge(error: &Error, oauth: bool) -> Option<String> {
     const REALM: &str = "Bearer realm=\"hellojohn\"";
+    const BASIC: &str = "Basic realm=\"hellojohn\", charset=\"UTF-8\"";
     match (error.code(), error.payload()) {
         (Code::InvalidToken, Payload::NoCredentials) => Some(REALM.to_owned()),
         (Code::InvalidToken, _) => Some(format!("{REALM}, error=\"invalid_token\"")),
         (Code::InsufficientScope, Payload::RequiredScope(scope)) => {
             Some(format!("{REALM}, error=\"insufficient_scope\", scope=\"{scope}\""))
         }
+        // A 401 names a way to authenticate (RFC 6749 §5.2); of those that a client may use this is the one of a header.
+        (Code::InvalidClient | Code::ClientDisabled, _) if oauth => Some(BASIC.to_owned()),
         _ => None,
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn dead_link(again: &str) -> Response {
 }
 
 /// For text and double-quoted attributes.
-pub(super) fn escaped(text: &str) -> String {
+pub(in crate::http) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

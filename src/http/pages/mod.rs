@@ -11,15 +11,18 @@ mod language;
 mod reset;
 mod verify_email;
 
+pub(in crate::http) use html::escaped;
+
 use axum::extract::{FromRef, FromRequestParts, Request};
 use axum::http::request::Parts;
+use axum::response::Response;
 use hellojohn_control::Slug;
 use serde::Deserialize;
 use url::form_urlencoded;
 
 use crate::crypto::secret::SecretString;
 use crate::crypto::token_hash::{Kind, OpaqueToken};
-use crate::http::error::{ApiError, ApiResult};
+use crate::http::error::{ApiError, ApiResult, status};
 use crate::http::extract::{Segment, body};
 use crate::http::{Auth, Plane, Surface, Verb};
 use crate::service::account::AccountService;
@@ -42,6 +45,12 @@ where
         .route(Verb::Post, "/t/{slug}/verify-email", Plane::User, Auth::Public, verify_email::confirm)
         .route(Verb::Get, "/t/{slug}/reset", Plane::User, Auth::Public, reset::show)
         .route(Verb::Post, "/t/{slug}/reset", Plane::User, Auth::Public, reset::set)
+}
+
+/// The page for a request that cannot be answered anywhere else.
+pub(in crate::http) fn error_page(error: &Error) -> Response {
+    let body = format!("<p>{}</p>", escaped(error.public_text()));
+    html::page(status::of(error.code()), "This request cannot be answered", &body)
 }
 
 /// The tenant of a page below `/t/{slug}`. A token of another tenant is none there.

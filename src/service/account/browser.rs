@@ -24,6 +24,15 @@ use crate::store::UnitOfWork;
 /// Milliseconds after a use that was noted in which others are not, so that reading does not write each time.
 const NOTED_EVERY_MILLIS: i64 = 60_000;
 
+/// What ends with the session of a browser.
+#[derive(Debug, Clone, Copy)]
+enum Ends {
+    /// It alone.
+    Alone,
+    /// What clients were granted in it, too, unless it was for longer.
+    WithItsGrants,
+}
+
 /// What somebody who logs in at a browser says.
 #[derive(Debug, Clone)]
 pub struct BrowserLogin {
@@ -61,17 +70,34 @@ impl AccountService {
         Ok(reached)
     }
 
-    /// Ends the session that the cookie stands for. A cookie that is none of ours, or whose session is over, is passed over:
-    /// there is nothing left to end.
+    /// Ends the session that the cookie stands for, and with it what clients were granted in it for no longer. A cookie that is
+    /// none of ours, or whose session is over, is passed over: there is nothing left to end.
     ///
     /// # Errors
     /// `storage_unavailable`: nothing was ended, and saying otherwise would be a lie.
     pub async fn leave(&self, requester: &Requester, cookie: Option<&SecretString>) -> Result<()> {
+        self.end(requester, cookie, Ends::WithItsGrants).await
+    }
+
+    async fn end(&self, requester: &Requester, cookie: Option<&SecretString>, ends: Ends) -> Result<()> {
         let Some(token) = cookie.and_then(token_of) else { return Ok(()) };
         let view = self.0.plane.view();
         let Some(entry) = view.tenant(token.tenant()) else { return Ok(()) };
         let mut work = self.0.stores.begin(&entry.tenant).await?;
         let (hash, now) = (TokenHash(token.hash()), self.0.clock.now());
+        match ends {
+            Ends::WithItsGrants => {
+                let found =
+                    work.browser_sessions().find(&hash, now).await.map_err(|error| refused(&error))?;
+                let Some(session) = found.map(|found| found.session) else { return Ok(()) };
+                // Whoever redeems a code of this session holds the account, and is through or comes too late.
+                work.users().find_for_update(session.user_id).await.map_err(|error| refused(&error))?;
+                let reason = RevocationReason::Logout;
+                let revoked = work.refresh_tokens().revoke_of_browser_session(session.id, now, reason).await;
+                revoked.map_err(|error| refused(&error))?;
+            }
+            Ends::Alone => {}
+        }
         let ended = work.browser_sessions().end(&hash, now, RevocationReason::Logout).await;
         let ended = ended.map_err(|error| refused(&error))?;
         if let Some((session, user)) = ended {
@@ -89,10 +115,11 @@ impl AccountService {
         Ok(())
     }
 
-    /// Ends the session of a cookie that another one takes the place of. Its tenant may be another one, and that one's database
+    /// Ends the session of a cookie that another one takes the place of; what was granted in it goes on, because nobody has logged
+    /// out. Its tenant may be another one, and that one's database
     /// away: that keeps nobody from the session that has begun, and without its cookie the old one ends by itself.
     pub(super) async fn leave_behind(&self, requester: &Requester, cookie: Option<&SecretString>) {
-        if let Err(error) = self.leave(requester, cookie).await {
+        if let Err(error) = self.end(requester, cookie, Ends::Alone).await {
             tracing::warn!(?error, "the browser session before a login was not ended");
         }
     }

@@ -37,9 +37,12 @@ pub use logout::Logout;
 pub use mail_link::LinkRequest;
 pub use mailed_token::PasswordReset;
 pub use mfa::{Challenge, Enrolled, MfaRequired, MfaStatus, Passed, Proof, Reauthentication};
+pub(in crate::service) use place::{PASSWORD, Place, admit, ref_of};
 pub use profile::ProfilePatch;
-pub use refresh::Exchange;
+pub use refresh::{Exchange, Redemption};
 pub use register::{NewAccount, Registered, Registration};
+
+pub(in crate::service) use session::{Opening, may_refresh};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,7 +122,7 @@ pub struct AccountParts {
     /// Where passwords are hashed.
     pub hashes: Arc<HashPool>,
     /// Makes the tokens.
-    pub tokens: TokenIssuer,
+    pub tokens: Arc<TokenIssuer>,
     /// Seals the secrets of second factors.
     pub sealer: Arc<Sealer>,
     /// Writes mails.

@@ -13,14 +13,14 @@ use crate::domain::return_to::ReturnTo;
 use crate::service::{Code, Result};
 
 /// The way of logging in that this module serves; a name in a client's `providers`.
-pub(super) const PASSWORD: &str = "password";
+pub(in crate::service) const PASSWORD: &str = "password";
 
 /// A tenant and one of its clients, as one view shows them.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
-    pub(super) view: Arc<View>,
-    pub(super) entry: Arc<TenantEntry>,
-    pub(super) client: Arc<Client>,
+pub(in crate::service) struct Place {
+    pub(in crate::service) view: Arc<View>,
+    pub(in crate::service) entry: Arc<TenantEntry>,
+    pub(in crate::service) client: Arc<Client>,
 }
 
 /// Where the session of a browser is started: a tenant, and the client that it goes through, if it goes through one.
@@ -73,7 +73,7 @@ impl Goal {
 }
 
 /// The client as a session remembers it.
-pub(super) fn ref_of(client: &Client) -> ClientRef {
+pub(in crate::service) fn ref_of(client: &Client) -> ClientRef {
     ClientRef { uuid: client.id, client_id: client.client_id.clone() }
 }
 
@@ -115,7 +115,7 @@ impl AccountService {
 ///
 /// # Errors
 /// `tenant_suspended`, `client_disabled`, `provider_not_allowed`.
-pub(super) fn admit(entry: &TenantEntry, client: &Client, provider: &str) -> Result<()> {
+pub(in crate::service) fn admit(entry: &TenantEntry, client: &Client, provider: &str) -> Result<()> {
     admit_tenant(&entry.tenant)?;
     if !client.enabled {
         return Err(Code::ClientDisabled.into());

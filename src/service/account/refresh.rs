@@ -4,8 +4,9 @@
 //! same moment one rotates and the others see its outcome. Every way in which a token is dead has the same
 //! answer; the reason is in the log.
 
-use hellojohn_control::documents::Client;
+use hellojohn_control::documents::{Client, ClientType};
 use hellojohn_control::{ClientId, ScopeName, Slug, TenantEntry, Timestamp};
+use uuid::Uuid;
 
 use super::place::{PASSWORD, admit};
 use super::session::{AMR_PASSWORD, may_refresh};
@@ -13,7 +14,7 @@ use super::{AccountService, REFRESH_OVERLAP};
 use crate::crypto::overlap::{open_successor, seal_successor};
 use crate::crypto::secret::SecretString;
 use crate::crypto::token_hash::OpaqueToken;
-use crate::domain::refresh_token::{Overlap, RevocationReason, TokenHash};
+use crate::domain::refresh_token::{FamilyGrant, Overlap, RevocationReason, TokenFamily, TokenHash};
 use crate::domain::user::{User, UserStatus};
 use crate::service::audit::{Action, Event, Outcome, Requester, Told as _};
 use crate::service::tokens::{Grant, TokenSet, granted};
@@ -34,6 +35,19 @@ pub struct Exchange {
     pub tenant: Option<Slug>,
     /// The client that it must be for, where given.
     pub client_id: Option<ClientId>,
+    /// What the client has proven and asks for besides, at the token endpoint.
+    pub at_token_endpoint: Option<Redemption>,
+}
+
+/// What a client says that redeems a refresh token at the token endpoint (RFC 6749 §6).
+#[derive(Debug, Clone)]
+pub struct Redemption {
+    /// Its document, as it has proven itself.
+    pub client_uuid: Uuid,
+    /// The part of the scope that the access token is to have; all of it unless given.
+    pub scope: Option<Vec<ScopeName>>,
+    /// The part of the resources that it is to be for (RFC 8707 §2.2); all of them unless given.
+    pub resources: Vec<String>,
 }
 
 /// Why a token is dead: for the log, never for the answer.
@@ -115,9 +129,14 @@ impl AccountService {
             None => self.rotate(&mut work, &case, &holder).await?,
         };
         let Holder { client, user } = &holder;
-        let authority = self.authority(&mut work, entry, user.id, &scope).await?;
-        let family = &presented.family;
-        let grant = Grant { view: &view, entry, client, user, family, scope: &scope, authority: &authority };
+        let redemption = exchange.at_token_endpoint.as_ref();
+        let wanted = redemption.and_then(|redemption| redemption.scope.as_deref());
+        let (family, access_scope) = (&presented.family, narrowed(&scope, wanted)?);
+        let resources = redeemed(family, redemption)?;
+        let family = &TokenFamily { resources, ..family.clone() };
+        let authority = self.authority(&mut work, entry, user.id, &access_scope).await?;
+        let scope = &access_scope;
+        let grant = Grant { view: &view, entry, client, user, family, scope, authority: &authority };
         let access = self.0.tokens.access(&grant, now)?;
         self.0.stores.commit_told(work, &[event]).await?;
         Ok(TokenSet { access, refresh: Some(SecretString::from(successor.expose())) })
@@ -153,6 +172,9 @@ impl AccountService {
         // A client that was deleted and made again is another one (spec §4).
         let client = entry.clients.get(&family.client_id).filter(|client| client.id == family.client_uuid);
         let Some(client) = client else { return Ok(Err("client_gone")) };
+        if let Err(why) = proven(family, client, exchange.at_token_endpoint.as_ref()) {
+            return Ok(Err(why));
+        }
         if !family.amr.iter().any(|amr| amr == AMR_PASSWORD) {
             return Ok(Err("unknown_provider"));
         }
@@ -192,6 +214,45 @@ impl AccountService {
         let marked = tokens.mark_used_with_successor(row.id, successor_row.id, &overlap, case.now).await;
         marked.map_err(|error| refused(&error))?;
         Ok((successor, scope))
+    }
+}
+
+/// Whether the client has shown what this family asks of it. What it got for its proof it gets again for its proof only (S33).
+fn proven(
+    family: &TokenFamily,
+    client: &Client,
+    redemption: Option<&Redemption>,
+) -> std::result::Result<(), Dead> {
+    match redemption {
+        Some(redemption) if redemption.client_uuid != client.id => Err("another_client"),
+        Some(_) => Ok(()),
+        None => match (family.grant, client.client_type) {
+            (FamilyGrant::AuthorizationCode, ClientType::Confidential) => Err("client_not_authenticated"),
+            (FamilyGrant::AuthorizationCode, ClientType::Public) | (FamilyGrant::Login, _) => Ok(()),
+        },
+    }
+}
+
+/// The part of the scope that is asked for; never more than there is (S24, RFC 6749 §6).
+fn narrowed(scope: &[ScopeName], wanted: Option<&[ScopeName]>) -> Result<Vec<ScopeName>> {
+    let Some(wanted) = wanted else { return Ok(scope.to_vec()) };
+    match wanted.iter().find(|wanted| !scope.contains(wanted)) {
+        None => Ok(scope.iter().filter(|scope| wanted.contains(scope)).cloned().collect()),
+        Some(more) => {
+            Err(Error::new(Code::InvalidScope).detail(format!("{more} is not in what was granted")))
+        }
+    }
+}
+
+/// The part of the family's resources that is asked for (RFC 8707 §2.2).
+fn redeemed(family: &TokenFamily, redemption: Option<&Redemption>) -> Result<Vec<String>> {
+    let wanted = redemption.map(|redemption| redemption.resources.as_slice()).unwrap_or_default();
+    if wanted.is_empty() {
+        return Ok(family.resources.clone());
+    }
+    match wanted.iter().all(|wanted| family.resources.contains(wanted)) {
+        true => Ok(wanted.to_vec()),
+        false => Err(Error::new(Code::InvalidTarget).detail("a resource is not in what was granted")),
     }
 }
 

@@ -8,7 +8,9 @@ use super::login::Started;
 use super::place::{Goal, Place};
 use crate::crypto::secret::SecretString;
 use crate::crypto::token_hash::OpaqueToken;
-use crate::domain::refresh_token::{FamilyId, RefreshToken, RefreshTokenId, TokenFamily, TokenHash};
+use crate::domain::refresh_token::{
+    FamilyGrant, FamilyId, RefreshToken, RefreshTokenId, TokenFamily, TokenHash,
+};
 use crate::domain::rng;
 use crate::domain::user::User;
 use crate::service::Result;
@@ -19,13 +21,30 @@ use crate::store::UnitOfWork;
 /// How a password login is named in `amr` (RFC 8176 §2).
 pub(super) const AMR_PASSWORD: &str = "pwd";
 
+/// How a family comes about.
+#[derive(Debug)]
+pub(in crate::service) struct Opening {
+    /// How its owner was authenticated (RFC 8176).
+    pub(in crate::service) amr: Vec<String>,
+    /// When its owner was authenticated.
+    pub(in crate::service) auth_time: Timestamp,
+    /// What is granted.
+    pub(in crate::service) scope: Vec<ScopeName>,
+    /// By what.
+    pub(in crate::service) grant: FamilyGrant,
+    /// The session of the browser that it goes with.
+    pub(in crate::service) browser_session: Option<FamilyId>,
+    /// What its access tokens are for (RFC 8707).
+    pub(in crate::service) resources: Vec<String>,
+}
+
 /// A session that a password alone has started.
 pub(super) fn password_alone() -> Vec<String> {
     vec![AMR_PASSWORD.to_owned()]
 }
 
 /// Whether the client may exchange refresh tokens; asked when one is made and whenever one is used (S35).
-pub(super) fn may_refresh(client: &Client) -> bool {
+pub(in crate::service) fn may_refresh(client: &Client) -> bool {
     client.grant_types.contains(&GrantType::RefreshToken)
 }
 
@@ -76,7 +95,30 @@ impl AccountService {
         auth_time: Timestamp,
         now: Timestamp,
     ) -> Result<(FamilyId, TokenSet)> {
+        let opening = Opening {
+            amr,
+            auth_time,
+            scope: granted(&place.entry, &place.client, &place.client.scopes),
+            grant: FamilyGrant::Login,
+            browser_session: None,
+            resources: Vec::new(),
+        };
+        self.open_family(work, place, user, opening, now).await
+    }
+
+    /// Starts a family of `user`, with its first tokens. Nothing is kept unless `work` is committed.
+    ///
+    /// Whether the account has a second factor is asked by `enter`, as above.
+    pub(in crate::service) async fn open_family(
+        &self,
+        work: &mut UnitOfWork,
+        place: &Place,
+        user: &User,
+        opening: Opening,
+        now: Timestamp,
+    ) -> Result<(FamilyId, TokenSet)> {
         let Place { view, entry, client } = place;
+        let Opening { amr, auth_time, scope, grant, browser_session, resources } = opening;
         let life = self.0.tokens.lifetimes().refresh_of(entry, client);
         let family = TokenFamily {
             id: FamilyId(rng::uuid(self.0.rng.as_ref())),
@@ -88,9 +130,11 @@ impl AccountService {
             auth_time,
             created_at: now,
             expires_at: now.plus(life),
+            grant,
+            browser_session,
+            resources,
             revoked: None,
         };
-        let scope = granted(entry, client, &client.scopes);
         work.refresh_tokens().insert_family(&family).await.map_err(|error| refused(&error))?;
         let refresh = if may_refresh(client) {
             let (token, row) = self.new_refresh_token(&family, scope.clone(), now);

@@ -3,7 +3,7 @@
 //! Order of locks: account, tokens of mailed links, families of tokens, then these. The statements that end many of them are
 //! run by `RefreshTokens` with those that revoke families.
 
-use hellojohn_control::{ClientId, Timestamp};
+use hellojohn_control::{ClientId, Slug, Timestamp};
 use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -34,6 +34,11 @@ const INSERT: &str = "INSERT INTO browser_sessions (tenant, id, token_hash, user
 const FIND: &str = "SELECT b.id, b.user_id, b.client_uuid, b.client_id, b.amr, b.auth_time, b.created_at, \
     b.expires_at, u.status FROM browser_sessions b JOIN users u ON u.tenant = b.tenant AND u.id = b.user_id \
     WHERE b.tenant = $1 AND b.token_hash = $2 AND b.revoked_at IS NULL AND b.expires_at > $3";
+
+// Held until the end of the unit of work: a logout at this moment waits, and finds what was made in the meantime.
+const FIND_LIVE: &str = "SELECT b.id, b.user_id, b.client_uuid, b.client_id, b.amr, b.auth_time, b.created_at, \
+    b.expires_at, u.status FROM browser_sessions b JOIN users u ON u.tenant = b.tenant AND u.id = b.user_id \
+    WHERE b.tenant = $1 AND b.id = $2 AND b.revoked_at IS NULL AND b.expires_at > $3 FOR SHARE OF b";
 
 const TOUCH: &str = "UPDATE browser_sessions SET last_used_at = $3 \
     WHERE tenant = $1 AND id = $2 AND last_used_at <= $4";
@@ -75,6 +80,28 @@ struct Row {
     status: String,
 }
 
+impl Row {
+    fn read(self, name: &'static str, tenant: Slug) -> Result<Found, Error> {
+        let bad = |column: &str, why: &dyn std::fmt::Display| {
+            Error::internal(name, format!("column browser_sessions.{column}: {why}"))
+        };
+        let client_id = self.client_id.as_deref().map(ClientId::parse).transpose();
+        let client_id = client_id.map_err(|why| bad("client_id", &why))?;
+        let session = BrowserSession {
+            id: FamilyId(self.id),
+            tenant,
+            user_id: UserId(self.user_id),
+            client: client_id.map(|client_id| ClientRef { uuid: self.client_uuid, client_id }),
+            amr: self.amr,
+            auth_time: from_db(self.auth_time),
+            created_at: from_db(self.created_at),
+            expires_at: from_db(self.expires_at),
+        };
+        let status = self.status.parse().map_err(|why| bad("status", &why))?;
+        Ok(Found { session, status })
+    }
+}
+
 impl BrowserSessions<'_> {
     /// Starts a session that a cookie of this hash stands for. It must belong to the unit of work's tenant.
     pub async fn insert(&mut self, hash: &TokenHash, session: &BrowserSession) -> Result<(), Error> {
@@ -106,24 +133,17 @@ impl BrowserSessions<'_> {
         let tenant = tenant.clone();
         let query = sqlx::query_as(FIND).bind(tenant.as_str()).bind(hash.0.as_slice()).bind(to_db(now));
         let row: Option<Row> = call.run(query.fetch_optional(connection)).await?;
-        let Some(row) = row else { return Ok(None) };
-        let bad = |column: &str, why: &dyn std::fmt::Display| {
-            Error::internal(NAME, format!("column browser_sessions.{column}: {why}"))
-        };
-        let client_id = row.client_id.as_deref().map(ClientId::parse).transpose();
-        let client_id = client_id.map_err(|why| bad("client_id", &why))?;
-        let session = BrowserSession {
-            id: FamilyId(row.id),
-            tenant,
-            user_id: UserId(row.user_id),
-            client: client_id.map(|client_id| ClientRef { uuid: row.client_uuid, client_id }),
-            amr: row.amr,
-            auth_time: from_db(row.auth_time),
-            created_at: from_db(row.created_at),
-            expires_at: from_db(row.expires_at),
-        };
-        let status = row.status.parse().map_err(|why| bad("status", &why))?;
-        Ok(Some(Found { session, status }))
+        row.map(|row| row.read(NAME, tenant)).transpose()
+    }
+
+    /// The session, if it was not ended and lives at `now`. Nobody ends it until the unit of work is over.
+    pub async fn find_live(&mut self, id: FamilyId, now: Timestamp) -> Result<Option<Found>, Error> {
+        const NAME: &str = "browser_sessions.find_live";
+        let (connection, tenant, call) = self.0.call(NAME)?;
+        let tenant = tenant.clone();
+        let query = sqlx::query_as(FIND_LIVE).bind(tenant.as_str()).bind(id.0).bind(to_db(now));
+        let row: Option<Row> = call.run(query.fetch_optional(connection)).await?;
+        row.map(|row| row.read(NAME, tenant)).transpose()
     }
 
     /// Notes a use at `now`, if the last one that is noted was at `before` or earlier.

@@ -66,6 +66,9 @@ const OF_CLIENT: &str = concat!(
       ORDER BY user_id, client_uuid LIMIT $4"
 );
 
+const FIND: &str =
+    concat!("SELECT ", columns!(), " FROM consents WHERE tenant = $1 AND user_id = $2 AND client_uuid = $3");
+
 // By the client's name: also a consent to a client that was deleted can be revoked.
 const REVOKE: &str = "UPDATE consents SET revoked_at = $4, updated_at = $4 \
     WHERE tenant = $1 AND user_id = $2 AND client_id = $3 AND revoked_at IS NULL";
@@ -125,6 +128,14 @@ impl Consents<'_> {
             .bind(client.1.as_str())
             .bind(names(scopes))
             .bind(to_db(now));
+        call.run(query.fetch_optional(connection)).await?.map(|row| row.read(NAME)).transpose()
+    }
+
+    /// What the person lets the client's document have, or let it once.
+    pub async fn find(&mut self, user: UserId, client: Uuid) -> Result<Option<Consent>, Error> {
+        const NAME: &str = "consents.find";
+        let (connection, tenant, call) = self.0.call(NAME)?;
+        let query = sqlx::query_as::<_, Row>(FIND).bind(tenant.as_str()).bind(user.0).bind(client);
         call.run(query.fetch_optional(connection)).await?.map(|row| row.read(NAME)).transpose()
     }
 

@@ -32,7 +32,7 @@ const HOLD: &str = "SELECT true FROM tenant_lives WHERE tenant = $1 AND created_
 /// A portion of each table that holds rows of a tenant; the others hang on `users`. Families before accounts, so that the
 /// accounts of a portion have few rows left to take along. Locked, so that rows which somebody else removes at this moment do not
 /// make a portion look like the last one. `audit_events` are kept: they are evidence, of deletions too.
-const REMOVE: [(&str, i64); 4] = [
+const REMOVE: [(&str, i64); 5] = [
     (
         "DELETE FROM token_families WHERE tenant = $1 AND id IN \
             (SELECT id FROM token_families WHERE tenant = $1 LIMIT $2 FOR UPDATE)",
@@ -50,6 +50,11 @@ const REMOVE: [(&str, i64); 4] = [
     (
         "DELETE FROM denied_jti WHERE tenant = $1 AND jti IN \
             (SELECT jti FROM denied_jti WHERE tenant = $1 LIMIT $2 FOR UPDATE)",
+        1000,
+    ),
+    (
+        "DELETE FROM client_assertions WHERE tenant = $1 AND (client_uuid, jti_hash) IN \
+            (SELECT client_uuid, jti_hash FROM client_assertions WHERE tenant = $1 LIMIT $2 FOR UPDATE)",
         1000,
     ),
 ];

@@ -21,6 +21,9 @@ const FAMILIES: u16 = 200;
 /// How long a family is kept after its end, so that the use of an old token is still known for what it is.
 const KEEP_FAMILIES: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long a code is kept after its end, so that its second use is known for what it is (S30).
+const KEEP_CODES: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How long a mail that was given up can be seen.
 const KEEP_DEAD_MAILS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -55,7 +58,7 @@ impl Sweep {
 }
 
 /// Everything that ends by itself.
-pub const SWEEPS: [Sweep; 10] = [
+pub const SWEEPS: [Sweep; 12] = [
     // Sealed successors whose overlap was over (spec §13.11).
     Sweep::new("sweep.overlaps", "overlaps", CLEAR_OVERLAPS, Duration::ZERO, OFTEN, PORTION),
     // Denials of access tokens that have ended.
@@ -95,6 +98,10 @@ pub const SWEEPS: [Sweep; 10] = [
         NOW_AND_THEN,
         PORTION,
     ),
+    // Authorization codes that ended a day ago or longer.
+    Sweep::new("sweep.codes", "codes", DELETE_CODES, KEEP_CODES, NOW_AND_THEN, PORTION),
+    // Used assertions of clients that have expired.
+    Sweep::new("sweep.assertions", "assertions", DELETE_ASSERTIONS, Duration::ZERO, NOW_AND_THEN, PORTION),
 ];
 
 const CLEAR_OVERLAPS: &str = "UPDATE refresh_tokens SET successor_sealed = NULL, overlap_until = NULL \
@@ -126,6 +133,12 @@ const DELETE_KNOWN_DEVICES: &str = "DELETE FROM known_devices WHERE (tenant, use
 
 const DELETE_BROWSER_SESSIONS: &str = "DELETE FROM browser_sessions WHERE (tenant, id) IN (SELECT tenant, id \
     FROM browser_sessions WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+const DELETE_CODES: &str = "DELETE FROM authorization_codes WHERE (tenant, code_hash) IN (SELECT tenant, code_hash \
+    FROM authorization_codes WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+const DELETE_ASSERTIONS: &str = "DELETE FROM client_assertions WHERE (tenant, client_uuid, jti_hash) IN (SELECT tenant, \
+    client_uuid, jti_hash FROM client_assertions WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
 const DELETE_EVENTS: &str = "DELETE FROM audit_events WHERE (tenant, at, id) IN (SELECT tenant, at, id \
     FROM audit_events WHERE at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";

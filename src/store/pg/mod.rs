@@ -2,7 +2,9 @@
 
 mod alone;
 pub mod audit;
+pub mod authorization_codes;
 pub mod browser_sessions;
+pub mod client_assertions;
 pub mod consents;
 pub mod control_audit;
 pub mod denied_jtis;

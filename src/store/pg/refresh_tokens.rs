@@ -36,7 +36,8 @@ macro_rules! family_columns {
     () => {
         "f.tenant AS f_tenant, f.id AS f_id, f.user_id AS f_user_id, f.client_uuid AS f_client_uuid, \
          f.client_id AS f_client_id, f.amr AS f_amr, f.auth_time AS f_auth_time, f.created_at AS f_created_at, \
-         f.expires_at AS f_expires_at, f.revoked_at AS f_revoked_at, f.revoke_reason AS f_revoke_reason"
+         f.expires_at AS f_expires_at, f.revoked_at AS f_revoked_at, f.revoke_reason AS f_revoke_reason, \
+         f.grant_type AS f_grant_type, f.browser_session AS f_browser_session, f.resources AS f_resources"
     };
 }
 
@@ -48,7 +49,8 @@ macro_rules! token_columns {
 }
 
 const INSERT_FAMILY: &str = "INSERT INTO token_families (tenant, id, user_id, client_uuid, client_id, amr, \
-    auth_time, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    auth_time, created_at, expires_at, grant_type, browser_session, resources) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
 const INSERT: &str = "INSERT INTO refresh_tokens (tenant, id, family_id, token_hash, scope, created_at, expires_at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -61,6 +63,15 @@ const FIND_BY_HASH_FOR_UPDATE: &str = concat!(
     family_columns!(),
     " FROM refresh_tokens t JOIN token_families f ON f.tenant = t.tenant AND f.id = t.family_id \
      WHERE t.tenant = $1 AND t.token_hash = $2 FOR UPDATE OF f, t"
+);
+
+const FIND_BY_HASH: &str = concat!(
+    "SELECT ",
+    token_columns!(),
+    ", ",
+    family_columns!(),
+    " FROM refresh_tokens t JOIN token_families f ON f.tenant = t.tenant AND f.id = t.family_id \
+     WHERE t.tenant = $1 AND t.token_hash = $2"
 );
 
 const FIND: &str =
@@ -99,6 +110,14 @@ const REVOKE_OF_PAIR: &str = revoke_several!("$4", "$5", " AND user_id = $2 AND 
 
 const REVOKE_BY_CLIENT: &str = revoke_several!("$3", "$4", " AND client_uuid = $2 ORDER BY id LIMIT 5000");
 
+// What was granted for longer than the browser's session goes on without it (OpenID Connect Core §11).
+const REVOKE_OF_BROWSER_SESSION: &str = revoke_several!(
+    "$3",
+    "$4",
+    " AND browser_session = $2 AND NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.tenant = token_families.tenant \
+        AND t.family_id = token_families.id AND t.scope @> ARRAY['offline_access']) ORDER BY id"
+);
+
 const REVOKE_BY_TENANT: &str = revoke_several!("$2", "$3", " ORDER BY id LIMIT 5000");
 
 impl RefreshTokens<'_> {
@@ -118,7 +137,10 @@ impl RefreshTokens<'_> {
             .bind(&family.amr)
             .bind(to_db(family.auth_time))
             .bind(to_db(family.created_at))
-            .bind(to_db(family.expires_at));
+            .bind(to_db(family.expires_at))
+            .bind(family.grant.as_str())
+            .bind(family.browser_session.map(|session| session.0))
+            .bind(&family.resources);
         call.run(query.execute(connection)).await?;
         Ok(())
     }
@@ -144,6 +166,15 @@ impl RefreshTokens<'_> {
     pub async fn find_by_hash_for_update(&mut self, hash: &TokenHash) -> Result<Option<Presented>, Error> {
         let (connection, tenant, call) = self.0.call("refresh_tokens.find_by_hash_for_update")?;
         let query = sqlx::query_as(FIND_BY_HASH_FOR_UPDATE).bind(tenant.as_str()).bind(hash.0.as_slice());
+        let row: Option<PresentedRow> = call.run(query.fetch_optional(connection)).await?;
+        row.map(|row| Ok(Presented { token: row.token.try_into()?, family: row.family.try_into()? }))
+            .transpose()
+    }
+
+    /// As [`Self::find_by_hash_for_update`], for whoever only looks.
+    pub async fn find_by_hash(&mut self, hash: &TokenHash) -> Result<Option<Presented>, Error> {
+        let (connection, tenant, call) = self.0.call("refresh_tokens.find_by_hash")?;
+        let query = sqlx::query_as(FIND_BY_HASH).bind(tenant.as_str()).bind(hash.0.as_slice());
         let row: Option<PresentedRow> = call.run(query.fetch_optional(connection)).await?;
         row.map(|row| Ok(Presented { token: row.token.try_into()?, family: row.family.try_into()? }))
             .transpose()
@@ -266,6 +297,17 @@ impl RefreshTokens<'_> {
             total += call.run(query.execute(connection)).await?.rows_affected();
         }
         Ok(total)
+    }
+
+    /// Revokes the families that go with the session of a browser; how many there were. Lock the account's row before.
+    pub async fn revoke_of_browser_session(
+        &mut self,
+        session: FamilyId,
+        now: Timestamp,
+        reason: RevocationReason,
+    ) -> Result<u64, Error> {
+        const NAME: &str = "refresh_tokens.revoke_of_browser_session";
+        self.revoke(NAME, REVOKE_OF_BROWSER_SESSION, session.0, now, reason).await
     }
 
     /// Revokes every family and browser session of a client's document; how many there were. The nil UUID is that of the

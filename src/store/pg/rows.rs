@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use crate::domain::email::Email;
 use crate::domain::refresh_token::{
-    FamilyId, Overlap, RefreshToken, RefreshTokenId, Revocation, RevocationReason, TokenFamily, TokenHash,
+    FamilyGrant, FamilyId, Overlap, RefreshToken, RefreshTokenId, Revocation, RevocationReason, TokenFamily,
+    TokenHash,
 };
 use crate::domain::user::{PasswordHash, User, UserId, UserStatus};
 use crate::store::error::Error;
@@ -105,6 +106,12 @@ pub(super) struct FamilyRow {
     revoked_at: Option<OffsetDateTime>,
     #[sqlx(rename = "f_revoke_reason")]
     revoke_reason: Option<String>,
+    #[sqlx(rename = "f_grant_type")]
+    grant_type: String,
+    #[sqlx(rename = "f_browser_session")]
+    browser_session: Option<Uuid>,
+    #[sqlx(rename = "f_resources")]
+    resources: Vec<String>,
 }
 
 impl TryFrom<FamilyRow> for TokenFamily {
@@ -131,6 +138,9 @@ impl TryFrom<FamilyRow> for TokenFamily {
             auth_time: from_db(row.auth_time),
             created_at: from_db(row.created_at),
             expires_at: from_db(row.expires_at),
+            grant: parse::<FamilyGrant>("token_families.grant_type", &row.grant_type)?,
+            browser_session: row.browser_session.map(FamilyId),
+            resources: row.resources,
             revoked,
         })
     }

@@ -22,6 +22,7 @@ mod mail_links;
 mod mail_outbox;
 mod mfa;
 mod notices;
+mod oauth;
 mod own;
 mod pages;
 mod path_mode;

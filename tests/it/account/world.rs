@@ -27,6 +27,7 @@ use hellojohn::service::authenticate::{AdminPolicy, Authenticator};
 use hellojohn::service::control::{ControlService, Defaults, TenantInput};
 use hellojohn::service::limits::Limits;
 use hellojohn::service::mail::{Delivery, DeliveryParts, MailSettings, Mails};
+use hellojohn::service::oauth::{OAuthParts, OAuthService, OAuthSettings};
 use hellojohn::service::tokens::{Lifetimes, TokenIssuer};
 use hellojohn::service::user_store::UserStores;
 use hellojohn::service::{LeaderGate, Precondition, Principal, WriteContext};
@@ -78,6 +79,7 @@ pub(super) struct World {
 pub(super) struct Served {
     pub(super) control: ControlService,
     pub(super) accounts: AccountService,
+    pub(super) oauth: OAuthService,
     pub(super) stores: UserStores,
     pub(super) cookies: CookieRules,
     pub(super) mails: Mails,
@@ -312,16 +314,28 @@ impl Assembly<'_> {
             clock: self.clock.clone(),
             rng: Arc::new(OsRng),
         });
+        let tokens = Arc::new(TokenIssuer::new(opener, Arc::new(OsRng), lifetimes, admin_tenants.clone()));
         let accounts = AccountService::new(AccountParts {
             plane: self.plane.clone(),
             stores: stores.clone(),
             hashes: self.hashes.clone(),
-            tokens: TokenIssuer::new(opener, Arc::new(OsRng), lifetimes, admin_tenants.clone()),
+            tokens: tokens.clone(),
             sealer: self.secretbox.clone(),
             mails: mails.clone(),
             authenticator: authenticator.clone(),
             limits: limits.clone(),
             settings: AccountSettings::new(&config, Blacklist::parse(choice.blacklist.as_bytes()).unwrap()),
+            clock: self.clock.clone(),
+            rng: Arc::new(OsRng),
+        });
+        let oauth = OAuthService::new(OAuthParts {
+            plane: self.plane.clone(),
+            stores: stores.clone(),
+            accounts: accounts.clone(),
+            authenticator: authenticator.clone(),
+            tokens,
+            settings: OAuthSettings::new(&config),
+            begun: OAuthService::marker(&[7; 32]).unwrap(),
             clock: self.clock.clone(),
             rng: Arc::new(OsRng),
         });
@@ -334,6 +348,7 @@ impl Assembly<'_> {
         let state = Served {
             control: ControlService::new(self.plane.clone(), self.sealing.clone(), defaults),
             accounts,
+            oauth,
             stores,
             cookies: CookieRules::from_config(&config),
             mails,
@@ -356,6 +371,7 @@ impl Assembly<'_> {
             .merge(hellojohn::http::session::surface())
             .merge(hellojohn::http::me::surface())
             .merge(hellojohn::http::mfa::surface())
+            .merge(hellojohn::http::oauth2::surface())
             .merge(hellojohn::http::pages::surface())
             .merge(hellojohn::http::admin::surface());
         let router = surface.into_router(&edge, state.clone()).unwrap();

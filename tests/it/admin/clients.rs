@@ -1,6 +1,7 @@
 //! Clients of a tenant (EP102-EP104).
 
 use hellojohn::http::middleware::cors::{Access, OriginPolicy as _};
+use hellojohn_control::format::OIDC_FORMAT;
 use serde_json::{Value, json};
 
 use crate::harness::node::TestNode;
@@ -10,6 +11,15 @@ const WEB: &str = "/v1/admin/tenants/acme/clients/web";
 async fn node() -> TestNode {
     let node = TestNode::new().await;
     assert_eq!(node.call("PUT", "/v1/admin/tenants/acme", json!({})).await.status, 201);
+    node
+}
+
+/// A node whose cluster, of itself alone, writes the newest format.
+async fn upgraded() -> TestNode {
+    let node = node().await;
+    let mut views = node.assembled.plane.views();
+    let raised = views.wait_for(|view| view.format() >= OIDC_FORMAT);
+    tokio::time::timeout(std::time::Duration::from_secs(20), raised).await.unwrap().unwrap();
     node
 }
 
@@ -151,4 +161,58 @@ async fn bad_client_ids_and_bodies_are_refused_by_name() {
         let answer = node.call("PUT", WEB, body.clone()).await;
         assert_eq!((answer.status, &answer.json()["errors"][0]["field"]), (422, &field.into()), "{body}");
     }
+}
+
+/// EP102, S45: taken in both spellings, shown only where they differ from the default, and to be put back as they are.
+#[tokio::test]
+async fn members_for_openid_connect_are_taken_and_shown() {
+    let node = upgraded().await;
+    let key = json!({"kty": "OKP", "crv": "Ed25519", "kid": "a", "use": "sig",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    let kept = json!({"kid": "a", "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    let body = json!({
+        "clientType": "confidential", "tokenEndpointAuthMethod": "private_key_jwt", "jwks": {"keys": [key]},
+        "accessTokenSignedResponseAlg": "RS256", "responseModes": ["form_post"], "resources": ["https://api.example"],
+        "backchannelLogoutUri": "https://a.example/out", "backchannelLogoutSessionRequired": true,
+        "logoUri": "https://a.example/l", "clientUri": "https://a.example/c", "policyUri": "https://a.example/p",
+        "tosUri": "https://a.example/t", "defaultMaxAge": 0,
+    });
+    let made = node.call("PUT", WEB, body).await;
+    assert_eq!(made.status, 201, "{:?}", made.json());
+    let shown = node.call("GET", WEB, Value::Null).await.json();
+    for (member, value) in [
+        ("jwks", json!({"keys": [kept]})),
+        ("access_token_signed_response_alg", json!("RS256")),
+        ("response_modes", json!(["form_post"])),
+        ("backchannel_logout_uri", json!("https://a.example/out")),
+        ("backchannel_logout_session_required", json!(true)),
+        ("resources", json!(["https://api.example"])),
+        ("logo_uri", json!("https://a.example/l")),
+        ("client_uri", json!("https://a.example/c")),
+        ("policy_uri", json!("https://a.example/p")),
+        ("tos_uri", json!("https://a.example/t")),
+        ("default_max_age", json!(0)),
+    ] {
+        assert_eq!(shown[member], value, "{member}");
+    }
+    let back = node.call("PUT", WEB, shown.clone()).await;
+    assert_eq!((back.status, back.json()), (200, shown), "a GET can be put back");
+    let plain = node.call("PUT", "/v1/admin/tenants/acme/clients/spa", json!({})).await.json();
+    for member in ["jwks", "response_modes", "resources", "backchannel_logout_session_required"] {
+        assert_eq!(plain.get(member), None, "{member}");
+    }
+}
+
+/// S112: the field, the key and the member are named, the value is not.
+#[tokio::test]
+async fn a_private_key_is_refused_before_it_is_anywhere() {
+    let node = upgraded().await;
+    let key = json!({"kty": "OKP", "crv": "Ed25519", "d": "bm9ib2R5IGtub3dz", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    let body = json!({"client_type": "confidential", "token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [key]}});
+    let refused = node.call("PUT", WEB, body).await;
+    let text = refused.json().to_string();
+    assert_eq!(refused.status, 422, "{text}");
+    assert_eq!(refused.json()["errors"][0]["field"], "jwks.keys[0]", "{text}");
+    assert!(text.contains("d is a private member") && !text.contains("bm9ib2R5"), "{text}");
+    assert_eq!(node.call("GET", WEB, Value::Null).await.status, 404);
 }

@@ -11,7 +11,7 @@ use crate::harness::process::BINARY;
 /// Path of the newer build, which scripts/test makes.
 const NEWER: &str = "HELLOJOHN_NEXT_BUILD";
 /// The newest format that the current build knows.
-const CURRENT: u64 = 2;
+const CURRENT: u64 = 3;
 
 async fn hand_over(cluster: &Cluster, token: &str, to: &str) {
     let leader = cluster.leader().await;

@@ -13,11 +13,13 @@ mod structure;
 /// Pages for people, at the top and, the same ones, below a tenant.
 const PAGES: [&str; 3] = ["verify-email", "reset", "error"];
 
-/// Whether people are shown a page there, as at `/reset` or `/t/{slug}/reset`: the document is for programs.
+/// Whether people are shown a page there, as at `/reset` or `/t/{slug}/reset`, or clients speak OAuth, whose words are those of the
+/// RFCs and of discovery: the document is about the API of hellojohn's own.
 fn is_page(path: &str) -> bool {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
-    match segments.as_slice() {
+    let is_page = match segments.as_slice() {
         [page] | ["t", _, page] => PAGES.contains(page),
         _ => false,
-    }
+    };
+    is_page || hellojohn::http::error::oauth::speaks_at(path)
 }

@@ -13,7 +13,9 @@ mod users;
 use std::time::Duration;
 
 use hellojohn::domain::email::Email;
-use hellojohn::domain::refresh_token::{FamilyId, RefreshToken, RefreshTokenId, TokenFamily, TokenHash};
+use hellojohn::domain::refresh_token::{
+    FamilyGrant, FamilyId, RefreshToken, RefreshTokenId, TokenFamily, TokenHash,
+};
 use hellojohn::domain::user::{PasswordHash, User, UserId};
 use hellojohn::store::Database;
 use hellojohn_control::{ClientId, ScopeName, Slug, Timestamp};
@@ -47,6 +49,9 @@ fn family(slug: &str, user: &User) -> TokenFamily {
         auth_time: now(),
         created_at: now(),
         expires_at: after(Duration::from_secs(7 * 24 * 3600)),
+        grant: FamilyGrant::Login,
+        browser_session: None,
+        resources: Vec::new(),
         revoked: None,
     }
 }

@@ -1,11 +1,12 @@
-//! The client document and the merge patch that changes it (spec §2.1, §13.10).
+//! The client document (spec §2.1). Members that came with format 3 are left out of what is written while they are at
+//! their default: a document that does not use them keeps its bytes, and older releases can read it.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Alg, Patch, SecretHash};
-use crate::validate::{FieldError, Findings};
-use crate::{ClientId, ScopeName, Timestamp, limits};
+use super::client_patch::{default_grants, default_providers};
+use super::{Alg, ClientJwks, SecretHash};
+use crate::{ClientId, ScopeName, Timestamp, redirect_uri_matches};
 
 /// Whether a client can keep a secret (RFC 6749 §2.1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +43,33 @@ pub enum AuthMethod {
     ClientSecretPost,
     /// Signed assertion (RFC 7523).
     PrivateKeyJwt,
+}
+
+/// How an authorization response may reach the client (OAuth 2.0 Multiple Response Types §2.1, Form Post Response Mode).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseMode {
+    /// In the query of a redirect.
+    Query,
+    /// In a form that the browser posts.
+    FormPost,
+}
+
+impl ResponseMode {
+    /// Those of a client that names none.
+    pub(super) fn all() -> Vec<Self> {
+        vec![Self::Query, Self::FormPost]
+    }
+
+    /// Whether these are what a client has that names none.
+    pub fn are_all(modes: &[Self]) -> bool {
+        modes == Self::all()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A secret of a client: only its hash is ever stored or replicated.
@@ -115,86 +143,45 @@ pub struct Client {
     pub require_consent: bool,
     /// Whether a code needs a PKCE challenge; only a confidential client may turn it off.
     pub require_pkce: bool,
+    /// Public keys of a client that proves itself by `private_key_jwt`; only such a one has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<ClientJwks>,
+    /// Algorithm of its access tokens; EdDSA unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_signed_response_alg: Option<Alg>,
+    /// Ways in which an authorization response may reach it, in the order of [`ResponseMode`] (S14).
+    #[serde(default = "ResponseMode::all", skip_serializing_if = "ResponseMode::are_all")]
+    pub response_modes: Vec<ResponseMode>,
+    /// Where it is told that a session is over (OIDC Back-Channel Logout 1.0 §2.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<String>,
+    /// Whether its logout tokens must name the session.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub backchannel_logout_session_required: bool,
+    /// Resource indicators it may ask for (RFC 8707).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
+    /// Its logo, for the consent page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logo_uri: Option<String>,
+    /// Its home page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
+    /// What it does with data of people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_uri: Option<String>,
+    /// Its terms of service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tos_uri: Option<String>,
+    /// Seconds after which a login is too old for it (OIDC Dynamic Client Registration 1.0 §2); no limit unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_max_age: Option<u32>,
     /// Counter of changes, from 1, never reused for the name; the ETag.
     pub revision: u64,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
-}
-
-/// A merge patch for [`Client`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClientPatch {
-    /// See [`Client::name`]; `null` gives the client id.
-    #[serde(default, skip_serializing_if = "Patch::is_keep")]
-    pub name: Patch<String>,
-    /// See [`Client::client_type`].
-    #[serde(default, skip_serializing_if = "Patch::is_keep", alias = "clientType")]
-    pub client_type: Patch<ClientType>,
-    /// See [`Client::redirect_uris`].
-    #[serde(default, skip_serializing_if = "Patch::is_keep", alias = "redirectUris")]
-    pub redirect_uris: Patch<Vec<String>>,
-    /// See [`Client::post_logout_redirect_uris`].
-    #[serde(default, skip_serializing_if = "Patch::is_keep", alias = "postLogoutRedirectUris")]
-    pub post_logout_redirect_uris: Patch<Vec<String>>,
-    /// See [`Client::allowed_origins`].
-    #[serde(default, skip_serializing_if = "Patch::is_keep", alias = "allowedOrigins")]
-    pub allowed_origins: Patch<Vec<String>>,
-    /// See [`Client::providers`]; `password` unless set.
-    #[serde(default, skip_serializing_if = "Patch::is_keep")]
-    pub providers: Patch<Vec<String>>,
-    /// See [`Client::scopes`].
-    #[serde(default, skip_serializing_if = "Patch::is_keep")]
-    pub scopes: Patch<Vec<ScopeName>>,
-    /// See [`Client::grant_types`]; code and refresh unless set.
-    #[serde(default, skip_serializing_if = "Patch::is_keep", alias = "grantTypes")]
-    pub grant_types: Patch<Vec<GrantType>>,
-    /// See [`Client::token_endpoint_auth_method`]; fits the client type unless set.
-    #[serde(default, skip_serializing_if = "Patch::is_keep", alias = "tokenEndpointAuthMethod")]
-    pub token_endpoint_auth_method: Patch<AuthMethod>,
-    /// See [`Client::id_token_signed_response_alg`].
-    #[serde(default, skip_serializing_if = "Patch::is_keep", alias = "idTokenSignedResponseAlg")]
-    pub id_token_signed_response_alg: Patch<Alg>,
-    /// See [`Client::access_ttl_seconds`].
-    #[serde(default, skip_serializing_if = "Patch::is_keep", alias = "accessTtlSeconds")]
-    pub access_ttl_seconds: Patch<u32>,
-    /// See [`Client::refresh_ttl_seconds`].
-    #[serde(default, skip_serializing_if = "Patch::is_keep", alias = "refreshTtlSeconds")]
-    pub refresh_ttl_seconds: Patch<u32>,
-    /// See [`Client::enabled`]; on unless set.
-    #[serde(default, skip_serializing_if = "Patch::is_keep")]
-    pub enabled: Patch<bool>,
-    /// See [`Client::require_consent`]; off unless set.
-    #[serde(default, skip_serializing_if = "Patch::is_keep", alias = "requireConsent")]
-    pub require_consent: Patch<bool>,
-    /// See [`Client::require_pkce`]; on unless set.
-    #[serde(default, skip_serializing_if = "Patch::is_keep", alias = "requirePkce")]
-    pub require_pkce: Patch<bool>,
-}
-
-fn apply_or<T: Clone>(patch: &Patch<T>, target: &mut T, default: impl FnOnce() -> T) {
-    match patch {
-        Patch::Keep => {}
-        Patch::Clear => *target = default(),
-        Patch::Set(value) => target.clone_from(value),
-    }
-}
-
-fn default_providers() -> Vec<String> {
-    vec!["password".to_owned()]
-}
-
-fn default_grants() -> Vec<GrantType> {
-    vec![GrantType::AuthorizationCode, GrantType::RefreshToken]
-}
-
-fn default_auth_method(client_type: ClientType) -> AuthMethod {
-    match client_type {
-        ClientType::Public => AuthMethod::None,
-        ClientType::Confidential => AuthMethod::ClientSecretBasic,
-    }
 }
 
 impl Client {
@@ -220,103 +207,29 @@ impl Client {
             enabled: true,
             require_consent: false,
             require_pkce: true,
+            jwks: None,
+            access_token_signed_response_alg: None,
+            response_modes: ResponseMode::all(),
+            backchannel_logout_uri: None,
+            backchannel_logout_session_required: false,
+            resources: Vec::new(),
+            logo_uri: None,
+            client_uri: None,
+            policy_uri: None,
+            tos_uri: None,
+            default_max_age: None,
             revision: 0,
             created_at: at,
             updated_at: at,
         }
     }
 
-    /// The client with the patch merged in, or everything that is wrong with the result. Whether its scopes
-    /// exist is the machine's to check.
-    pub fn merged(&self, patch: &ClientPatch) -> Result<Client, Vec<FieldError>> {
-        let mut client = self.clone();
-        apply_or(&patch.name, &mut client.name, || self.client_id.as_str().to_owned());
-        apply_or(&patch.client_type, &mut client.client_type, ClientType::default);
-        apply_or(&patch.redirect_uris, &mut client.redirect_uris, Vec::new);
-        apply_or(&patch.post_logout_redirect_uris, &mut client.post_logout_redirect_uris, Vec::new);
-        apply_or(&patch.allowed_origins, &mut client.allowed_origins, Vec::new);
-        apply_or(&patch.providers, &mut client.providers, default_providers);
-        apply_or(&patch.scopes, &mut client.scopes, Vec::new);
-        apply_or(&patch.grant_types, &mut client.grant_types, default_grants);
-        if client.client_type != self.client_type {
-            client.token_endpoint_auth_method = default_auth_method(client.client_type);
-        }
-        let fallback = default_auth_method(client.client_type);
-        apply_or(&patch.token_endpoint_auth_method, &mut client.token_endpoint_auth_method, || fallback);
-        patch.id_token_signed_response_alg.clone().apply_option(&mut client.id_token_signed_response_alg);
-        patch.access_ttl_seconds.clone().apply_option(&mut client.access_ttl_seconds);
-        patch.refresh_ttl_seconds.clone().apply_option(&mut client.refresh_ttl_seconds);
-        apply_or(&patch.enabled, &mut client.enabled, || true);
-        apply_or(&patch.require_consent, &mut client.require_consent, || false);
-        apply_or(&patch.require_pkce, &mut client.require_pkce, || true);
-        if client.client_type == ClientType::Public {
-            client.secrets.clear();
-        }
-        client.check()?;
-        Ok(client)
-    }
-
-    fn check(&self) -> Result<(), Vec<FieldError>> {
-        let mut findings = Findings::default();
-        findings.text("name", &self.name);
-        findings.list("redirect_uris", &self.redirect_uris);
-        for (i, uri) in self.redirect_uris.iter().enumerate() {
-            findings.redirect_uri(&format!("redirect_uris[{i}]"), uri);
-        }
-        findings.list("post_logout_redirect_uris", &self.post_logout_redirect_uris);
-        for (i, uri) in self.post_logout_redirect_uris.iter().enumerate() {
-            findings.redirect_uri(&format!("post_logout_redirect_uris[{i}]"), uri);
-        }
-        findings.list("allowed_origins", &self.allowed_origins);
-        for (i, origin) in self.allowed_origins.iter().enumerate() {
-            findings.origin(&format!("allowed_origins[{i}]"), origin);
-        }
-        findings.list("providers", &self.providers);
-        for (i, provider) in self.providers.iter().enumerate() {
-            findings.text(&format!("providers[{i}]"), provider);
-        }
-        findings.list("scopes", &self.scopes);
-        findings.list("grant_types", &self.grant_types);
-        if let Some(ttl) = self.access_ttl_seconds {
-            findings.seconds("access_ttl_seconds", ttl, limits::ACCESS_TTL_SECONDS);
-        }
-        if let Some(ttl) = self.refresh_ttl_seconds {
-            findings.seconds("refresh_ttl_seconds", ttl, limits::REFRESH_TTL_SECONDS);
-        }
-        self.check_type(&mut findings);
-        findings.into_result()
-    }
-
-    fn check_type(&self, findings: &mut Findings) {
-        match self.client_type {
-            ClientType::Public => {
-                if self.token_endpoint_auth_method != AuthMethod::None {
-                    findings.add(
-                        "token_endpoint_auth_method",
-                        "invalid_value",
-                        "must be none for a public client",
-                    );
-                }
-                if self.grant_types.contains(&GrantType::ClientCredentials) {
-                    findings.add(
-                        "grant_types",
-                        "invalid_value",
-                        "client_credentials needs a confidential client",
-                    );
-                }
-                if !self.require_pkce {
-                    findings.add("require_pkce", "invalid_value", "must be true for a public client");
-                }
-            }
-            ClientType::Confidential => {
-                if self.token_endpoint_auth_method == AuthMethod::None {
-                    findings.add(
-                        "token_endpoint_auth_method",
-                        "invalid_value",
-                        "must not be none for a confidential client",
-                    );
-                }
-            }
-        }
+    /// Whether an authorization response may go there: one of [`Client::redirect_uris`], exactly. A public client on a
+    /// person's own machine cannot know its port beforehand, so there it may differ (RFC 8252 §7.3, S01, S02).
+    pub fn allows_redirect_uri(&self, presented: &str) -> bool {
+        self.redirect_uris.iter().any(|registered| match self.client_type {
+            ClientType::Public => redirect_uri_matches(registered, presented),
+            ClientType::Confidential => registered == presented,
+        })
     }
 }

@@ -2,6 +2,9 @@
 //! key are, how a merge patch changes them, and when they are valid.
 
 pub mod client;
+mod client_check;
+pub mod client_jwks;
+pub mod client_patch;
 pub mod mail;
 pub mod patch;
 pub mod scopes;
@@ -11,7 +14,9 @@ pub mod signing_key;
 pub mod social;
 pub mod tenant;
 
-pub use client::{AuthMethod, Client, ClientPatch, ClientSecret, ClientType, GrantType, NewClientSecret};
+pub use client::{AuthMethod, Client, ClientSecret, ClientType, GrantType, NewClientSecret, ResponseMode};
+pub use client_jwks::{ClientJwk, ClientJwks};
+pub use client_patch::ClientPatch;
 pub use mail::{Smtp, SmtpPatch, SmtpTls};
 pub use patch::Patch;
 pub use scopes::{Scope, ScopeCatalogue};

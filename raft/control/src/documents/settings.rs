@@ -290,7 +290,7 @@ fn merge_object<T: Default, P>(target: &mut Option<T>, patch: &Patch<P>, merge: 
 }
 
 impl TenantSettings {
-    pub(super) fn merge(&mut self, patch: &SettingsPatch, findings: &mut Findings) {
+    pub(super) fn merge(&mut self, patch: &SettingsPatch, format: u16, findings: &mut Findings) {
         patch.issuer_mode.clone().apply_or_default(&mut self.issuer_mode);
         patch.issuer_override.clone().apply_option(&mut self.issuer_override);
         patch.discovery_endpoints.clone().apply_or_default(&mut self.discovery_endpoints);
@@ -310,7 +310,7 @@ impl TenantSettings {
         merge_object(&mut self.password_policy, &patch.password_policy, PasswordRules::merge);
         merge_object(&mut self.branding, &patch.branding, Branding::merge);
         Smtp::merge(&mut self.smtp, &patch.smtp, findings);
-        SocialProvider::merge_all(&mut self.social_providers, &patch.social_providers, findings);
+        SocialProvider::merge_all(&mut self.social_providers, &patch.social_providers, format, findings);
     }
 
     pub(super) fn check(&self, findings: &mut Findings) {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Patch, SecretField};
+use crate::format::OIDC_FORMAT;
 use crate::validate::Findings;
-use crate::{Sealed, limits};
+use crate::{ClientId, Sealed, limits};
 
 /// What protocol an upstream provider speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +40,28 @@ pub struct SocialProvider {
     /// Scopes to ask for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
+    /// Clients whose people may use it; empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_clients: Vec<ClientId>,
+    /// Domains that an account there must be of (`hd` of Google, else that of its verified address); empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosted_domains: Vec<String>,
+    /// Whether a verified address may link to an account here whose address is verified, too (S91).
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub link_by_email: bool,
 }
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+/// A way to log in that is no upstream provider, so that none may have its name.
+const RESERVED: &str = "password";
 
 /// A merge patch for [`SocialProvider`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,9 +85,23 @@ pub struct SocialProviderPatch<S = Sealed> {
     /// See [`SocialProvider::scopes`].
     #[serde(default, skip_serializing_if = "Patch::is_keep")]
     pub scopes: Patch<Vec<String>>,
+    /// See [`SocialProvider::allowed_clients`].
+    #[serde(default, skip_serializing_if = "Patch::is_keep", alias = "allowed_clients")]
+    pub allowed_clients: Patch<Vec<ClientId>>,
+    /// See [`SocialProvider::hosted_domains`].
+    #[serde(default, skip_serializing_if = "Patch::is_keep", alias = "hosted_domains")]
+    pub hosted_domains: Patch<Vec<String>>,
+    /// See [`SocialProvider::link_by_email`]; on unless set.
+    #[serde(default, skip_serializing_if = "Patch::is_keep", alias = "link_by_email")]
+    pub link_by_email: Patch<bool>,
 }
 
 impl<S> SocialProviderPatch<S> {
+    /// Whether it has a member that releases before [`OIDC_FORMAT`] do not know.
+    pub(super) fn is_of_oidc_format(&self) -> bool {
+        !(self.allowed_clients.is_keep() && self.hosted_domains.is_keep() && self.link_by_email.is_keep())
+    }
+
     pub(super) fn try_map_secrets<T, E>(
         self,
         name: &str,
@@ -80,6 +116,9 @@ impl<S> SocialProviderPatch<S> {
                 .try_map(|secret| f(SecretField::SocialClientSecret(name), secret))?,
             issuer: self.issuer,
             scopes: self.scopes,
+            allowed_clients: self.allowed_clients,
+            hosted_domains: self.hosted_domains,
+            link_by_email: self.link_by_email,
         })
     }
 }
@@ -90,6 +129,7 @@ impl SocialProvider {
     pub(super) fn merge_all(
         target: &mut Providers,
         patch: &Patch<BTreeMap<String, Patch<SocialProviderPatch>>>,
+        format: u16,
         findings: &mut Findings,
     ) {
         let patches = match patch {
@@ -106,7 +146,16 @@ impl SocialProvider {
                 Patch::Clear => {
                     target.remove(name);
                 }
-                Patch::Set(patch) => Self::merge_one(target, name, patch, findings),
+                Patch::Set(patch) => {
+                    if format >= OIDC_FORMAT && name == RESERVED && !target.contains_key(name) {
+                        findings.add(
+                            format!("settings.socialProviders.{name}"),
+                            "invalid_name",
+                            "password is the login with a password; choose another name",
+                        );
+                    }
+                    Self::merge_one(target, name, patch, findings);
+                }
             }
         }
     }
@@ -130,6 +179,9 @@ impl SocialProvider {
             client_secret: None,
             issuer: None,
             scopes: Vec::new(),
+            allowed_clients: Vec::new(),
+            hosted_domains: Vec::new(),
+            link_by_email: true,
         });
         provider.kind = kind;
         match patch.enabled {
@@ -141,6 +193,13 @@ impl SocialProvider {
         patch.client_secret.clone().apply_option(&mut provider.client_secret);
         patch.issuer.clone().apply_option(&mut provider.issuer);
         patch.scopes.clone().apply_or_default(&mut provider.scopes);
+        patch.allowed_clients.clone().apply_or_default(&mut provider.allowed_clients);
+        patch.hosted_domains.clone().apply_or_default(&mut provider.hosted_domains);
+        match patch.link_by_email {
+            Patch::Keep => {}
+            Patch::Clear => provider.link_by_email = true,
+            Patch::Set(link) => provider.link_by_email = link,
+        }
         target.insert(name.to_owned(), provider);
     }
 
@@ -162,6 +221,11 @@ impl SocialProvider {
             findings.list(&field("scopes"), &provider.scopes);
             for (i, scope) in provider.scopes.iter().enumerate() {
                 findings.text(&field(&format!("scopes[{i}]")), scope);
+            }
+            findings.list(&field("allowedClients"), &provider.allowed_clients);
+            findings.list(&field("hostedDomains"), &provider.hosted_domains);
+            for (i, domain) in provider.hosted_domains.iter().enumerate() {
+                findings.domain(&field(&format!("hostedDomains[{i}]")), domain);
             }
             match (&provider.issuer, provider.kind) {
                 (Some(issuer), _) => findings.web_url(&field("issuer"), issuer),

@@ -89,6 +89,16 @@ impl<S> TenantPatch<S> {
     }
 }
 
+impl TenantPatch {
+    /// Whether it has a member that releases before [`crate::format::OIDC_FORMAT`] do not know.
+    pub(crate) fn is_of_oidc_format(&self) -> bool {
+        let providers = self.settings.as_set().and_then(|settings| settings.social_providers.as_set());
+        providers.is_some_and(|all| {
+            all.values().filter_map(Patch::as_set).any(super::SocialProviderPatch::is_of_oidc_format)
+        })
+    }
+}
+
 impl Tenant {
     /// A tenant that was just named and nothing else. Its revision is set by the machine.
     pub fn new(slug: Slug, at: Timestamp) -> Self {
@@ -103,8 +113,9 @@ impl Tenant {
         }
     }
 
-    /// The tenant with the patch merged in, or everything that is wrong with the result.
-    pub fn merged(&self, patch: &TenantPatch) -> Result<Tenant, Vec<FieldError>> {
+    /// The tenant with the patch merged in, or everything that is wrong with the result. `format` is what the cluster
+    /// writes: releases of one cluster judge alike, so rules that came with a format begin with it.
+    pub fn merged(&self, patch: &TenantPatch, format: u16) -> Result<Tenant, Vec<FieldError>> {
         let mut tenant = self.clone();
         match &patch.name {
             Patch::Keep => {}
@@ -116,7 +127,7 @@ impl Tenant {
         match &patch.settings {
             Patch::Keep => {}
             Patch::Clear => tenant.settings = TenantSettings::default(),
-            Patch::Set(settings) => tenant.settings.merge(settings, &mut findings),
+            Patch::Set(settings) => tenant.settings.merge(settings, format, &mut findings),
         }
         findings.text("name", &tenant.name);
         tenant.settings.check(&mut findings);

@@ -39,7 +39,7 @@ impl Machine {
             Some(client) => Client::clone(client),
             None => Client::new(new.id, client_id.clone(), at),
         };
-        let mut client = base.merged(patch).map_err(invalid)?;
+        let mut client = base.merged(patch, self.state.format()).map_err(invalid)?;
         check_scopes(&client, &entry)?;
         let secret_taken = client.client_type == ClientType::Confidential && client.secrets.is_empty();
         if secret_taken {

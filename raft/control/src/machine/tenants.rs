@@ -34,7 +34,7 @@ impl Machine {
             Some(entry) => Tenant::clone(&entry.tenant),
             None => Tenant::new(slug.clone(), at),
         };
-        let mut tenant = base.merged(patch).map_err(invalid)?;
+        let mut tenant = base.merged(patch, self.state.format()).map_err(invalid)?;
         if tenant.settings.issuer_override != base.settings.issuer_override {
             self.check_issuer_is_free(&tenant)?;
         }

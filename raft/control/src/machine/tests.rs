@@ -5,6 +5,7 @@ mod cluster;
 mod format;
 mod key_rotation;
 mod keys;
+mod oidc;
 mod preconditions;
 mod scopes;
 mod support;

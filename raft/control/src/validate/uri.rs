@@ -142,6 +142,21 @@ fn parse_host(host: &str) -> Result<Host<'_>, &'static str> {
     Ok(Host::Name(host))
 }
 
+/// Whether it is a URN (RFC 8141) of plain characters.
+pub(super) fn is_urn(text: &str) -> bool {
+    let named = text.strip_prefix("urn:").and_then(|rest| rest.split_once(':'));
+    named.is_some_and(|(space, name)| {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        space.len() >= 2 && space.bytes().all(plain) && !name.is_empty()
+    }) && check_characters(text).is_ok()
+}
+
+/// Whether it is a DNS name in lower case, with at least one dot.
+pub(super) fn is_domain(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    text.contains('.') && text.bytes().all(plain) && matches!(parse_host(text), Ok(Host::Name(_)))
+}
+
 fn is_dot_segment(segment: &str) -> bool {
     let plain = segment.replace("%2e", ".").replace("%2E", ".");
     plain == "." || plain == ".."

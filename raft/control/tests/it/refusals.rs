@@ -80,14 +80,14 @@ fn an_unknown_command_is_refused_by_name() {
 #[test]
 fn a_newer_batch_is_refused_by_its_version() {
     for document in [
-        r#"{"v":3,"items":[]}"#,
-        r#"{"v":3,"items":[{"command":{"type":"new"}}],"more":1}"#,
-        r#"{"v":3,"more":{}}"#,
+        r#"{"v":4,"items":[]}"#,
+        r#"{"v":4,"items":[{"command":{"type":"new"}}],"more":1}"#,
+        r#"{"v":4,"more":{}}"#,
     ] {
         let error = refusal(document);
         assert!(
             error.starts_with(
-                "log entry has format version 3, this release knows versions up to 2; upgrade this node"
+                "log entry has format version 4, this release knows versions up to 3; upgrade this node"
             ),
             "{error}"
         );
@@ -115,11 +115,11 @@ fn a_batch_has_exactly_a_version_and_items() {
 
 #[test]
 fn a_newer_image_is_refused_by_its_version() {
-    let error = Image::decode(br#"{"v":3,"everything":"new"}"#).unwrap_err();
-    assert!(matches!(error, ImageError::UnknownVersion { found: 3 }));
+    let error = Image::decode(br#"{"v":4,"everything":"new"}"#).unwrap_err();
+    assert!(matches!(error, ImageError::UnknownVersion { found: 4 }));
     assert_eq!(
         error.to_string(),
-        "snapshot image has format version 3, this release knows versions up to 2; upgrade this node"
+        "snapshot image has format version 4, this release knows versions up to 3; upgrade this node"
     );
     assert!(matches!(Image::decode(b"not an image"), Err(ImageError::Malformed(_))));
 }

@@ -5,6 +5,7 @@ use hellojohn_control::Slug;
 use serde_json::{Value, json};
 
 use super::path;
+use crate::cli::api::ApiError;
 use crate::cli::connection::Connection;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::session::Session;
@@ -29,7 +30,12 @@ impl Migrate {
             let own = tenants
                 .iter()
                 .filter(|tenant| tenant.pointer("/settings/userStore/dsnSet") == Some(&json!(true)));
-            slugs.extend(own.filter_map(|tenant| Slug::parse(tenant.get("slug")?.as_str()?).ok()));
+            for tenant in own {
+                let slug = tenant.get("slug").and_then(Value::as_str).unwrap_or_default();
+                let slug =
+                    Slug::parse(slug).map_err(|_| ApiError::Strange("a tenant has no slug".to_owned()))?;
+                slugs.push(slug);
+            }
         }
         let (mut items, mut failed) = (Vec::new(), 0_usize);
         for (number, slug) in slugs.iter().enumerate() {
@@ -54,7 +60,7 @@ impl Migrate {
         if failed == 0 {
             return Ok(Exit::Ok);
         }
-        let what = format!("{failed} of {} databases are not at this version", slugs.len());
+        let what = format!("{failed} of {} databases were not brought to this version", slugs.len());
         Err(Failure::failed(what)
             .remedy("mend what the table names, and run this again: what is done stays done"))
     }
