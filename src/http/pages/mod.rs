@@ -1,11 +1,13 @@
-//! The hosted pages that links in mails lead to: `/verify-email` and `/reset`, also below `/t/{slug}` (spec §13.8). Their forms
-//! lead back by the same path, whatever a proxy put before it.
+//! The hosted pages: `/error`, and those that links in mails lead to, `/verify-email` and `/reset`; also below `/t/{slug}`
+//! (spec §13.8). Forms lead back by the same path, whatever a proxy put before it.
 //!
 //! A GET shows a form and does nothing, so whatever looks at links before people do changes nothing (S74); the POST carries the
 //! mailed token, which is the proof and needs no other (S72). Nothing is loaded from anywhere, no script runs, no page can be
 //! framed, and no address with a token in it is passed on (S18, S20).
 
+mod error;
 mod html;
+mod language;
 mod reset;
 mod verify_email;
 
@@ -33,6 +35,8 @@ where
     AccountService: FromRef<S>,
 {
     Surface::new()
+        .route(Verb::Get, "/error", Plane::User, Auth::Public, error::show)
+        .route(Verb::Get, "/t/{slug}/error", Plane::User, Auth::Public, error::show)
         .route(Verb::Get, "/verify-email", Plane::User, Auth::Public, verify_email::show)
         .route(Verb::Post, "/verify-email", Plane::User, Auth::Public, verify_email::confirm)
         .route(Verb::Get, "/reset", Plane::User, Auth::Public, reset::show)

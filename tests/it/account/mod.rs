@@ -24,6 +24,7 @@ mod mfa;
 mod notices;
 mod oauth;
 mod own;
+mod pages;
 mod path_mode;
 mod rbac;
 mod refresh;
