@@ -91,6 +91,19 @@ impl CookieRules {
         header_of(format!("{name}=; Path=/; Max-Age=0; {}", self.session_attributes()))
     }
 
+    /// Takes a cookie that [`Self::set`] has set away.
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub(in crate::http) fn clear(&self, name: &str) -> Result<HeaderValue> {
+        self.set(name, &SecretString::from(""), Duration::ZERO)
+    }
+
+    /// The name of a cookie of the hosted pages. With https no neighbour of this host can set one of that name.
+    pub(in crate::http) fn own_name(&self, name: &str) -> String {
+        if self.0.secure { format!("__Host-{name}") } else { name.to_owned() }
+    }
+
     fn session_attributes(&self) -> String {
         let SessionCookie { domain, same_site, secure, .. } = &self.0.session;
         let domain = domain.as_ref().map(|domain| format!("; Domain={domain}")).unwrap_or_default();

@@ -42,6 +42,14 @@ impl OwnPages {
         if is_json(headers) { Ok(()) } else { Err(Error::new(Code::UnsupportedMediaType)) }
     }
 
+    /// The same of a form, which must prove besides that a page of ours has made it.
+    ///
+    /// # Errors
+    /// `csrf_refused`.
+    pub(in crate::http) fn check_form(&self, headers: &HeaderMap) -> Result<()> {
+        if self.admits(headers) { Ok(()) } else { Err(Code::CsrfRefused.into()) }
+    }
+
     fn admits(&self, headers: &HeaderMap) -> bool {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let mut sites = headers.get_all(FETCH_SITE).iter();

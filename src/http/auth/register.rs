@@ -48,6 +48,7 @@ pub(super) async fn register(
         password: body.password,
         given_name: body.given_name,
         family_name: body.family_name,
+        by_page: false,
     };
     let registered = match accounts.register(&requester, &registration).await? {
         Registered::Made(registered) => registered,

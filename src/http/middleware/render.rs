@@ -67,7 +67,7 @@ pub(in crate::http) async fn render(State(edge): State<Edge>, request: Request, 
 }
 
 /// The context goes to the log and nowhere else. `?` escapes line breaks that a caller may have planted.
-fn log(error: &Error) {
+pub(in crate::http) fn log(error: &Error) {
     let (code, context) = (error.code().as_str(), error.private_context());
     match error.code() {
         // States that the node tells of itself, and that every check of a load balancer meets.

@@ -61,26 +61,39 @@ async fn answer(
         Ok(decision) => show(decision, program),
         // Nothing proves that the address in the request is the client's (S04).
         Err(error) if program => Err(error.into()),
-        Err(error) => Ok(error_page(&error)),
+        Err(error) => Ok(error_page(headers, None, &error)),
+    }
+}
+
+/// The answer to the client, where there is one; else what has to be done before.
+pub(in crate::http) fn settled(decision: Decision) -> std::result::Result<Back, Decision> {
+    match decision {
+        Decision::Back(back) => Ok(back),
+        Decision::Refused(mut back, error) => {
+            let (_, name) = error_of(error.code());
+            back.params.splice(0..0, [("error", name.to_owned()), ("error_description", described(&error))]);
+            Ok(back)
+        }
+        Decision::LogIn(_) | Decision::Consent(_) => Err(decision),
     }
 }
 
 /// What the person's browser, or a program in its stead, is answered.
-fn show(decision: Decision, program: bool) -> ApiResult<Response> {
+pub(in crate::http) fn show(decision: Decision, program: bool) -> ApiResult<Response> {
     match decision {
-        Decision::Back(back) => Ok(back_to(&back)?),
-        Decision::Refused(mut back, error) => {
-            if program && matches!(error.code(), Code::LoginRequired | Code::ConsentRequired) {
-                return Err(error.into());
-            }
-            let (_, name) = error_of(error.code());
-            back.params.splice(0..0, [("error", name.to_owned()), ("error_description", described(&error))]);
-            Ok(back_to(&back)?)
+        Decision::Refused(_, error)
+            if program && matches!(error.code(), Code::LoginRequired | Code::ConsentRequired) =>
+        {
+            Err(error.into())
         }
         Decision::LogIn(_) if program => Err(ApiError::from(Code::LoginRequired)),
-        Decision::LogIn(page) => Ok(see_other(&login_page(&page))?),
         Decision::Consent(_) if program => Err(ApiError::from(Code::ConsentRequired)),
+        Decision::LogIn(page) => Ok(see_other(&login_page(&page))?),
         Decision::Consent(page) => Ok(see_other(&consent_page(&page))?),
+        answer => match settled(answer) {
+            Ok(back) => Ok(back_to(&back)?),
+            Err(_) => Err(Error::internal("a question was taken for an answer").into()),
+        },
     }
 }
 

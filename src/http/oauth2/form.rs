@@ -18,7 +18,7 @@ const JSON: &str = "application/json";
 ///
 /// # Errors
 /// `invalid_parameter`.
-pub(super) fn query(text: Option<&str>) -> Result<Params> {
+pub(in crate::http) fn query(text: Option<&str>) -> Result<Params> {
     encoded(text.unwrap_or_default().as_bytes())
 }
 
@@ -26,7 +26,7 @@ pub(super) fn query(text: Option<&str>) -> Result<Params> {
 ///
 /// # Errors
 /// `unsupported_media_type` for another kind of body; `invalid_parameter`; those of reading a body.
-pub(super) async fn form(request: Request) -> Result<(HeaderMap, Params)> {
+pub(in crate::http) async fn form(request: Request) -> Result<(HeaderMap, Params)> {
     let (parts, body) = request.into_parts();
     if !is(&parts.headers, FORM) {
         return Err(Error::bad_input(

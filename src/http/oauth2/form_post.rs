@@ -22,7 +22,7 @@ static SCRIPT_HASH: LazyLock<String> =
 ///
 /// # Errors
 /// `internal` for an address that no header can carry; documents have none.
-pub(super) fn page(back: &Back) -> Result<Response> {
+pub(in crate::http) fn page(back: &Back) -> Result<Response> {
     let fields: String = back
         .params
         .iter()

@@ -10,6 +10,10 @@ mod revoke;
 mod token;
 mod userinfo;
 
+pub(in crate::http) use authorize::{settled, show};
+pub(in crate::http) use form::{form, query};
+pub(in crate::http) use form_post::page as post_back;
+
 use axum::extract::FromRef;
 
 use crate::http::cookies::CookieRules;

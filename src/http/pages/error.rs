@@ -2,14 +2,15 @@
 //!
 //! The query names one of a fixed set of codes. Nothing else of it ever reaches the page.
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::Below;
-use super::html::page_in;
+use super::answered;
 use super::language::Language;
-use crate::http::extract::Query;
+use super::page::Page;
+use super::texts::text;
+use crate::http::extract::{Below, Query};
 
 /// The query of the page.
 #[derive(Debug, Deserialize)]
@@ -22,35 +23,15 @@ pub(super) struct Asked {
 
 pub(super) async fn show(_: Below, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
     let language = Language::of(asked.ui_locales.as_deref(), &headers);
-    let (title, text) = words(asked.error.as_deref().unwrap_or_default(), language);
-    page_in(language, StatusCode::OK, title, &format!("<p role=\"alert\">{text}</p>"))
-}
-
-/// Title and text of a code; unknown ones have those of no code.
-fn words(code: &str, language: Language) -> (&'static str, &'static str) {
-    let (english, spanish) = match code {
-        "access_denied" => (
-            ("Access was refused", "You can go back to the application and try again."),
-            ("Se denegó el acceso", "Puede volver a la aplicación e intentarlo de nuevo."),
-        ),
-        "invalid_request" => (
-            (
-                "This link does not work",
-                "Something is missing in it. Go back to the application and start again.",
-            ),
-            ("Este enlace no funciona", "Le falta algo. Vuelva a la aplicación y empiece de nuevo."),
-        ),
-        "temporarily_unavailable" => (
-            ("We are busy right now", "Please try again in a moment."),
-            ("Estamos ocupados en este momento", "Inténtelo de nuevo en un momento."),
-        ),
-        _ => (
-            ("Something went wrong", "Go back to the application and try again."),
-            ("Algo salió mal", "Vuelva a la aplicación e inténtelo de nuevo."),
-        ),
+    let (title, words) = match asked.error.as_deref() {
+        Some("access_denied") => ("error_access_denied_title", "error_access_denied"),
+        Some("invalid_request") => ("error_invalid_request_title", "error_invalid_request"),
+        Some("temporarily_unavailable") => {
+            ("error_temporarily_unavailable_title", "error_temporarily_unavailable")
+        }
+        Some(_) | None => ("error_other_title", "error_other"),
     };
-    match language {
-        Language::English => english,
-        Language::Spanish => spanish,
-    }
+    let page =
+        Page { alert: Some(text(language, words)), ..Page::new(language, None, text(language, title)) };
+    answered(&headers, page.say(""))
 }

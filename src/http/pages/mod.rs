@@ -1,108 +1,126 @@
-//! The hosted pages: `/error`, and those that links in mails lead to, `/verify-email` and `/reset`; also below `/t/{slug}`
-//! (spec §13.8). Forms lead back by the same path, whatever a proxy put before it.
+//! The hosted pages (spec §13.8), also below `/t/{slug}`: how people log in, register, prove a second factor, consent and leave; and
+//! those that links in mails lead to. Forms lead back by the same path, whatever a proxy put before it.
 //!
-//! A GET shows a form and does nothing, so whatever looks at links before people do changes nothing (S74); the POST carries the
-//! mailed token, which is the proof and needs no other (S72). Nothing is loaded from anywhere, no script runs, no page can be
-//! framed, and no address with a token in it is passed on (S18, S20).
+//! A GET shows a form and does nothing, so whatever looks at links before people do changes nothing (S74). Every form proves that a
+//! page of ours made it (`guard`); those of mailed links carry the mailed token, which is the proof and needs no other (S72). No
+//! script runs, nothing is loaded but the tenant's logo, no page can be framed, and no address with a token in it is passed on (S18,
+//! S20). What comes from outside is escaped by the templates (S108).
 
+mod account;
+mod color;
+mod consent;
+mod desk;
 mod error;
-mod html;
+mod forgot;
+mod guard;
 mod language;
+mod login;
+mod mailed;
+mod mfa;
+mod page;
+mod register;
 mod reset;
+mod texts;
 mod verify_email;
+mod visit;
 
-pub(in crate::http) use html::escaped;
+pub(in crate::http) use page::escaped;
 
-use axum::extract::{FromRef, FromRequestParts, Request};
-use axum::http::request::Parts;
-use axum::response::Response;
-use hellojohn_control::Slug;
-use serde::Deserialize;
-use url::form_urlencoded;
+use std::time::Duration;
 
+use axum::extract::FromRef;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+
+use self::language::Language;
+use self::page::{Page, tell_when};
+use self::texts::text;
 use crate::crypto::secret::SecretString;
-use crate::crypto::token_hash::{Kind, OpaqueToken};
-use crate::http::error::{ApiError, ApiResult, status};
-use crate::http::extract::{Segment, body};
+use crate::http::cookies::CookieRules;
+use crate::http::error::status;
+use crate::http::middleware::render::log as log_refusal;
 use crate::http::{Auth, Plane, Surface, Verb};
 use crate::service::account::AccountService;
+use crate::service::oauth::{OAuthService, Params};
 use crate::service::{Code, Error, Result};
+
+/// The cookie with the first half of a login.
+const HALF: &str = "hj_half";
+/// As long as the half login.
+const HALF_LIFE: Duration = Duration::from_secs(5 * 60);
 
 /// The routes.
 pub fn surface<S>() -> Surface<S>
 where
     S: Clone + Send + Sync + 'static,
     AccountService: FromRef<S>,
+    OAuthService: FromRef<S>,
+    CookieRules: FromRef<S>,
 {
+    use Auth::Public;
+    use Plane::User;
+    use Verb::{Get, Post};
     Surface::new()
-        .route(Verb::Get, "/error", Plane::User, Auth::Public, error::show)
-        .route(Verb::Get, "/t/{slug}/error", Plane::User, Auth::Public, error::show)
-        .route(Verb::Get, "/verify-email", Plane::User, Auth::Public, verify_email::show)
-        .route(Verb::Post, "/verify-email", Plane::User, Auth::Public, verify_email::confirm)
-        .route(Verb::Get, "/reset", Plane::User, Auth::Public, reset::show)
-        .route(Verb::Post, "/reset", Plane::User, Auth::Public, reset::set)
-        .route(Verb::Get, "/t/{slug}/verify-email", Plane::User, Auth::Public, verify_email::show)
-        .route(Verb::Post, "/t/{slug}/verify-email", Plane::User, Auth::Public, verify_email::confirm)
-        .route(Verb::Get, "/t/{slug}/reset", Plane::User, Auth::Public, reset::show)
-        .route(Verb::Post, "/t/{slug}/reset", Plane::User, Auth::Public, reset::set)
+        .route(Get, "/login", User, Public, login::show)
+        .route(Post, "/login", User, Public, login::submit)
+        .route(Get, "/register", User, Public, register::show)
+        .route(Post, "/register", User, Public, register::submit)
+        .route(Get, "/mfa", User, Public, mfa::show)
+        .route(Post, "/mfa", User, Public, mfa::submit)
+        .route(Get, "/consent", User, Public, consent::show)
+        .route(Post, "/consent", User, Public, consent::submit)
+        .route(Get, "/account", User, Public, account::show)
+        .route(Post, "/account", User, Public, account::submit)
+        .route(Get, "/forgot", User, Public, forgot::show)
+        .route(Post, "/forgot", User, Public, forgot::submit)
+        .route(Get, "/reset", User, Public, reset::show)
+        .route(Post, "/reset", User, Public, reset::set)
+        .route(Get, "/verify-email", User, Public, verify_email::show)
+        .route(Post, "/verify-email", User, Public, verify_email::confirm)
+        .route(Get, "/error", User, Public, error::show)
+        .route(Get, "/t/{slug}/login", User, Public, login::show)
+        .route(Post, "/t/{slug}/login", User, Public, login::submit)
+        .route(Get, "/t/{slug}/register", User, Public, register::show)
+        .route(Post, "/t/{slug}/register", User, Public, register::submit)
+        .route(Get, "/t/{slug}/mfa", User, Public, mfa::show)
+        .route(Post, "/t/{slug}/mfa", User, Public, mfa::submit)
+        .route(Get, "/t/{slug}/consent", User, Public, consent::show)
+        .route(Post, "/t/{slug}/consent", User, Public, consent::submit)
+        .route(Get, "/t/{slug}/account", User, Public, account::show)
+        .route(Post, "/t/{slug}/account", User, Public, account::submit)
+        .route(Get, "/t/{slug}/forgot", User, Public, forgot::show)
+        .route(Post, "/t/{slug}/forgot", User, Public, forgot::submit)
+        .route(Get, "/t/{slug}/reset", User, Public, reset::show)
+        .route(Post, "/t/{slug}/reset", User, Public, reset::set)
+        .route(Get, "/t/{slug}/verify-email", User, Public, verify_email::show)
+        .route(Post, "/t/{slug}/verify-email", User, Public, verify_email::confirm)
+        .route(Get, "/t/{slug}/error", User, Public, error::show)
 }
 
 /// The page for a request that cannot be answered anywhere else.
-pub(in crate::http) fn error_page(error: &Error) -> Response {
-    let body = format!("<p>{}</p>", escaped(error.public_text()));
-    html::page(status::of(error.code()), "This request cannot be answered", &body)
+pub(in crate::http) fn error_page(headers: &HeaderMap, ui_locales: Option<&str>, error: &Error) -> Response {
+    log_refusal(error);
+    let status = status::of(error.code());
+    let language = Language::of(ui_locales, headers);
+    let page = Page { status, ..Page::new(language, None, text(language, "error_title")) };
+    let mut response = page.say(error.public_text()).unwrap_or_else(|_| status.into_response());
+    tell_when(response.headers_mut(), error);
+    response
 }
 
-/// The tenant of a page below `/t/{slug}`. A token of another tenant is none there.
-struct Below(Option<Slug>);
-
-impl<S: Send + Sync> FromRequestParts<S> for Below {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> ApiResult<Self> {
-        if !parts.uri.path().starts_with("/t/") {
-            return Ok(Self(None));
-        }
-        let Segment(slug) = Segment::from_request_parts(parts, state).await?;
-        Ok(Self(Some(slug)))
-    }
+/// What a page answers: itself, or the page of an error.
+fn answered(headers: &HeaderMap, shown: Result<Response>) -> Response {
+    shown.unwrap_or_else(|error| error_page(headers, None, &error))
 }
 
-impl Below {
-    /// The token, if it has the form of one and may be used here.
-    fn token(&self, text: &SecretString) -> Option<OpaqueToken> {
-        let token = OpaqueToken::parse_of(Kind::Mail, text.expose()).ok()?;
-        self.0.as_ref().is_none_or(|slug| slug == token.tenant()).then_some(token)
-    }
+/// On to another page, by GET (S19).
+fn redirect(to: &str) -> Result<Response> {
+    let location = HeaderValue::try_from(to).map_err(Error::internal)?;
+    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response())
 }
 
-/// The query of a mailed link.
-#[derive(Debug, Deserialize)]
-struct Link {
-    #[serde(default)]
-    token: Option<SecretString>,
-}
-
-/// The fields of a form, by name.
-struct Form(Vec<(String, SecretString)>);
-
-impl Form {
-    async fn read(request: Request) -> Result<Self> {
-        let (parts, body) = request.into_parts();
-        let bytes = body::read(&parts.extensions, body).await?;
-        let fields = form_urlencoded::parse(&bytes)
-            .map(|(name, value)| (name.into_owned(), value.into_owned().into()));
-        Ok(Self(fields.collect()))
-    }
-
-    /// The field; it must be there once.
-    fn field(&self, name: &str) -> Result<SecretString> {
-        let mut found = self.0.iter().filter(|(field, _)| field == name).map(|(_, value)| value);
-        match (found.next(), found.next()) {
-            (Some(value), None) => Ok(value.clone()),
-            (None, _) | (_, Some(_)) => {
-                Err(Error::bad_input(Code::InvalidParameter, format!("the form needs {name} once")))
-            }
-        }
-    }
+/// A field of a form that must be there.
+fn one(params: &Params, name: &'static str) -> Result<SecretString> {
+    let missing = || Error::bad_input(Code::InvalidParameter, format!("the form needs {name} once"));
+    params.secret(name).cloned().ok_or_else(missing)
 }

@@ -1,47 +1,61 @@
 //! `/verify-email`: a button that confirms an address.
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::HeaderMap;
 use axum::response::Response;
+use minijinja::context;
 
-use super::html::{dead_link, escaped, page};
-use super::{Below, Form, Link};
-use crate::http::ApiResult;
-use crate::http::extract::Query;
+use super::mailed::{self, Link, dead};
+use super::page::Page;
+use super::texts::text;
+use super::{answered, one};
+use crate::http::extract::{Below, Query};
+use crate::http::oauth2;
 use crate::service::Code;
 use crate::service::account::AccountService;
 use crate::service::audit::Requester;
+use crate::service::oauth::OAuthService;
 
-const AGAIN: &str = "Ask for a new one where you registered.";
-
-pub(super) async fn show(below: Below, Query(Link { token }): Query<Link>) -> Response {
-    let token = token.and_then(|token| below.token(&token));
-    let Some(token) = token else { return dead_link(AGAIN) };
-    let body = format!(
-        "<p>Press the button to confirm that this e-mail address is yours.</p>\
-         <form method=\"post\" action=\"verify-email\"><input type=\"hidden\" name=\"token\" value=\"{}\">\
-         <button>Confirm my address</button></form>",
-        escaped(token.expose())
-    );
-    page(StatusCode::OK, "Confirm your e-mail address", &body)
+pub(super) async fn show(
+    State(oauth): State<OAuthService>,
+    Below(below): Below,
+    headers: HeaderMap,
+    Query(Link { token, ui_locales }): Query<Link>,
+) -> Response {
+    let language = mailed::language(ui_locales.as_deref(), &headers);
+    let shown = match token.and_then(|token| mailed::token(below.as_ref(), &token)) {
+        None => dead(language),
+        Some(token) => {
+            let hosted = mailed::hosted(&oauth, &token);
+            let page = Page::new(language, hosted.as_ref(), text(language, "verify_title"));
+            page.show("verify_email.html", context! { token => token.expose() })
+        }
+    };
+    answered(&headers, shown)
 }
 
 pub(super) async fn confirm(
     State(accounts): State<AccountService>,
+    State(oauth): State<OAuthService>,
     requester: Requester,
-    below: Below,
+    Below(below): Below,
     request: Request,
-) -> ApiResult<Response> {
-    let token = Form::read(request).await?.field("token")?;
-    if below.token(&token).is_none() {
-        return Ok(dead_link(AGAIN));
-    }
-    match accounts.verify_email(&requester, &token).await {
-        Ok(()) => {
-            let body = "<p>Thank you. You can close this page.</p>";
-            Ok(page(StatusCode::OK, "Your e-mail address is confirmed", body))
+) -> Response {
+    let headers = request.headers().clone();
+    let language = mailed::language(None, &headers);
+    let submitted = async {
+        let (_, params) = oauth2::form(request).await?;
+        let sent = one(&params, "token")?;
+        let Some(token) = mailed::token(below.as_ref(), &sent) else { return dead(language) };
+        match accounts.verify_email(&requester, &sent).await {
+            Ok(()) => {
+                let hosted = mailed::hosted(&oauth, &token);
+                let page = Page::new(language, hosted.as_ref(), text(language, "verify_done_title"));
+                page.say(text(language, "verify_done_text"))
+            }
+            Err(error) if error.code() == Code::InvalidMailToken => dead(language),
+            Err(error) => Err(error),
         }
-        Err(error) if error.code() == Code::InvalidMailToken => Ok(dead_link(AGAIN)),
-        Err(error) => Err(error.into()),
-    }
+    };
+    answered(&headers, submitted.await)
 }

@@ -3,7 +3,7 @@
 //! A login is the same as any other (`login`), only what it starts is another thing. Every login makes a new session; a
 //! cookie that comes with one is never taken over, and its session ends.
 
-use hellojohn_control::{ClientId, TenantEntry, Timestamp};
+use hellojohn_control::{ClientId, Slug, TenantEntry, Timestamp};
 
 use super::AccountService;
 use super::login::{Credentials, LoggedIn};
@@ -148,6 +148,20 @@ impl AccountService {
         // A time that is lost with a power failure is no loss.
         work.commit_without_waiting_for_disk().await.map_err(|error| refused(&error))?;
         Ok(Some(session))
+    }
+
+    /// Who sits at the browser of a cookie, and in which tenant, if its session is live.
+    ///
+    /// # Errors
+    /// `storage_unavailable`.
+    pub async fn person_at(&self, cookie: &SecretString) -> Result<Option<(Slug, User)>> {
+        let Some(session) = self.session_of(cookie).await? else { return Ok(None) };
+        let view = self.0.plane.view();
+        let Some(entry) = view.tenant(&session.tenant) else { return Ok(None) };
+        let mut work = self.0.stores.begin(&entry.tenant).await?;
+        let user = work.users().find_by_id(session.user_id).await.map_err(|error| refused(&error))?;
+        work.commit().await.map_err(|error| refused(&error))?;
+        Ok(user.map(|user| (session.tenant, user)))
     }
 
     /// Starts a session of `user`, who was authenticated as `amr` says. Nothing is kept unless `work` is committed.

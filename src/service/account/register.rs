@@ -32,6 +32,8 @@ pub struct Registration {
     pub given_name: Option<String>,
     /// OpenID Connect Core §5.1.
     pub family_name: Option<String>,
+    /// Whether it is a page of ours that asks, which needs no tokens: it starts a session of the browser.
+    pub by_page: bool,
 }
 
 /// How a registration ended.
@@ -116,7 +118,7 @@ impl AccountService {
         let link = self.0.mails.link(tenant, MailKind::Verify, &to, Some(&input.client_id), now)?;
         let issued = work.mail_tokens().issue(&link.token, now).await.map_err(|error| refused(&error))?;
         let mut events = vec![event];
-        let tokens = if self.0.settings.auto_login {
+        let tokens = if self.0.settings.auto_login && !input.by_page {
             events.push(Event { action: Action::Login, target: None, ..event });
             Some(self.start_session(&mut work, &place, &user, password_alone(), now).await?.1)
         } else {

@@ -53,7 +53,7 @@ impl OAuthService {
     }
 }
 
-fn only_tenant_of(view: &View, client_id: &ClientId) -> Result<Arc<TenantEntry>> {
+pub(super) fn only_tenant_of(view: &View, client_id: &ClientId) -> Result<Arc<TenantEntry>> {
     let mut having = view.tenants().values().filter(|entry| entry.clients.contains_key(client_id));
     match (having.next(), having.next()) {
         (Some(only), None) => Ok(Arc::clone(only)),
