@@ -25,9 +25,10 @@ pub(super) async fn show(
     Below(below): Below,
     request: Request,
 ) -> Response {
-    let headers = request.headers();
+    let (parts, _) = request.into_parts();
+    let headers = &parts.headers;
     let shown = async {
-        let visit = Visit::read(below, request.uri().query(), headers)?;
+        let visit = Visit::read(below, parts.uri.query(), headers)?;
         Account { accounts: &accounts, oauth: &oauth, rules: &rules, headers, visit: &visit }.show(None).await
     };
     answered(headers, shown.await)

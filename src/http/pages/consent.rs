@@ -28,15 +28,15 @@ pub(super) async fn show(
     Below(below): Below,
     request: Request,
 ) -> Response {
-    let headers = request.headers();
+    let (parts, _) = request.into_parts();
     let shown = async {
-        let question = Question::read(&oauth, &rules, headers, below, request.uri().query())?;
+        let question = Question::read(&oauth, &rules, &parts.headers, below, parts.uri.query())?;
         match question.put(&requester, None).await? {
             Decision::Consent(ask) => question.show(&ask, None),
             other => oauth2::show(other, false).map_err(|error| error.service().clone()),
         }
     };
-    answered(headers, shown.await)
+    answered(&parts.headers, shown.await)
 }
 
 pub(super) async fn submit(
@@ -120,12 +120,12 @@ impl<'a> Question<'a> {
             alert: refused.map(|_| text(language, "form_expired")),
             ..Page::new(language, Some(&hosted), &title)
         };
-        let scopes: Vec<_> =
-            ask.scopes.iter().map(|(name, said)| described(language, name.as_str(), said)).collect();
+        let named = ask.scopes.iter().map(|(name, said)| described(language, name.as_str(), said));
+        let scopes = named.map(str::to_owned).collect::<Vec<_>>();
         let cookie = self.rules.session_in(self.headers).ok_or(Code::LoginRequired)?;
         let client = hosted.client();
         let values = context! {
-            email => ask.email,
+            email => ask.email.as_str(),
             scopes,
             csrf_token => self.oauth.form_token(&cookie),
             action => self.visit.to("consent"),

@@ -40,7 +40,6 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.set_keep_trailing_newline(true);
     for (name, source) in TEMPLATES {
         if let Err(error) = environment.add_template(name, source) {
             tracing::error!(%error, name, "a template of a page is wrong");
@@ -91,7 +90,7 @@ impl<'a> Page<'a> {
             app => self.hosted.map(Hosted::app),
             logo => logo.as_ref().map(|(url, _)| url),
             style => STYLE,
-            brand,
+            brand => brand.as_deref(),
         };
         let template = ENVIRONMENT.get_template(template).map_err(Error::internal)?;
         let html = template.render(context! { ..values, ..around }).map_err(Error::internal)?;
