@@ -32,7 +32,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["src/http/", "src/boot/"]),
     ("redis", &["src/store/limiter/"]),
     ("lettre", &["src/mail/"]),
-    ("minijinja", &["src/mail/"]),
+    ("minijinja", &["src/mail/", "src/http/pages/"]),
 ];
 
 /// What a part of the tree must never name.

@@ -381,7 +381,7 @@ async fn the_reset_page_sets_a_password() {
     assert!(page.text().contains("type=\"password\""));
     let page = world.send(form("/reset", &format!("token={token}&new_password=short"))).await;
     assert_eq!(page.status, 422);
-    assert!(page.text().contains("class=\"error\"") && page.text().contains(&token), "{}", page.text());
+    assert!(page.text().contains("role=\"alert\"") && page.text().contains(&token), "{}", page.text());
     let page = world.send(form("/reset", &format!("token={token}"))).await;
     assert_eq!(page.status, 400, "without a password");
     let page =

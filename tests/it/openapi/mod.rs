@@ -11,7 +11,8 @@ mod served;
 mod structure;
 
 /// Pages for people, at the top and, the same ones, below a tenant.
-const PAGES: [&str; 3] = ["verify-email", "reset", "error"];
+const PAGES: [&str; 9] =
+    ["login", "register", "mfa", "consent", "account", "forgot", "verify-email", "reset", "error"];
 
 /// Whether people are shown a page there, as at `/reset` or `/t/{slug}/reset`, or clients speak OAuth, whose words are those of the
 /// RFCs and of discovery: the document is about the API of hellojohn's own.

@@ -28,12 +28,12 @@ use super::world::{Answer, PASSWORD, Tokens, World, call, text_of};
 const STEP: Duration = Duration::from_secs(30);
 
 /// Somebody with an authenticator.
-struct Holder {
+pub(super) struct Holder {
     tenant: &'static str,
-    email: &'static str,
+    pub(super) email: &'static str,
     tokens: Tokens,
-    secret: String,
-    recovery: Vec<String>,
+    pub(super) secret: String,
+    pub(super) recovery: Vec<String>,
 }
 
 /// What an authenticator shows: an implementation of its own, so that ours is not compared with itself.
@@ -85,17 +85,17 @@ impl World {
     }
 
     /// What it shows in the next step: one that was not used yet.
-    fn next_code(&self, secret: &str) -> String {
+    pub(super) fn next_code(&self, secret: &str) -> String {
         self.clock.advance(STEP);
         self.code(secret)
     }
 
-    fn wrong_code(&self, secret: &str) -> String {
+    pub(super) fn wrong_code(&self, secret: &str) -> String {
         wrong(secret, self.clock.now())
     }
 
     /// Registers, logs in and enrols.
-    async fn holder(&self, tenant: &'static str, email: &'static str) -> Holder {
+    pub(super) async fn holder(&self, tenant: &'static str, email: &'static str) -> Holder {
         let tokens = self.session(tenant, email).await;
         let answer = self.enroll(&tokens.access, &json!({})).await;
         assert_eq!(answer.status, 200, "{}", answer.text());

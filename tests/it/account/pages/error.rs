@@ -1,7 +1,7 @@
 //! The hosted page `/error` (spec §13.8).
 
-use super::mail::accepting;
-use super::world::World;
+use super::super::mail::accepting;
+use super::super::world::World;
 
 const HOSTILE: &str = "%22%3E%3Cscript%3Eevil%3C%2Fscript%3E";
 
