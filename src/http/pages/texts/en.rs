@@ -52,7 +52,10 @@ pub(super) const ENGLISH: &[(&str, &str)] = &[
     ("forgot_title", "Forgot your password?"),
     ("forgot_text", "Tell us your address, and we send you a link with which you can choose a new password."),
     ("forgot_send", "Send me a link"),
-    ("forgot_sent", "If there is an account with this address, we have sent a message to it. Follow the link in it."),
+    (
+        "forgot_sent",
+        "If there is an account with this address, we have sent a message to it. Follow the link in it.",
+    ),
     ("new_password", "New password"),
     ("reset_title", "Choose a new password"),
     ("reset_button", "Change my password"),
@@ -64,7 +67,10 @@ pub(super) const ENGLISH: &[(&str, &str)] = &[
     ("verify_done_title", "Your e-mail address is confirmed"),
     ("verify_done_text", "Thank you. You can close this page."),
     ("link_dead_title", "This link is not valid any more"),
-    ("link_dead_text", "It was used, has expired, or was replaced by a newer one. Ask for a new one where you log in."),
+    (
+        "link_dead_text",
+        "It was used, has expired, or was replaced by a newer one. Ask for a new one where you log in.",
+    ),
     ("error_title", "This request cannot be answered"),
     ("error_access_denied_title", "Access was refused"),
     ("error_access_denied", "You can go back to the application and try again."),

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use hellojohn::service::control::Rotation;
 use hellojohn_control::documents::{Alg, KeySet};
-use hellojohn_control::format::OIDC_FORMAT;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation};
 use serde_json::{Value, json};
@@ -18,9 +17,7 @@ impl World {
     /// A world whose cluster writes the present format, with keys of every kind.
     async fn with_keys() -> Self {
         let world = Self::with_apps().await;
-        let mut views = world.plane.views();
-        let raised = views.wait_for(|view| view.format() >= OIDC_FORMAT);
-        tokio::time::timeout(Duration::from_secs(20), raised).await.unwrap().unwrap();
+        world.raised().await;
         world.tend_keys().await;
         world
     }

@@ -9,9 +9,12 @@ mod revoke;
 mod token;
 mod userinfo;
 
+use std::time::Duration;
+
 use axum::http::{HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hellojohn_control::format::OIDC_FORMAT;
 use serde_json::json;
 use url::Url;
 use url::form_urlencoded::{self, Serializer};
@@ -71,6 +74,13 @@ impl World {
         let world = Self::new().await;
         world.furnish_apps("acme").await;
         world
+    }
+
+    /// Waits until clients may have everything that OpenID Connect knows of them.
+    pub(super) async fn raised(&self) {
+        let mut views = self.plane.views();
+        let raised = views.wait_for(|view| view.format() >= OIDC_FORMAT);
+        tokio::time::timeout(Duration::from_secs(20), raised).await.unwrap().unwrap();
     }
 
     pub(super) async fn furnish_apps(&self, tenant: &str) {

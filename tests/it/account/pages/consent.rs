@@ -26,7 +26,9 @@ async fn a_person_allows_what_is_shown() {
     let ask = with(&ASK, &[MORE, ("state", "s")]);
     let page = asked(&mut ann, &ask).await;
     let text = page.text();
-    for said in ["Allow app to use your account?", "ann@example.com", "See your e-mail address", "Stay connected"] {
+    for said in
+        ["Allow app to use your account?", "ann@example.com", "See your e-mail address", "Stay connected"]
+    {
         assert!(text.contains(said), "{said}: {text}");
     }
     assert!(!text.contains("See your name"), "{text}");
@@ -117,6 +119,7 @@ async fn a_page_without_a_request_asks_nothing() {
 async fn an_answer_as_a_form() {
     let world = World::with_apps().await;
     world.register("acme", "ann@example.com").await;
+    world.raised().await;
     let scopes = ["openid", "profile", "email", "offline_access"];
     let patch = json!({"redirect_uris": [CALLBACK], "scopes": scopes, "policy_uri": "https://app.example/p",
         "name": "The <b>app</b>"});

@@ -22,7 +22,7 @@ async fn a_link_is_mailed_to_who_has_an_account() {
     let unsafe_form = visitor.post(&page.action(), &[], &[("email", "ann@example.com")]).await;
     assert_eq!(unsafe_form.answer.status, 403);
     let mail = mailing.delivered(2).await.remove(1);
-    assert!(mail.to.contains(&"ann@example.com".to_owned()));
+    assert!(mail.to[0].contains("ann@example.com"), "{:?}", mail.to);
     let reset = world.send(call("GET", &format!("/reset?token={}", mail.token()), None, "")).await;
     assert_eq!(reset.status, 200);
     mailing.end().await;

@@ -21,15 +21,23 @@ async fn a_page_looks_like_its_tenant() {
     assert!(text.contains("src=\"https:&#x2f;&#x2f;cdn.acme.example&#x2f;logo.svg\""), "{text}");
     let policy = page.answer.header("content-security-policy").unwrap();
     assert!(policy.contains("img-src https://cdn.acme.example;"), "{policy}");
-    let styles: Vec<_> = text.split("<style>").skip(1).map(|rest| rest.split("</style>").next().unwrap()).collect();
+    let styles: Vec<_> =
+        text.split("<style>").skip(1).map(|rest| rest.split("</style>").next().unwrap()).collect();
     assert_eq!(styles.len(), 2);
     for style in &styles {
         let hash = format!("'sha256-{}'", STANDARD.encode(Sha256::digest(style)));
         assert!(policy.contains(&hash), "{hash} is not in {policy}");
     }
-    assert!(styles[1].contains("--main:#") && !styles[1].contains("--main:#ffee00;--on-main:#fff"), "{}", styles[1]);
+    assert!(
+        styles[1].contains("--main:#") && !styles[1].contains("--main:#ffee00;--on-main:#fff"),
+        "{}",
+        styles[1]
+    );
     assert!(!text.contains(" style=") && !text.contains(" on"), "nothing inline: {text}");
     let plain = visitor.open("/login?tenant_id=local").await;
-    assert!(!plain.text().contains("<img") && !plain.answer.header("content-security-policy").unwrap().contains("img"));
+    assert!(
+        !plain.text().contains("<img")
+            && !plain.answer.header("content-security-policy").unwrap().contains("img")
+    );
     world.end().await;
 }

@@ -171,6 +171,7 @@ impl Shown {
 }
 
 fn unescaped(text: &str) -> String {
-    let signs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&#x2f;", "/"), ("&amp;", "&")];
+    let signs =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&#x2f;", "/"), ("&amp;", "&")];
     signs.iter().fold(text.to_owned(), |text, (escape, sign)| text.replace(escape, sign))
 }
